@@ -111,13 +111,10 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = None
     chip: Annotated[
-        int | None,
+        Annotated[int, Meta(ge=32, le=1024, multiple_of=32)] | None,
         Meta(
             title="Chip size",
             description="Side of the squares that the model sees at once; left out, it fits the series.",
-            ge=32,
-            le=1024,
-            multiple_of=32,
             extra_json_schema={"unit": "pixels", "advanced": True},
         ),
     ] = None
