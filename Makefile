@@ -1,0 +1,65 @@
+# What people type. Two Pythons: .venv (torch, the library, the backend) and .venv-qgis (QGIS's own, for the plugin).
+PYTHON ?= python3
+QGIS_PYTHON ?= /usr/bin/python3
+VENV := .venv/bin
+VERSION := $(shell sed -n 's/^version=//p' metadata.txt)
+PLUGIN := dist/timo_qgis-$(VERSION).zip
+
+.PHONY: help setup demo test test-all lint bench plugin schemas clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make setup     install what is needed: Debian packages, .venv, .venv-qgis"
+	@echo "make demo      the main job, in a real QGIS: train on 6 years of a forest, map its clear-cuts"
+	@echo "make test      all tests that CI runs;  make test-all  the long ones too"
+	@echo "make lint      ruff, mypy, import rules, bandit"
+	@echo "make bench     speed and memory, printed and written to benchmarks/results/"
+	@echo "make plugin    build $(PLUGIN);  make schemas  export the specs for its forms"
+	@echo "make clean     remove what was built"
+
+setup: .venv/.done .venv-qgis/.done
+
+build/.system: tools/system_packages.sh
+	@mkdir -p build
+	sh tools/system_packages.sh
+	@touch $@
+
+.venv/.done: pyproject.toml constraints.txt metadata.txt | build/.system
+	test -x $(VENV)/python || $(PYTHON) -m venv .venv
+	$(VENV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv-qgis/.done: tests/qgis_plugin/requirements.txt | build/.system
+	test -x .venv-qgis/bin/python || $(QGIS_PYTHON) -m venv --system-site-packages .venv-qgis
+	.venv-qgis/bin/python -m pip install --quiet --disable-pip-version-check -r tests/qgis_plugin/requirements.txt
+	@touch $@
+
+schemas: .venv/.done
+	$(VENV)/python tools/export_schemas.py
+
+plugin: .venv/.done
+	$(VENV)/python tools/build_plugin.py
+
+demo: setup plugin
+	$(VENV)/python tools/demo.py
+
+test: setup plugin
+	$(VENV)/python -m pytest -m "not slow"
+	sh tools/in_qgis.sh .venv-qgis/bin/python -m pytest -c tests/qgis_plugin/pytest.ini tests/qgis_plugin
+
+test-all: setup plugin
+	$(VENV)/python -m pytest
+	sh tools/in_qgis.sh .venv-qgis/bin/python -m pytest -c tests/qgis_plugin/pytest.ini tests/qgis_plugin
+
+lint: .venv/.done
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/bandit --quiet --recursive --configfile pyproject.toml timo timo_backend qgis_plugin tools
+
+bench: setup plugin
+	$(VENV)/python benchmarks/run.py
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model bundle: a folder that holds all that is needed to use a trained model rightly.
+
+``model.json`` describes the model, ``weights.safetensors`` holds its parameters, ``split.gpkg`` shows where it was
+trained and where it was judged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from timo.errors import BundleError, OutputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from timo.series.labels import ClassScheme
+    from timo.series.series import Series
+
+FORMAT = 1
+CARD = "model.json"
+WEIGHTS = "weights.safetensors"
+SPLIT = "split.gpkg"
+
+
+class Architecture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ``timo.models.registry.segmenter`` needs to build the network again."""
+
+    name: str
+    in_chans: int
+    num_classes: int
+    head_channels: int
+    zoom: int = 1
+    """How many times frames are enlarged before the network, whose finest features are 4 pixels wide."""
+
+
+class BandCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One input band: what it is called, and the values it had in training."""
+
+    key: str
+    name: str
+    role: str | None
+    sensor: str | None
+    scale: float
+    offset: float
+    nodata: float | None
+    mean: float
+    std: float
+
+
+class ClassCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One class: its value in the map, its name, its colour as #rrggbb."""
+
+    value: int
+    name: str
+    color: str
+
+
+class DatesCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The dates of training (ISO 8601), and the fewest that the model takes."""
+
+    count: int
+    first: str
+    last: str
+    minimum: int
+
+
+class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``model.json``."""
+
+    format: int
+    task: str
+    name: str
+    architecture: Architecture
+    classes: list[ClassCard]
+    bands: list[BandCard]
+    dates: DatesCard
+    ground_sample_distance: list[float]
+    """Width and height of a pixel, in units of the CRS."""
+    crs: str | None
+    chip: int
+    nodata: int
+    metrics: dict[str, Any]
+    training: dict[str, Any]
+    licence: str
+    weights_sha256: str
+
+    def scheme(self) -> ClassScheme:
+        """The class scheme of the maps that this model makes."""
+        from timo.series.labels import ClassInfo, ClassScheme
+
+        return ClassScheme(tuple(ClassInfo(c.value, c.name, c.color) for c in self.classes))
+
+
+def save(folder: Path, card: Card, model: nn.Module, *, split: Path | None = None, overwrite: bool = False) -> None:
+    """Write a bundle as a whole: the folder appears when it is complete, or not at all.
+
+    Args:
+        folder: Where the bundle shall stand.
+        card: The description; its ``weights_sha256`` is filled in here.
+        model: The network with the weights to keep.
+        split: A GeoPackage to take along as ``split.gpkg``.
+        overwrite: Replace a bundle that stands there.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        if partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True)
+        state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+        save_file(state, partial / WEIGHTS, metadata={"format": "pt"})
+        card = msgspec.structs.replace(card, weights_sha256=_sha256(partial / WEIGHTS))
+        (partial / CARD).write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=2))
+        if split is not None:
+            shutil.copyfile(split, partial / SPLIT)
+        if folder.exists():
+            check_writable(folder, overwrite=overwrite)
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except OSError as error:
+        raise OutputError(
+            "output_unwritable",
+            f"The model bundle '{folder}' cannot be written: {error.strerror or error}.",
+            "Pick a folder that you may write to, on a disk with space.",
+        ) from error
+
+
+def load_card(folder: Path) -> Card:
+    """Read and check a bundle's description; loads no torch.
+
+    Raises:
+        BundleError: If the folder is no bundle, or one of a format that this version does not know.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        raise BundleError(
+            "bundle_missing",
+            f"'{folder}' is not a model bundle: it has no {CARD}.",
+            "Pick a folder that 'timo finetune' wrote.",
+        )
+    try:
+        card = msgspec.json.decode(path.read_bytes(), type=Card)
+    except (msgspec.MsgspecError, OSError, RecursionError) as error:
+        raise BundleError(
+            "bundle_damaged", f"'{path}' cannot be read: {error}.", "Restore the bundle, or train the model again."
+        ) from error
+    if card.format != FORMAT:
+        raise BundleError(
+            "bundle_format",
+            f"'{path}' has format {card.format}; this version reads format {FORMAT}.",
+            "Use the version of TiMo that made the bundle, or train the model again.",
+        )
+    return card
+
+
+def load_model(folder: Path, card: Card) -> nn.Module:
+    """Build the bundle's network with its weights, in eval mode, on the CPU.
+
+    Raises:
+        BundleError: If the weights are missing, changed, or do not fit the architecture.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from timo.models.registry import segmenter
+
+    path = folder / WEIGHTS
+    try:
+        if _sha256(path) != card.weights_sha256:
+            raise BundleError(
+                "bundle_changed",
+                f"'{path}' is not the file that {CARD} describes: its checksum differs.",
+                "Restore the bundle, or train the model again.",
+            )
+        state = load_file(path)
+        arch = card.architecture
+        model = segmenter(arch.name, arch.num_classes, arch.in_chans, head_channels=arch.head_channels)
+        model.load_state_dict(state, strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BundleError(
+            "bundle_damaged",
+            f"The weights '{path}' cannot be loaded: {str(error).splitlines()[0]}",
+            "Restore the bundle, or train the model again.",
+        ) from error
+    return model.eval()
+
+
+def check_series(card: Card, series: Series) -> Series:
+    """The series with the model's bands in the model's order.
+
+    Raises:
+        BundleError: If there are too few dates.
+        SeriesError: If a band is missing, naming the file and the band.
+    """
+    if len(series.dates) < card.dates.minimum:
+        found = f"{len(series.dates)} date{'s' if len(series.dates) != 1 else ''}"
+        raise BundleError(
+            "too_few_dates",
+            f"The series has {found}, and model '{card.name}' needs at least {card.dates.minimum}.",
+            f"Add dates; the model was trained on {card.dates.count}.",
+        )
+    return series.select_bands([band.key for band in card.bands])
+
+
+def check_writable(path: Path, *, overwrite: bool) -> None:
+    """Fail early, before hours of work, if an output cannot be written where it shall stand.
+
+    Raises:
+        OutputError: Naming the path and the reason.
+    """
+    from timo.inference.writer import check_folder
+
+    check_folder(path.parent)
+    if not path.exists():
+        return
+    if not overwrite:
+        raise OutputError(
+            "output_exists", f"'{path}' exists already.", "Pick another name, or allow it to be overwritten."
+        )
+    if path.is_dir() and any(path.iterdir()) and not (path / CARD).is_file():
+        raise OutputError(
+            "output_not_bundle",
+            f"The folder '{path}' holds other things than a model bundle and is left as it is.",
+            "Pick another folder.",
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: one command a task, made from the task's spec.
+
+Results go to stdout, progress and errors to stderr. Ends with 0, with 1 (the input or the job failed: one
+sentence on stderr) or with 2 (usage).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType, NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+import typer
+from msgspec import Meta
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from timo import __version__, tasks
+from timo.errors import Cancelled, SpecError, TimoError
+from timo.tasks.reporter import Reporter
+from timo.tasks.specs import SPECS, Spec, load
+
+app = typer.Typer(
+    name="timo",
+    help="Maps from satellite image time series.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_out = Console()
+_err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout, and nothing else there.")]
+
+
+class TerminalReporter(Reporter):
+    """Shows a progress bar with time left, and log lines, on stderr."""
+
+    def __init__(self, title: str) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=_err,
+        )
+        self._task = self._bar.add_task(title, total=1.0, figures="")
+        self._figures: dict[str, float] = {}
+        self._stopped = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+
+    def __enter__(self) -> TerminalReporter:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=fraction, description=message)
+
+    def metric(self, name: str, value: float, step: int) -> None:
+        """Show the latest value of each figure beside the bar."""
+        self._figures[name] = value
+        figures = "  ".join(f"{n.replace('_', ' ')} {v:.3f}" for n, v in self._figures.items())
+        self._bar.update(self._task, figures=figures)
+
+    def log(self, message: str, level: str = "info") -> None:
+        """Print a line above the bar."""
+        style = "yellow" if level == "warning" else None
+        self._bar.console.print(message, style=style, markup=False, highlight=False)
+
+    def check(self) -> None:
+        """Stop at the next step once the terminal asked for it."""
+        if self._stopped:
+            raise Cancelled
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if self._stopped:  # asked twice: at once
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self._stopped = True
+
+
+def _command(task: str) -> Callable[..., None]:
+    """A function whose signature typer reads: one option for each field of the task's spec."""
+
+    def command(**options: Any) -> None:
+        as_json = options.pop("json")
+        spec = load(task, {name: value for name, value in options.items() if value is not None})
+        with TerminalReporter(task) as reporter:
+            summary = tasks.run(task, spec, reporter)
+        if as_json:
+            print(json.dumps(summary))  # noqa: T201
+        else:
+            _print_summary(summary)
+
+    parameters = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=_default(field), annotation=_option(SPECS[task], field)
+        )
+        for field in msgspec.structs.fields(SPECS[task])
+    ]
+    parameters.append(inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AsJson))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__doc__ = SPECS[task].__doc__
+    return command
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is msgspec.NODEFAULT else field.default
+
+
+def _option(spec: type[Spec], field: msgspec.structs.FieldInfo) -> Any:
+    """The field's type as typer takes it, with flag, help and range."""
+    hint = get_type_hints(spec, include_extras=True)[field.name]
+    kind, meta = _unwrap(hint)
+    text = (meta.description or "") if meta else ""
+    if meta and (unit := (meta.extra_json_schema or {}).get("unit")):
+        text = f"{text} [{unit}]"
+    inner, limits = _unwrap_optional(kind)
+    limits = limits or meta
+    low, high = (limits.ge, limits.le) if limits else (None, None)
+    flag = "--" + field.name.replace("_", "-")
+    metavar = "PATH" if meta and "format" in (meta.extra_json_schema or {}) else None
+    option = typer.Option(
+        flag, help=text, min=low, max=high, metavar=metavar, show_default=field.default is not None
+    )
+    return Annotated[inner if inner is kind else inner | None, option]
+
+
+def _unwrap(hint: Any) -> tuple[Any, Meta | None]:
+    if get_origin(hint) is Annotated:
+        kind, *extras = get_args(hint)
+        return kind, next((extra for extra in extras if isinstance(extra, Meta)), None)
+    return hint, None
+
+
+def _unwrap_optional(kind: Any) -> tuple[Any, Meta | None]:
+    if get_origin(kind) in (Union, UnionType):
+        (inner,) = (argument for argument in get_args(kind) if argument is not NoneType)
+        return _unwrap(inner)
+    return kind, None
+
+
+for _task in SPECS:
+    app.command(_task)(_command(_task))
+
+
+@app.command()
+def series(
+    source: Annotated[list[str], typer.Argument(help="A folder, a glob, files, or a CSV with columns path,date.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what is found as a series: dates, bands, grid and problems."""
+    from timo.series.series import open_series
+
+    summary = open_series(source).summary()
+    if as_json:
+        print(json.dumps(summary))  # noqa: T201
+        return
+    grid = summary["grid"]
+    dates = Table("Date", "Clear", "Files", "Problem", title=f"{len(summary['dates'])} dates")
+    for date in summary["dates"]:
+        files = ", ".join(Path(file).name for file in date["files"])
+        dates.add_row(date["date"], f"{date['clear']:.0%}", files, date["problem"] or "")
+    bands = Table("Band", "Role", "Sensor", "Scale", "Offset", "Nodata", title=f"{len(summary['bands'])} bands")
+    for band in summary["bands"]:
+        bands.add_row(
+            band["name"], band["role"] or "", band["sensor"] or "", f"{band['scale']:g}", f"{band['offset']:g}",
+            "" if band["nodata"] is None else f"{band['nodata']:g}",
+        )  # fmt: skip
+    _out.print(dates, bands)
+    size = " x ".join(f"{side:g}" for side in grid["pixel_size"])
+    _out.print(f"Grid: {grid['width']} x {grid['height']} pixels of {size}, {_short(grid['crs'])}")
+    for left in summary["left_out"]:
+        _out.print(f"Left out: {left['path']}: {left['reason']}", markup=False, highlight=False)
+    for problem in summary["problems"]:
+        _out.print(problem, style="yellow", markup=False, highlight=False)
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the model variants."""
+    from timo.models import TiMoEncoder
+    from timo.models.registry import VARIANTS
+
+    rows = [
+        {
+            "name": name,
+            "widths": list(variant["embed_dims"]),
+            "depths": list(variant["depths"]),
+            "encoder_parameters": sum(p.numel() for p in TiMoEncoder(**variant).parameters()),
+            "pretrained": None,
+        }
+        for name, variant in VARIANTS.items()
+    ]
+    if as_json:
+        print(json.dumps(rows))  # noqa: T201
+        return
+    table = Table("Model", "Widths", "Depths", "Encoder parameters", "Pre-trained weights")
+    for row in rows:
+        widths, depths = ("-".join(map(str, row[key])) for key in ("widths", "depths"))
+        table.add_row(row["name"], widths, depths, f"{row['encoder_parameters'] / 1e6:.1f} M", "none published")
+    _out.print(table)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = (
+        False
+    ),
+) -> None:
+    """Maps from satellite image time series."""
+
+
+def _short(crs: str | None) -> str:
+    if crs is None:
+        return "no CRS"
+    return crs if len(crs) < 40 else crs.split('"')[1] if '"' in crs else crs[:40]
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None)
+    for key, value in summary.items():
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+            table.add_row(key.replace("_", " "), shown)
+    _out.print(table)
+    if classes := summary.get("per_class"):
+        figures = [key for key in classes[0] if key not in ("name", "value")]
+        table = Table("Class", *(figure.replace("_", " ") for figure in figures))
+        for row in classes:
+            table.add_row(row["name"], *(_figure(row[figure]) for figure in figures))
+        _out.print(table)
+
+
+def _figure(value: float | int | None) -> str:
+    return "" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"
+
+
+def _spread_series(arguments: Sequence[str]) -> list[str]:
+    """Let ``--series`` take many values, as a shell's expanded glob gives them: click takes one an option."""
+    spread: list[str] = []
+    many = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            many = False
+        elif many and spread[-1] != "--series":
+            spread.append("--series")
+        spread.append(argument)
+        many = many or argument == "--series"
+    return spread
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit status."""
+    warnings.filterwarnings("ignore")  # libraries' warnings mean nothing to an analyst; ours are log lines
+    try:
+        app(_spread_series(sys.argv[1:] if arguments is None else arguments), prog_name="timo")
+    except SpecError as error:
+        _fail(str(error), 2)
+    except TimoError as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:
+        os._exit(1)  # the reader of our output went away: nobody is left to tell
+    except Exception as error:
+        if os.environ.get("TIMO_DEBUG"):
+            raise
+        _fail(
+            f"Something unexpected went wrong: {type(error).__name__}: {' '.join(str(error).split())[:300]} "
+            "Please report it; with TIMO_DEBUG=1 set, the same command shows where.",
+            1,
+        )
+
+
+def _fail(sentence: str, status: int) -> None:
+    _err.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
