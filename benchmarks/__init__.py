@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is measured, against peers and limits. Run all with ``make bench``."""
