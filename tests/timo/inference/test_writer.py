@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from timo.errors import OutputError
+from timo.inference.writer import RasterWriter, check_raster, map_type
+from timo.series.grid import Grid
+from timo.series.labels import ClassInfo, ClassScheme
+
+GRID = Grid("EPSG:32631", Affine(10, 0, 5e5, 0, -10, 5e6), 300, 70)
+SCHEME = ClassScheme((ClassInfo(1, "forest", "#1b7837"), ClassInfo(7, "maize & <wheat>", "#e08214")))
+
+
+def write(path, **options):
+    options = {"dtype": "uint8", "nodata": 255, "bands": ["class"], "tags": {"TIMO_MODEL": "m"}, **options}
+    return RasterWriter(path, GRID, **options)
+
+
+def test_a_map_carries_colours_names_nodata_and_what_made_it(tmp_path):
+    path = tmp_path / "map.tif"
+    values = np.ones((70, 300), np.uint8)
+    with write(path, scheme=SCHEME) as writer:
+        writer.write(values, slice(0, 70), slice(0, 300))
+    with rasterio.open(path) as source:
+        assert source.nodata == 255
+        assert source.colormap(1)[7] == (0xE0, 0x82, 0x14, 255)
+        assert source.tags()["TIMO_MODEL"] == "m"
+        assert source.transform == GRID.transform
+        assert (source.read(1) == 1).all()
+    names = [c.text for c in ET.parse(tmp_path / "map.tif.aux.xml").iter("Category")]
+    assert names[1] == "forest"
+    assert names[7] == "maize & <wheat>"
+    labels = {e.get("value"): e.get("label") for e in ET.parse(tmp_path / "map.qml").iter("paletteEntry")}
+    assert labels == {"1": "forest", "7": "maize & <wheat>"}
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), write(tmp_path / "map.tif", scheme=SCHEME):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_keeps_the_file_that_stood_there(tmp_path):
+    (tmp_path / "map.tif").write_text("the analyst's own")
+    with pytest.raises(KeyboardInterrupt), write(tmp_path / "map.tif"):
+        raise KeyboardInterrupt
+    assert (tmp_path / "map.tif").read_text() == "the analyst's own"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("no/map.tif", "output_no_folder"), ("map.png", "output_suffix"), ("there.tif", "output_exists")],
+)
+def test_an_output_that_cannot_be_written_is_refused_at_once(tmp_path, name, code):
+    (tmp_path / "there.tif").touch()
+    with pytest.raises(OutputError, match=name) as caught:
+        check_raster(tmp_path / name, overwrite=False)
+    assert caught.value.code == code
+
+
+def test_an_input_is_never_overwritten(tmp_path):
+    source = tmp_path / "S2_20200101.tif"
+    source.touch()
+    with pytest.raises(OutputError, match="one of the inputs"):
+        check_raster(source, overwrite=True, sources=[source])
+
+
+@given(st.sets(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=300))
+def test_nodata_of_a_map_is_never_a_class(values):
+    dtype, nodata = map_type(sorted(values))
+    info = np.iinfo(dtype)
+    assert nodata not in values
+    assert info.min <= min(values | {nodata}) <= max(values | {nodata}) <= info.max
+    if values <= set(range(255)):
+        assert (dtype, nodata) == ("uint8", 255)

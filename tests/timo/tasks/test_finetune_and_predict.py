@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import json
+import shutil
+
+import numpy as np
+import pytest
+import rasterio
+from safetensors.numpy import load_file
+
+from timo import tasks
+from timo.errors import BundleError, Cancelled, LabelError, OutputError, SeriesError, TimoError
+from timo.tasks.reporter import Reporter
+from timo.tasks.specs import load
+
+from .conftest import write_frame, write_polygons
+
+
+class Recorder(Reporter):
+    """Keeps what a task tells; stops it at a given step."""
+
+    def __init__(self, stop_after=None):
+        self.fractions, self.metrics, self.artifacts, self.left = [], {}, [], stop_after
+
+    def progress(self, fraction, message):
+        self.fractions.append(fraction)
+
+    def metric(self, name, value, step):
+        self.metrics.setdefault(name, []).append((step, value))
+
+    def artifact(self, path, kind):
+        self.artifacts.append((kind, path))
+
+    def check(self):
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise Cancelled
+
+
+def test_a_model_trained_on_polygons_maps_the_whole_scene(scene, bundle, tmp_path):
+    out = tmp_path / "map.tif"
+    summary = scene.predict(bundle, out, confidence=str(tmp_path / "c.tif"), probabilities=str(tmp_path / "p.tif"))
+    with rasterio.open(out) as source:
+        mapped = source.read(1)
+        assert source.nodata == 255
+    assert (mapped == scene.truth).mean() > 0.85
+    with rasterio.open(tmp_path / "c.tif") as source:
+        confidence = source.read(1)
+    assert 0.5 <= confidence.min() <= confidence.max() <= 1
+    with rasterio.open(tmp_path / "p.tif") as source:
+        probabilities = source.read() / 250
+        assert source.descriptions == ("field", "woods")
+    np.testing.assert_allclose(probabilities.max(0), confidence, atol=0.01)
+    assert sum(c["pixels"] for c in summary["classes"]) == mapped.size == summary["pixels_mapped"]
+
+
+def test_the_bundle_says_all_that_is_needed_to_use_it(bundle, card):
+    assert [c["name"] for c in card["classes"]] == ["field", "woods"]
+    assert [b["role"] for b in card["bands"]] == ["red", "nir", "swir1"]
+    assert card["dates"] == {"count": 4, "first": "2020-04-01", "last": "2020-10-01", "minimum": 2}
+    assert card["ground_sample_distance"] == [10, 10]
+    assert card["training"]["spec"]["seed"] == 0
+    assert card["training"]["started_from"] == "random weights"
+    assert {"overall_accuracy", "mean_iou", "per_class", "confusion_matrix"} <= set(card["metrics"])
+    assert (bundle / "weights.safetensors").is_file()
+    assert (bundle / "split.gpkg").is_file()
+
+
+def test_progress_rises_to_the_end_and_each_epoch_has_its_figures(scene, tmp_path):
+    recorder = Recorder()
+    spec = load(
+        "finetune",
+        {"series": str(scene.folder), "labels": str(scene.labels), "class_field": "kind", "out": str(tmp_path / "m"),
+         "epochs": 2},
+    )  # fmt: skip
+    tasks.run("finetune", spec, recorder)
+    assert recorder.fractions == sorted(recorder.fractions)
+    assert recorder.fractions[-1] == 1
+    assert set(recorder.metrics) == {"train_loss", "val_loss", "val_accuracy", "val_miou"}
+    assert [step for step, _ in recorder.metrics["val_miou"]] == [1, 2]
+    assert recorder.artifacts == [("bundle", tmp_path / "m")]
+
+
+def test_the_same_seed_gives_the_same_model(scene, tmp_path):
+    for name in ("one", "two"):
+        scene.finetune(tmp_path / name, epochs=2, seed=3)
+    one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
+    for key in one:
+        np.testing.assert_array_equal(one[key], two[key])
+
+
+def test_the_best_epoch_is_the_one_that_is_kept(card):
+    history = card["training"]["history"]
+    best = max(range(len(history)), key=lambda e: (history[e]["val_miou"], -history[e]["val_loss"]))
+    assert card["training"]["epoch"] == best + 1
+    assert card["metrics"]["mean_iou"] == history[best]["val_miou"]
+
+
+def test_bands_are_matched_by_role_not_by_position(scene, bundle, tmp_path):
+    turned = tmp_path / "turned"
+    turned.mkdir()
+    for path in scene.folder.glob("*.tif"):
+        with rasterio.open(path) as source:
+            bands = dict(zip(source.descriptions, source.read(), strict=True))
+        write_frame(turned / path.name, dict(reversed(bands.items())))
+    scene.predict(bundle, tmp_path / "a.tif")
+    tasks.run("predict", load("predict", {"series": str(turned), "model": str(bundle), "out": str(tmp_path / "b.tif")}))
+    with rasterio.open(tmp_path / "a.tif") as a, rasterio.open(tmp_path / "b.tif") as b:
+        np.testing.assert_array_equal(a.read(), b.read())
+
+
+def test_a_pixel_that_is_never_valid_is_nodata_in_the_map(scene, bundle, tmp_path):
+    holed = tmp_path / "holed"
+    holed.mkdir()
+    for path in scene.folder.glob("*.tif"):
+        with rasterio.open(path) as source:
+            values = source.read()
+            values[:, 40:60, 10:30] = 0
+            if path.name.endswith("0601.tif"):
+                values[:, 70:80, 70:80] = 0  # at one date alone: filled from the others
+            write_frame(holed / path.name, dict(zip(source.descriptions, values, strict=True)))
+    spec = {"series": str(holed), "model": str(bundle), "out": str(tmp_path / "map.tif")}
+    tasks.run("predict", load("predict", spec))
+    with rasterio.open(tmp_path / "map.tif") as source:
+        nodata = source.read(1) == 255
+    expected = np.zeros_like(nodata)
+    expected[40:60, 10:30] = True
+    np.testing.assert_array_equal(nodata, expected)
+
+
+def test_the_map_is_made_inside_the_area_alone(scene, bundle, tmp_path):
+    write_polygons(tmp_path / "area.gpkg", [(10, 20, 30, 40, "here")])
+    scene.predict(bundle, tmp_path / "map.tif", aoi=str(tmp_path / "area.gpkg"))
+    with rasterio.open(tmp_path / "map.tif") as source:
+        inside = source.read(1) != 255
+    expected = np.zeros_like(inside)
+    expected[10:40, 20:60] = True
+    np.testing.assert_array_equal(inside, expected)
+
+
+def test_colours_of_the_analyst_are_the_maps(scene, tmp_path):
+    scene.finetune(tmp_path / "m", epochs=1, colors=["woods=#00FF00"])
+    card = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert {c["name"]: c["color"] for c in card["classes"]}["woods"] == "#00ff00"
+
+
+def test_a_stopped_training_leaves_nothing(scene, tmp_path):
+    spec = load(
+        "finetune",
+        {"series": str(scene.folder), "labels": str(scene.labels), "class_field": "kind", "out": str(tmp_path / "m")},
+    )
+    with pytest.raises(Cancelled):
+        tasks.run("finetune", spec, Recorder(stop_after=5))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stopped_prediction_leaves_nothing(scene, bundle, tmp_path):
+    spec = load("predict", {"series": str(scene.folder), "model": str(bundle), "out": str(tmp_path / "map.tif")})
+    with pytest.raises(Cancelled):
+        tasks.run("predict", spec, Recorder(stop_after=1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def some_frames(scene, folder, names, bands=None):
+    folder.mkdir()
+    for name in names:
+        with rasterio.open(scene.folder / name) as source:
+            kept = {d: v for d, v in zip(source.descriptions, source.read(), strict=True) if not bands or d in bands}
+        write_frame(folder / name, kept)
+    return folder
+
+
+def refused(kind, code, call, tmp_path, *named):
+    """The call fails with this error, whose sentence names the culprit, and leaves nothing behind."""
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(kind) as caught:
+        call()
+    assert caught.value.code == code
+    assert caught.value.action
+    for word in named:
+        assert word in caught.value.message
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_missing_band_is_named(scene, bundle, tmp_path):
+    folder = some_frames(scene, tmp_path / "s", [p.name for p in scene.folder.glob("*.tif")], bands=["B04", "B08"])
+    spec = load("predict", {"series": str(folder), "model": str(bundle), "out": str(tmp_path / "map.tif")})
+    refused(SeriesError, "band_missing", lambda: tasks.run("predict", spec), tmp_path, "swir1")
+
+
+def test_fewer_dates_than_the_model_needs_are_refused(scene, bundle, tmp_path):
+    folder = some_frames(scene, tmp_path / "s", ["S2_20200401.tif"])
+    spec = load("predict", {"series": str(folder), "model": str(bundle), "out": str(tmp_path / "map.tif")})
+    refused(BundleError, "too_few_dates", lambda: tasks.run("predict", spec), tmp_path, "1 date", "woods")
+
+
+def test_a_folder_that_is_no_bundle_is_named(scene, tmp_path):
+    (tmp_path / "thing").mkdir()
+    call = lambda: scene.predict(tmp_path / "thing", tmp_path / "map.tif")  # noqa: E731
+    refused(BundleError, "bundle_missing", call, tmp_path, "thing")
+
+
+def test_changed_weights_are_refused(scene, bundle, tmp_path):
+    shutil.copytree(bundle, tmp_path / "m")
+    weights = tmp_path / "m" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    refused(BundleError, "bundle_changed", lambda: scene.predict(tmp_path / "m", tmp_path / "o.tif"), tmp_path, "weights")
+
+
+def test_one_class_alone_is_refused(scene, tmp_path):
+    write_polygons(tmp_path / "one.gpkg", [(0, 0, 40, 40, "woods"), (60, 60, 40, 40, "woods")])
+    call = lambda: scene.finetune(tmp_path / "m", labels=str(tmp_path / "one.gpkg"))  # noqa: E731
+    refused(LabelError, "one_class", call, tmp_path, "one.gpkg")
+
+
+def test_labels_elsewhere_are_refused(scene, tmp_path):
+    write_polygons(tmp_path / "far.gpkg", [(900, 900, 40, 40, "woods"), (990, 990, 40, 40, "field")])
+    call = lambda: scene.finetune(tmp_path / "m", labels=str(tmp_path / "far.gpkg"))  # noqa: E731
+    refused(LabelError, "labels_elsewhere", call, tmp_path, "far.gpkg")
+
+
+def test_a_bundle_is_never_overwritten_unasked(scene, bundle):
+    before = (bundle / "model.json").read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        scene.finetune(bundle)
+    assert (bundle / "model.json").read_bytes() == before
+
+
+def test_a_folder_with_other_things_is_never_replaced(scene, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    with pytest.raises(OutputError, match="photos"):
+        scene.finetune(tmp_path / "photos", overwrite=True)
+    assert (tmp_path / "photos" / "cat.jpg").exists()
+
+
+def test_every_refusal_says_what_to_do(scene, tmp_path):
+    with pytest.raises(TimoError) as caught:
+        scene.finetune(tmp_path / "m", colors=["water=#0000ff"])
+    assert "water" in str(caught.value)
+    assert "field, woods" in str(caught.value)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A series as a model sees it: gaps filled in time, bands standardised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from timo.series.frames import Frames
+from timo.series.series import Series
+
+# A series up to this size is read once and kept; larger ones are read window by window.
+RESIDENT_BYTES = 2 << 30
+SAMPLE_WINDOWS = 64
+SAMPLE_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of each band, (C,) float64, over all dates' valid pixels."""
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+
+def statistics(series: Series, seed: int = 0) -> Statistics:
+    """Band statistics of a series: of all its pixels, or of windows drawn at random if it is large.
+
+    A band that is the same everywhere gets a standard deviation of 1.
+    """
+    sums = np.zeros((3, len(series.bands)))
+    for window in _sample(series, seed):
+        frames = series.read(window)
+        values = frames.values.astype(np.float64)
+        axes = (0, 2, 3)
+        sums += np.stack(
+            [
+                frames.band_valid.sum(axes),
+                values.sum(axes, where=frames.band_valid),
+                np.square(values).sum(axes, where=frames.band_valid),
+            ]
+        )
+    count = np.maximum(sums[0], 1)
+    mean = sums[1] / count
+    std = np.sqrt(np.maximum(sums[2] / count - mean**2, 0))
+    # Below this the spread is rounding, not signal.
+    return Statistics(mean, np.where(std > 1e-6 * np.maximum(np.abs(mean), 1e-6), std, 1.0))
+
+
+def _sample(series: Series, seed: int) -> list[Window | None]:
+    if _bytes(series, series.grid.height, series.grid.width) <= RESIDENT_BYTES:
+        return [None]
+    random = np.random.default_rng(seed)
+    rows = random.integers(0, max(series.grid.height - SAMPLE_SIDE, 1), SAMPLE_WINDOWS)
+    columns = random.integers(0, max(series.grid.width - SAMPLE_SIDE, 1), SAMPLE_WINDOWS)
+    return [Window(int(c), int(r), SAMPLE_SIDE, SAMPLE_SIDE) for r, c in zip(rows, columns, strict=True)]
+
+
+def _bytes(series: Series, height: int, width: int) -> int:
+    return 4 * len(series.dates) * len(series.bands) * height * width
+
+
+class PreparedSeries:
+    """Reads windows of a series ready for a model.
+
+    Args:
+        series: The series, its bands in the model's order.
+        statistics: Of the model's training.
+    """
+
+    def __init__(self, series: Series, statistics: Statistics) -> None:
+        self.series = series
+        self._mean = statistics.mean.astype(np.float32)[None, :, None, None]
+        self._std = statistics.std.astype(np.float32)[None, :, None, None]
+        self._whole: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
+        if _bytes(series, series.grid.height, series.grid.width) <= RESIDENT_BYTES:
+            self._whole = self._prepare(series.read())
+
+    def read(
+        self, row: int, column: int, height: int, width: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """A window of the series, which may reach beyond the grid: there it is mirrored.
+
+        Returns:
+            Frames (T, C, height, width) float32, standardised, without gaps (0, the mean, where a band is
+            never valid); and (height, width) bool, where at least one date has all bands valid.
+        """
+        grid = self.series.grid
+        top, bottom = max(row, 0), min(row + height, grid.height)
+        left, right = max(column, 0), min(column + width, grid.width)
+        if self._whole is not None:
+            values, seen = (part[..., top:bottom, left:right] for part in self._whole)
+        else:
+            values, seen = self._prepare(self.series.read(Window(left, top, right - left, bottom - top)))
+        beyond = ((top - row, row + height - bottom), (left - column, column + width - right))
+        if not any(map(any, beyond)):
+            return values, seen
+        return np.pad(values, ((0, 0), (0, 0), *beyond), mode="reflect"), np.pad(seen, beyond)
+
+    def _prepare(self, frames: Frames) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        standardised = (frames.filled(np.nan) - self._mean) / self._std
+        return np.nan_to_num(standardised, copy=False, nan=0.0), frames.valid.any(0)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Map a series with a model bundle."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timo import __version__, bundle
+from timo.errors import OutputError
+from timo.inference.blocks import Block, BlockPredictor
+from timo.inference.writer import (
+    PROBABILITY_NODATA,
+    PROBABILITY_SCALE,
+    RasterWriter,
+    check_raster,
+    map_type,
+)
+from timo.series.prepared import PreparedSeries, Statistics
+from timo.series.series import Series, open_series
+from timo.tasks.reporter import Reporter
+from timo.tasks.specs import PredictSpec, to_dict
+from timo.training.device import fabric_for
+
+
+def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
+    """Predict the classes of a series and write them as a map.
+
+    Returns:
+        What was written, and the share of each class.
+
+    Raises:
+        BundleError, SeriesError, LabelError, OutputError, ModelError: Naming what does not fit.
+    """
+    started = time.monotonic()
+    reporter.progress(0.0, "Reading the model and the series")
+    card = bundle.load_card(Path(spec.model))
+    opened = open_series(spec.series)
+    outputs = _check_outputs(spec, opened)
+    series = bundle.check_series(card, opened)
+    for warning in _doubts(card, series):
+        reporter.log(warning, "warning")
+    area = None
+    if spec.aoi is not None:
+        from timo.series.labels import polygon_mask
+
+        area = polygon_mask(Path(spec.aoi), series.grid)
+    fabric = fabric_for(spec.device)
+    model = fabric.to_device(bundle.load_model(Path(spec.model), card))
+    statistics = Statistics(np.array([b.mean for b in card.bands]), np.array([b.std for b in card.bands]))
+    predictor = BlockPredictor(
+        model,
+        PreparedSeries(series, statistics),
+        chip=card.chip,
+        batch=spec.batch,
+        device=fabric.device,
+        area=area,
+    )
+    counts = _write(spec, card, series, predictor, reporter)
+    for kind, path in outputs.items():
+        reporter.artifact(path, kind)
+    mapped = int(counts.sum())
+    if not mapped:
+        reporter.log("The map is empty: no pixel of the series has data in the area.", "warning")
+    return {
+        "map": str(outputs["map"]),
+        **{kind: str(path) for kind, path in outputs.items() if kind != "map"},
+        "model": card.name,
+        "dates": len(series.dates),
+        "pixels_mapped": mapped,
+        "classes": [
+            {"value": c.value, "name": c.name, "color": c.color, "pixels": int(n)}
+            for c, n in zip(card.classes, counts, strict=True)
+        ],
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _check_outputs(spec: PredictSpec, series: Series) -> dict[str, Path]:
+    named = {"map": spec.out, "confidence": spec.confidence, "probabilities": spec.probabilities}
+    outputs = {kind: Path(path) for kind, path in named.items() if path is not None}
+    sources = [Path(path) for files in series.files for path in files]
+    for path in outputs.values():
+        check_raster(path, overwrite=spec.overwrite, sources=sources)
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise OutputError(
+            "outputs_collide", f"Two outputs have the same name '{spec.out}'.", "Give each output a name of its own."
+        )
+    return outputs
+
+
+def _doubts(card: bundle.Card, series: Series) -> list[str]:
+    """What lets the map be worse than the model's figures promise."""
+    doubts = []
+    if len(series.dates) != card.dates.count:
+        doubts.append(
+            f"The series has {len(series.dates)} dates; model '{card.name}' was trained on {card.dates.count} "
+            f"({card.dates.first} to {card.dates.last}). It tells dates by their order: the map may be poor."
+        )
+    ratio = series.grid.pixel_size[0] / card.ground_sample_distance[0]
+    if series.grid.crs == card.crs and not 0.75 < ratio < 1.33:
+        doubts.append(
+            f"The series has pixels of {series.grid.pixel_size[0]:g}, model '{card.name}' was trained on "
+            f"{card.ground_sample_distance[0]:g}: the map may be poor."
+        )
+    return doubts
+
+
+def _write(
+    spec: PredictSpec, card: bundle.Card, series: Series, predictor: BlockPredictor, reporter: Reporter
+) -> NDArray[np.int64]:
+    """Write all outputs; pixels of each class, (K,)."""
+    scheme = card.scheme()
+    values = [c.value for c in card.classes]
+    dtype, nodata = map_type(values)
+    if card.nodata not in values and np.can_cast(np.min_scalar_type(card.nodata), dtype):
+        nodata = card.nodata
+    lookup = np.array(values, dtype)
+    names = [c.name for c in card.classes]
+    tags = _provenance(spec, card, series)
+    counts = np.zeros(len(values), np.int64)
+    total, done = max(predictor.count_chips(), 1), 0
+
+    def step(chips: int) -> None:
+        nonlocal done
+        reporter.check()
+        done += chips
+        reporter.progress(done / total, "Mapping")
+
+    with contextlib.ExitStack() as stack:
+
+        def writer(path: str, **options: Any) -> RasterWriter:
+            return stack.enter_context(RasterWriter(Path(path), series.grid, tags=tags, **options))
+
+        classes = writer(spec.out, dtype=dtype, nodata=nodata, bands=["class"], scheme=scheme)
+        confidence = spec.confidence and writer(
+            spec.confidence, dtype="float32", nodata=float("nan"), bands=["confidence"]
+        )
+        probabilities = spec.probabilities and writer(
+            spec.probabilities, dtype="uint8", nodata=PROBABILITY_NODATA, bands=names
+        )
+        for block in predictor.run(step):
+            best = block.probabilities.argmax(0)
+            classes.write(np.where(block.valid, lookup[best], nodata).astype(dtype), block.rows, block.columns)
+            counts += np.bincount(best[block.valid], minlength=len(values))
+            if confidence:
+                confidence.write(_confidence(block), block.rows, block.columns)
+            if probabilities:
+                probabilities.write(_scaled(block), block.rows, block.columns)
+    return counts
+
+
+def _confidence(block: Block) -> NDArray[np.float32]:
+    return np.where(block.valid, block.probabilities.max(0), np.nan).astype(np.float32)
+
+
+def _scaled(block: Block) -> NDArray[np.uint8]:
+    scaled = np.round(block.probabilities * PROBABILITY_SCALE)
+    return np.where(block.valid, scaled, PROBABILITY_NODATA).astype(np.uint8)
+
+
+def _provenance(spec: PredictSpec, card: bundle.Card, series: Series) -> dict[str, str]:
+    """What made the map; goes into the file's metadata."""
+    return {
+        "TIFFTAG_SOFTWARE": f"TiMo for QGIS {__version__}",
+        "TIMO_MODEL": card.name,
+        "TIMO_MODEL_SHA256": card.weights_sha256,
+        "TIMO_SPEC": json.dumps(to_dict(spec)),
+        "TIMO_DATES": ", ".join(date.isoformat() for date in series.dates),
+        "TIMO_SOURCES": ", ".join(Path(path).name for files in series.files for path in files),
+    }

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training loop: steps, validation each epoch, the best epoch kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+from timo.tasks.reporter import Reporter
+from timo.training.metrics import Accuracy
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+WEIGHT_DECAY = 0.05
+GRADIENT_NORM = 1.0
+WARM_UP = 0.1
+
+
+class Chips(Protocol):
+    """Where batches come from: series (B, T, C, H, W) float32 and labels (B, H, W) int64, 255 not labelled."""
+
+    steps: int
+    """Batches an epoch."""
+
+    def epoch(self, number: int) -> Iterable[Batch]:
+        """The training batches of one epoch, from 1; the same number gives the same batches."""
+        ...
+
+    def validation(self) -> Iterable[Batch]:
+        """The validation batches: always the same."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn."""
+
+    epochs: int
+    learning_rate: float
+
+
+@dataclass
+class Fit:
+    """The outcome of a training: the best epoch, its figures and weights, and all epochs' figures."""
+
+    epoch: int = 0
+    figures: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, torch.Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(
+    fabric: Fabric,
+    model: nn.Module,
+    loss: nn.Module,
+    chips: Chips,
+    classes: list[str],
+    schedule: Schedule,
+    reporter: Reporter,
+) -> Fit:
+    """Train a segmenter, and keep the epoch with the best validation mean IoU.
+
+    Args:
+        fabric: The device and precision.
+        model: Takes (B, T, C, H, W), gives (B, K, H, W) logits.
+        loss: Of logits and labels.
+        chips: The batches.
+        classes: Class names, for the figures.
+        schedule: Epochs and peak learning rate.
+        reporter: Told the progress of this training (0 to 1), and each epoch's figures.
+
+    Raises:
+        Cancelled: When the reporter says so.
+    """
+    decay, plain = _parameter_groups(model)
+    optimizer = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
+        lr=schedule.learning_rate,
+    )
+    steps = schedule.epochs * chips.steps
+    scheduler = OneCycleLR(
+        optimizer,
+        max_lr=schedule.learning_rate,
+        total_steps=steps,
+        pct_start=WARM_UP if steps * WARM_UP >= 1 else 1 / steps,
+        cycle_momentum=False,
+    )
+    wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
+    loss = fabric.to_device(loss)
+    outcome = Fit()
+    best = (-math.inf, -math.inf)
+    for epoch in range(1, schedule.epochs + 1):
+        message = f"Epoch {epoch} of {schedule.epochs}"
+        wrapped.train()
+        total = 0.0
+        for step, batch in enumerate(chips.epoch(epoch)):
+            reporter.check()
+            series, labels = fabric.to_device(batch)
+            value = loss(wrapped(series), labels)
+            fabric.backward(value)
+            fabric.clip_gradients(wrapped, wrapped_optimizer, max_norm=GRADIENT_NORM)
+            wrapped_optimizer.step()
+            wrapped_optimizer.zero_grad()
+            scheduler.step()
+            total += float(value)
+            reporter.progress(((epoch - 1) * chips.steps + step + 1) / steps, message)
+        validation_loss, figures = validate(fabric, wrapped, loss, chips, classes, reporter)
+        row = {
+            "train_loss": total / chips.steps,
+            "val_loss": validation_loss,
+            "val_accuracy": figures["overall_accuracy"],
+            "val_miou": figures["mean_iou"],
+        }
+        outcome.history.append(row)
+        for name, figure in row.items():
+            reporter.metric(name, figure, epoch)
+        score = (figures["mean_iou"], -validation_loss)
+        if score > best or not outcome.state:
+            best = score
+            outcome.epoch, outcome.figures = epoch, figures
+            outcome.state = {key: tensor.detach().cpu().clone() for key, tensor in model.state_dict().items()}
+    return outcome
+
+
+@torch.inference_mode()
+def validate(
+    fabric: Fabric, model: nn.Module, loss: nn.Module, chips: Chips, classes: list[str], reporter: Reporter
+) -> tuple[float, dict[str, Any]]:
+    """Mean loss and accuracy figures over the validation batches."""
+    model.eval()
+    accuracy = Accuracy(classes)
+    losses: list[float] = []
+    for batch in chips.validation():
+        reporter.check()
+        series, labels = fabric.to_device(batch)
+        logits = model(series)
+        losses.append(float(loss(logits, labels)))
+        accuracy.update(logits.argmax(1), labels)
+    return sum(losses) / len(losses), accuracy.figures()
+
+
+def _parameter_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Parameters with and without weight decay: biases and norms are not drawn to zero."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
