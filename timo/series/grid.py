@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pixel grid that a series, its labels and its maps share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import rasterio.warp
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+_LATTICE_TOLERANCE = 1e-3  # pixels: two lattices that differ by less over the whole raster are one
+
+
+@lru_cache(maxsize=64)
+def _parse_crs(text: str) -> CRS:
+    """PROJ's look-up takes milliseconds, and a series has as many grids as files."""
+    return CRS.from_string(text)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A CRS, the affine transform from (column, row) to its coordinates, and a size in pixels.
+
+    ``crs`` is what ``rasterio.crs.CRS.from_string`` reads (an authority code or WKT); None for rasters
+    without georeference, whose transform is then the pixel grid's own.
+    """
+
+    crs: str | None
+    transform: Affine
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, dataset: DatasetReader) -> Grid:
+        """The grid of an open raster."""
+        crs = dataset.crs.to_string() if dataset.crs else None
+        return cls(crs or None, dataset.transform, dataset.width, dataset.height)
+
+    @cached_property
+    def rasterio_crs(self) -> CRS | None:
+        """``crs`` as rasterio's object."""
+        return _parse_crs(self.crs) if self.crs else None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Length of a pixel's upper and left side, in units of the CRS; positive."""
+        t = self.transform
+        return math.hypot(t.a, t.d), math.hypot(t.b, t.e)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(left, bottom, right, top) of the smallest upright rectangle around the grid, in the CRS."""
+        corners = [self.transform * (c, r) for c in (0, self.width) for r in (0, self.height)]
+        xs, ys = zip(*corners)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    @property
+    def whole(self) -> Window:
+        """The window of the whole grid."""
+        return Window(0, 0, self.width, self.height)
+
+    @cached_property
+    def ground_sample_distance(self) -> float | None:
+        """Side of a square of a pixel's area on the ground, in metres, at the grid's centre; None without CRS."""
+        crs = self.rasterio_crs
+        if crs is None:
+            return None
+        across, down = self.pixel_size
+        if crs.is_geographic:
+            latitude = math.radians((self.transform * (self.width / 2, self.height / 2))[1])
+            metre = 111_195.0  # a degree on the mean sphere
+            return math.sqrt(across * down * max(math.cos(latitude), 1e-6)) * metre
+        factor: float = crs.linear_units_factor[1]
+        return math.sqrt(across * down) * factor
+
+    def window(self, row: int, col: int, height: int, width: int | None = None) -> Window:
+        """The window at a row and column, ``height`` x ``width`` pixels (a square if width is left out)."""
+        return Window(col, row, height if width is None else width, height)
+
+    def windows(self, size: int) -> Iterator[Window]:
+        """Windows of at most ``size`` x ``size`` pixels that tile the grid, row by row."""
+        for row in range(0, self.height, size):
+            for col in range(0, self.width, size):
+                yield Window(col, row, min(size, self.width - col), min(size, self.height - row))
+
+    def window_grid(self, window: Window) -> Grid:
+        """The grid of a window of this one."""
+        origin = self.transform * Affine.translation(window.col_off, window.row_off)
+        return Grid(self.crs, origin, int(window.width), int(window.height))
+
+    def offset_in(self, other: Grid) -> tuple[int, int] | None:
+        """(row, column) of this grid's first pixel in ``other``, if both are cut from one lattice.
+
+        None if CRS or pixels differ, or the offset isn't whole: then reading needs resampling.
+        """
+        if (self.crs is None) != (other.crs is None):
+            return None
+        if self.crs != other.crs and self.rasterio_crs != other.rasterio_crs:
+            return None
+        step = ~other.transform * self.transform  # this grid's pixels in the other's
+        reach = max(self.width, self.height)
+        stretch = max(abs(step.a - 1), abs(step.e - 1), abs(step.b), abs(step.d))
+        col, row = round(step.c), round(step.f)
+        if (
+            stretch * reach > _LATTICE_TOLERANCE
+            or max(abs(step.c - col), abs(step.f - row)) > _LATTICE_TOLERANCE
+        ):
+            return None
+        return row, col
+
+    def scale_of(self, source: Grid) -> tuple[float, float]:
+        """How many of this grid's pixels one pixel of ``source`` spans, across and down, at the common centre.
+
+        Raises:
+            rasterio.errors.CRSError: There is no way from the one CRS to the other.
+        """
+        col, row = source.width / 2, source.height / 2
+        points = [source.transform * p for p in ((col, row), (col + 1, row), (col, row + 1))]
+        xs, ys = zip(*points)
+        if source.rasterio_crs is not None and source.rasterio_crs != self.rasterio_crs:
+            xs, ys = rasterio.warp.transform(source.rasterio_crs, self.rasterio_crs, xs, ys)
+        (c0, r0), (c1, r1), (c2, r2) = (~self.transform * p for p in zip(xs, ys))
+        return math.hypot(c1 - c0, c2 - c0), math.hypot(r1 - r0, r2 - r0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The grid as JSON values; ``transform`` in the order of affine (a, b, c, d, e, f)."""
+        return {
+            "crs": self.crs,
+            "transform": list(self.transform)[:6],
+            "width": self.width,
+            "height": self.height,
+            "pixel_size": list(self.pixel_size),
+        }

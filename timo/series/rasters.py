@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One raster file: what is in it, and its pixels on another grid."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import CRSError, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from timo.errors import SeriesError
+from timo.series.bands import Band, describe_bands
+from timo.series.grid import Grid
+
+_OPEN_FILES = 256  # a thread; below the 1024 that systems grant a process
+# Of a pixel. 0 is what is meant, but with it rasterio 1.4 gives GDAL no transformer; no interpolation is as near.
+_EXACT = 1e-12
+_COLORS = {ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue"}
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A raster file's facts, read once. ``has_mask``: an alpha band or a mask says what is valid, not nodata."""
+
+    path: Path
+    grid: Grid
+    bands: tuple[Band, ...]
+    has_mask: bool
+
+    @classmethod
+    def open(cls, path: Path) -> Raster:
+        """Read a file's facts.
+
+        Raises:
+            SeriesError: It can't be read as a raster.
+        """
+        with _unreadable(path), rasterio.open(path) as dataset:
+            color_bands = dataset.colorinterp
+            data = [i for i in range(dataset.count) if color_bands[i] != ColorInterp.alpha]
+            if not data or np.dtype(dataset.dtypes[data[0]]).kind == "c":
+                raise SeriesError(
+                    "raster_kind",
+                    f"{path.name} has no band of real numbers.",
+                    "Take it out of the series, or convert it to amplitudes.",
+                )
+            bands = describe_bands(
+                path.stem,
+                [dataset.descriptions[i] for i in data],
+                [_COLORS.get(color_bands[i]) for i in data],
+                [dataset.dtypes[i] for i in data],
+                [dataset.scales[i] for i in data],
+                [dataset.offsets[i] for i in data],
+                [dataset.nodatavals[i] for i in data],
+            )
+            indexed = tuple(_with_index(band, data[i] + 1) for i, band in enumerate(bands))
+            flags = dataset.mask_flag_enums[data[0]]
+            has_mask = MaskFlags.per_dataset in flags
+            return cls(path, Grid.of(dataset), indexed, has_mask)
+
+
+def _with_index(band: Band, index: int) -> Band:
+    return Band(band.name, band.role, band.sensor, band.scale, band.offset, band.nodata, index)
+
+
+class _unreadable:  # noqa: N801 - reads as what it guards against
+    """Turns GDAL's complaints about a file into a SeriesError that names it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, CRSError):
+            raise SeriesError(
+                "crs_transform",
+                f"{self._path.name} can't be brought to the series' coordinate system: {error}.",
+                "Take it out of the series, or correct its coordinate system.",
+            ) from error
+        if isinstance(error, (RasterioError, OSError)):
+            raise SeriesError(
+                "raster_unreadable",
+                f"{self._path} can't be read as a raster: {error}.",
+                "Replace the file, or take it out of the series.",
+            ) from error
+
+
+class RasterReader:
+    """Reads rasters on one grid, keeping files open: chips by the thousand come from the same few.
+
+    Each thread has its own open files (GDAL's handles are not to be shared), as has each forked process. The
+    files least recently read are closed when there are many.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self._local = threading.local()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"grid": self.grid}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.grid = state["grid"]
+        self._local = threading.local()
+
+    def read(
+        self, raster: Raster, bands: Sequence[Band], window: Window, shape: tuple[int, int] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Pixels of a window that lies in the grid.
+
+        On the same lattice they are the file's own, without resampling; else bilinear from the file warped to
+        the whole grid, so that a pixel has the same value whichever window it is read with.
+
+        Args:
+            raster: The file.
+            bands: Which of its bands.
+            window: Rows and columns of the grid.
+            shape: (height, width) to thin the window out to, by nearest neighbour.
+
+        Returns:
+            Values (C, h, w) in physical units, 0 where invalid, and their validity: not nodata, NaN or masked.
+
+        Raises:
+            SeriesError: The file can't be read any more, or can't be brought to the grid's CRS.
+        """
+        height, width = shape or (int(window.height), int(window.width))
+        values = np.zeros((len(bands), height, width), np.float32)
+        valid = np.zeros(values.shape, np.bool_)
+        with _unreadable(raster.path):
+            dataset, offset = self._open(raster)
+            row, col = int(window.row_off) - offset[0], int(window.col_off) - offset[1]
+            top, left = max(row, 0), max(col, 0)
+            bottom = min(row + int(window.height), dataset.height)
+            right = min(col + int(window.width), dataset.width)
+            if top >= bottom or left >= right:
+                return values, valid
+            inner = Window(left, top, right - left, bottom - top)
+            into = (slice(top - row, bottom - row), slice(left - col, right - col))
+            indexes = [band.index for band in bands]
+            if shape is not None:
+                # A file of another extent is thinned out by its own share, then laid into the common shape.
+                ratio = height / window.height, width / window.width
+                into = tuple(slice(round(s.start * k), round(s.stop * k)) for s, k in zip(into, ratio))  # type: ignore[assignment]
+                if any(s.start >= s.stop for s in into):
+                    return values, valid
+            size = tuple(s.stop - s.start for s in into)
+            raw = dataset.read(indexes, window=inner, out_shape=(len(indexes), *size))
+            if raster.has_mask or (dataset.count > len(raster.bands) and isinstance(dataset, WarpedVRT)):
+                masks = dataset.read_masks(indexes, window=inner, out_shape=(len(indexes), *size)) > 0
+            else:
+                masks = np.ones(raw.shape, np.bool_)
+        for i, band in enumerate(bands):
+            good = masks[i] & ~is_nodata(raw[i], band.nodata)
+            scaled = raw[i].astype(np.float32)
+            if band.scale != 1.0 or band.offset != 0.0:
+                scaled = scaled * np.float32(band.scale) + np.float32(band.offset)
+            good &= np.isfinite(scaled)
+            values[i][into] = np.where(good, scaled, np.float32(0))
+            valid[i][into] = good
+        return values, valid
+
+    def _open(self, raster: Raster) -> tuple[DatasetReader | WarpedVRT, tuple[int, int]]:
+        """The open file, or its warp, and the (row, column) of its first pixel in the grid."""
+        if getattr(self._local, "pid", None) != os.getpid():
+            self._local.pid, self._local.files = os.getpid(), OrderedDict()
+        files: OrderedDict[Path, tuple[DatasetReader, DatasetReader | WarpedVRT, tuple[int, int]]]
+        files = self._local.files
+        entry = files.get(raster.path)
+        if entry is None:
+            dataset = rasterio.open(raster.path)
+            offset = raster.grid.offset_in(self.grid)
+            view = dataset if offset is not None else warp(dataset, raster, self.grid)
+            entry = files[raster.path] = (dataset, view, offset or (0, 0))
+            while len(files) > _OPEN_FILES:
+                old, old_view, _ = files.popitem(last=False)[1]
+                old_view.close()
+                old.close()
+        else:
+            files.move_to_end(raster.path)
+        return entry[1], entry[2]
+
+
+def warp(
+    dataset: DatasetReader, raster: Raster, grid: Grid, resampling: Resampling = Resampling.bilinear
+) -> WarpedVRT:
+    """A view of a raster on a grid, whose pixels don't depend on the window they are read with.
+
+    For that the transformation is exact (``tolerance``) and the kernel's width is fixed from the ratio of
+    the two grids; left to itself, GDAL takes both from each window.
+    """
+    across, down = grid.scale_of(raster.grid)
+    nodata = raster.bands[0].nodata
+    return WarpedVRT(
+        dataset,
+        crs=grid.rasterio_crs,
+        transform=grid.transform,
+        width=grid.width,
+        height=grid.height,
+        resampling=resampling,
+        tolerance=_EXACT,
+        src_nodata=nodata,
+        nodata=nodata,
+        # Without nodata only an alpha band tells what lies outside of the source.
+        add_alpha=nodata is None and not raster.has_mask,
+        XSCALE=across,
+        YSCALE=down,
+        UNIFIED_SRC_NODATA="NO",  # a band may be valid where another is not
+    )
+
+
+def is_nodata(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+    """Where raw values are the nodata value, compared in their own type; NaN is nodata always."""
+    floating = raw.dtype.kind == "f"
+    invalid: NDArray[np.bool_] = np.isnan(raw) if floating else np.zeros(raw.shape, np.bool_)
+    if nodata is None or np.isnan(nodata):
+        return invalid
+    if floating:
+        with np.errstate(over="ignore"):
+            return invalid | (raw == raw.dtype.type(nodata))
+    info = np.iinfo(raw.dtype)
+    if nodata == int(nodata) and info.min <= nodata <= info.max:
+        return invalid | (raw == raw.dtype.type(int(nodata)))
+    return invalid
