@@ -14,8 +14,8 @@ import numpy as np
 class Band:
     """A band of a series: values are ``raw * scale + offset``, in the sensor's physical unit.
 
-    ``role`` is what the band measures (blue, nir, vv, ...), None where its name doesn't tell. ``index`` is its
-    place in the file, from 1. ``key`` identifies it among the series' bands: the role, or else the name.
+    ``role`` is what the band measures (blue, nir, vv, ...), None where its name doesn't tell. ``index`` is
+    its place in the file, from 1. ``key`` identifies it among the series' bands.
     """
 
     name: str
@@ -50,7 +50,7 @@ _SENSORS: tuple[tuple[str, str], ...] = (
     (r"(?<![A-Z0-9])T\d{2}[A-Z]{3}_\d{8}T\d{6}", "sentinel-2"),
     (r"(?<![A-Z0-9])S(?:ENTINEL[-_ ]?)?1[A-D]?(?![A-Z0-9])", "sentinel-1"),
     (
-        r"(?<![A-Z0-9])L(?:ANDSAT[-_ ]?|[COTEM]0?)?(?P<number>[45789])(?![0-9]{1,5}(?![0-9])|[A-Z])",
+        r"(?<![A-Z0-9])L(?:ANDSAT[-_ ]?|[COTEM]0?)?(?P<number>[45789])(?:(?![A-Z0-9])|(?=\d{13}))",
         "landsat-",
     ),
 )
@@ -60,7 +60,8 @@ _SENTINEL_2 = {
     "8": "nir", "8a": "nir_narrow", "9": "water_vapour", "10": "cirrus", "11": "swir1", "12": "swir2",
 }  # fmt: skip
 _LANDSAT_4_TO_7 = {
-    "1": "blue", "2": "green", "3": "red", "4": "nir", "5": "swir1", "6": "thermal1", "7": "swir2", "8": "pan",
+    "1": "blue", "2": "green", "3": "red", "4": "nir", "5": "swir1", "6": "thermal1", "7": "swir2",
+    "8": "pan",
 }  # fmt: skip
 _LANDSAT_8_9 = {
     "1": "coastal", "2": "blue", "3": "green", "4": "red", "5": "nir", "6": "swir1", "7": "swir2", "8": "pan",
@@ -115,7 +116,8 @@ def sensor_of(file_name: str, band_names: Sequence[str] = ()) -> str | None:
 def role_of(name: str, sensor: str | None = None) -> str | None:
     """What a band of this name measures: 'B13_blue' -> blue, 'red_edge_1' -> rededge1, 'B08' of S2 -> nir.
 
-    A word in the name counts more than a band code, whose meaning hangs on the sensor. None if neither is known.
+    A word in the name counts more than a band code, whose meaning hangs on the sensor. None if neither is
+    known.
     """
     words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
     for length in range(min(4, len(words)), 0, -1):  # longest first, so that red_edge isn't red
@@ -133,6 +135,7 @@ def role_of(name: str, sensor: str | None = None) -> str | None:
 
 def describe_bands(
     file_name: str,
+    *,
     descriptions: Sequence[str | None],
     color_names: Sequence[str | None],
     dtypes: Sequence[str],

@@ -80,7 +80,7 @@ def _check_stack(raster: Raster) -> None:
     if names.count(most) > 1:
         raise SeriesError(
             "stacked_dates",
-            f"{raster.path.name} has {names.count(most)} bands named '{most}': several dates seem stacked in it.",
+            f"{raster.path.name} has {names.count(most)} bands named '{most}': it seems a stack of dates.",
             "Write each date to a raster of its own, named with its date.",
         )
 
@@ -105,7 +105,7 @@ def common_bands(frames: Sequence[Frame]) -> tuple[str, ...]:
 
 
 def _optical_first(frame: Frame) -> list[str]:
-    """Keys by file, larger files first: where files share a date, their order must not hang on their names."""
+    """Keys by file, larger files first: where files share a date, order must not hang on their names."""
     rasters = sorted(frame.rasters, key=lambda raster: -len(raster.bands))
     return [band.key for raster in rasters for band in raster.bands]
 
@@ -131,7 +131,8 @@ def reference_grid(frames: Sequence[Frame]) -> Grid:
             if not same or raster.grid.offset_in(reference.grid) is None:
                 raise SeriesError(
                     "size_differs",
-                    f"{raster.path.name} and {reference.path.name} have no coordinate system and differ in size.",
+                    f"{raster.path.name} and {reference.path.name} have no coordinate system and differ in "
+                    "size or place.",
                     "Set the files' coordinate systems, or give files of one size.",
                 )
         return reference.grid
@@ -141,7 +142,7 @@ def reference_grid(frames: Sequence[Frame]) -> Grid:
 
 
 def touches(grid: Grid, other: Grid) -> bool:
-    """Whether two grids share ground, by their bounds. Raises SeriesError never: what can't be told, touches."""
+    """Whether two grids share ground, by their bounds; what can't be told, touches."""
     left, bottom, right, top = grid.bounds
     theirs = other.bounds
     if grid.rasterio_crs != other.rasterio_crs:

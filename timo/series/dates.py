@@ -47,7 +47,7 @@ def parse_date(text: str) -> dt.date | None:
     if not re.fullmatch(r"[0-9]{7,8}", digits):
         return None
     try:
-        date = dt.datetime.strptime(digits, "%Y%m%d" if len(digits) == 8 else "%Y%j").date()  # noqa: DTZ007
+        date = dt.datetime.strptime(digits, "%Y%m%d" if len(digits) == 8 else "%Y%j").date()
     except ValueError:
         return None
     return date if FIRST_YEAR <= date.year <= LAST_YEAR else None

@@ -27,8 +27,7 @@ class Frames:
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
         """(T, H, W) bool: valid in all bands."""
-        valid: NDArray[np.bool_] = self.band_valid.all(axis=1)
-        return valid
+        return np.asarray(self.band_valid.all(axis=1))
 
     def filled(self, fill: float = 0.0) -> NDArray[np.float32]:
         """``values`` with the invalid ones filled in time: see ``fill_in_time``."""

@@ -73,7 +73,7 @@ class Grid:
 
     @cached_property
     def ground_sample_distance(self) -> float | None:
-        """Side of a square of a pixel's area on the ground, in metres, at the grid's centre; None without CRS."""
+        """Side of a square of a pixel's area, in metres, at the grid's centre; None without CRS."""
         crs = self.rasterio_crs
         if crs is None:
             return None
@@ -121,7 +121,7 @@ class Grid:
         return row, col
 
     def scale_of(self, source: Grid) -> tuple[float, float]:
-        """How many of this grid's pixels one pixel of ``source`` spans, across and down, at the common centre.
+        """How many of this grid's pixels one pixel of ``source`` spans, across and down, at its centre.
 
         Raises:
             rasterio.errors.CRSError: There is no way from the one CRS to the other.

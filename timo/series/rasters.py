@@ -25,14 +25,14 @@ from timo.series.bands import Band, describe_bands
 from timo.series.grid import Grid
 
 _OPEN_FILES = 256  # a thread; below the 1024 that systems grant a process
-# Of a pixel. 0 is what is meant, but with it rasterio 1.4 gives GDAL no transformer; no interpolation is as near.
+# Of a pixel. 0 is what is meant, but with 0 rasterio 1.4 gives GDAL no transformer at all.
 _EXACT = 1e-12
 _COLORS = {ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue"}
 
 
 @dataclass(frozen=True)
 class Raster:
-    """A raster file's facts, read once. ``has_mask``: an alpha band or a mask says what is valid, not nodata."""
+    """A raster file's facts, read once. ``has_mask``: an alpha band or a mask says what is valid."""
 
     path: Path
     grid: Grid
@@ -57,12 +57,12 @@ class Raster:
                 )
             bands = describe_bands(
                 path.stem,
-                [dataset.descriptions[i] for i in data],
-                [_COLORS.get(color_bands[i]) for i in data],
-                [dataset.dtypes[i] for i in data],
-                [dataset.scales[i] for i in data],
-                [dataset.offsets[i] for i in data],
-                [dataset.nodatavals[i] for i in data],
+                descriptions=[dataset.descriptions[i] for i in data],
+                color_names=[_COLORS.get(color_bands[i]) for i in data],
+                dtypes=[dataset.dtypes[i] for i in data],
+                scales=[dataset.scales[i] for i in data],
+                offsets=[dataset.offsets[i] for i in data],
+                nodatas=[dataset.nodatavals[i] for i in data],
             )
             indexed = tuple(_with_index(band, data[i] + 1) for i, band in enumerate(bands))
             flags = dataset.mask_flag_enums[data[0]]
@@ -131,7 +131,8 @@ class RasterReader:
             shape: (height, width) to thin the window out to, by nearest neighbour.
 
         Returns:
-            Values (C, h, w) in physical units, 0 where invalid, and their validity: not nodata, NaN or masked.
+            Values (C, h, w) in physical units, 0 where invalid, and their validity: False for nodata, NaN or
+            what is masked.
 
         Raises:
             SeriesError: The file can't be read any more, or can't be brought to the grid's CRS.
@@ -229,8 +230,8 @@ def is_nodata(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
         return invalid
     if floating:
         with np.errstate(over="ignore"):
-            return invalid | (raw == raw.dtype.type(nodata))
+            return np.asarray(invalid | (raw == raw.dtype.type(nodata)))
     info = np.iinfo(raw.dtype)
     if nodata == int(nodata) and info.min <= nodata <= info.max:
-        return invalid | (raw == raw.dtype.type(int(nodata)))
+        return np.asarray(raw == raw.dtype.type(int(nodata)))
     return invalid

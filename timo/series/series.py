@@ -154,12 +154,11 @@ class Series:
         bottom, right = min(row + height, self.grid.height), min(col + width, self.grid.width)
         if top < bottom and left < right:
             inner = Window(left, top, right - left, bottom - top)
-            into = (slice(top - row, bottom - row), slice(left - col, right - col))
+            rows, cols = slice(top - row, bottom - row), slice(left - col, right - col)
             for t, plan in enumerate(self._plan):
                 for raster, places, bands in plan:
-                    values[t, places, *into], valid[t, places, *into] = self._reader.read(
-                        raster, bands, inner
-                    )
+                    read, good = self._reader.read(raster, bands, inner)
+                    values[t, places, rows, cols], valid[t, places, rows, cols] = read, good
         return Frames(values, valid, self.days)
 
     def clear_shares(self) -> NDArray[np.float64]:

@@ -86,7 +86,8 @@ def _expand(item: str) -> Iterable[Path]:
     if path.is_file():
         return [path]
     if glob.has_magic(item):
-        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+        # Path.glob takes no absolute pattern
+        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207
         rasters = [match for match in matches if match.is_file() and match.suffix.lower() in RASTER_SUFFIXES]
         rasters = rasters or [match for match in matches if match.is_file()]
         if rasters:
