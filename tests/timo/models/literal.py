@@ -34,7 +34,7 @@ class Differential(nn.Module):
         self.norm = nn.BatchNorm1d(1)
 
     def forward(self, difference: Tensor, present: Tensor | None = None) -> Tensor:
-        """(B, T, N, heads, head_dim) -> (B, T, N, heads); absent dates get 0 and no part in the statistics."""
+        """(B, T, N, heads, head_dim) -> (B, T, N, heads); absent dates get 0 and are in no statistics."""
         d = self.project(difference).squeeze(-1)
         if present is None:
             present = torch.ones(d.shape[:2], dtype=torch.bool, device=d.device)
@@ -77,12 +77,13 @@ class LiteralGyroscopeAttention(nn.Module):
 
         weights = torch.cat([temporal, spatial], dim=-1).softmax(dim=-1)  # B h T N (T + N)
         over_time, over_space = weights.split([T, N], dim=-1)
-        out = torch.einsum("bhtnu,bunhd->btnhd", over_time, v) + torch.einsum("bhtnm,btmhd->btnhd", over_space, v)
+        out = torch.einsum("bhtnu,bunhd->btnhd", over_time, v)
+        out = out + torch.einsum("bhtnm,btmhd->btnhd", over_space, v)
         return self.proj(out.reshape(B, T, N, C))
 
 
 class LiteralFullAttention(nn.Module):
-    """Every token of every date attends to every token of every date; scores are scaled by head_dim ** -0.5."""
+    """Every token of every date attends to all of them; scores are scaled by head_dim ** -0.5."""
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
