@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write `resources/demo/labels.gpkg` from `resources/demo/polygons.csv`.
 
-The table is where the polygons are edited: one line each with the class, the part (train or test) and the outline in
-pixels of the demo series ("column row" pairs, 0 0 is the upper left corner of the raster, whole numbers lie between
-pixels). Same table, same bytes.
+The table is where the polygons are edited: one line each with the class, the part (train or test) and the
+outline in pixels of the demo series ("column row" pairs, 0 0 is the upper left corner of the raster, whole
+numbers lie between pixels). Same table, same bytes.
 """
 
 from __future__ import annotations
