@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may talk to the server: the home folder, its keys, its lock, and the connection file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import zmq
+import zmq.asyncio
+from zmq.auth.asyncio import AsyncioAuthenticator
+from zmq.utils.monitor import parse_monitor_message
+
+from timo_backend import protocol
+from timo_backend.errors import BackendError, HomeError
+from timo_backend.protocol import CONNECTION_FILE, default_home
+
+__all__ = ["Authenticator", "Home", "Keys", "default_home", "guard", "self_check"]
+
+ZAP_DOMAIN = "timo"
+HANDSHAKE_MS = 5000
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The CURVE key pairs of one run of the server, Z85 text. A new run has new ones."""
+
+    server_public: bytes
+    server_secret: bytes = field(repr=False)
+    client_public: bytes
+    client_secret: bytes = field(repr=False)
+
+    @classmethod
+    def generate(cls) -> Keys:
+        """Fresh keys."""
+        return cls(*zmq.curve_keypair(), *zmq.curve_keypair())
+
+
+class Home:
+    """The folder that holds a server's database, logs, lock and connection file; its owner's alone.
+
+    Args:
+        path: The folder; made, with mode 0700, if it is not there.
+
+    Raises:
+        HomeError: It is no folder, belongs to someone else, or can be read by others and holds other files.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        self._lock: IO[str] | None = None
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._close_to_others()
+            self.logs.mkdir(exist_ok=True)
+        except OSError as error:
+            raise HomeError(
+                "home_unusable",
+                f"The backend's folder {self.path} cannot be used: {error.strerror or error}.",
+                "Give another one with --home or TIMO_HOME.",
+            ) from error
+
+    @property
+    def connection_file(self) -> Path:
+        """What a client needs to get in; of mode 0600."""
+        return self.path / CONNECTION_FILE
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of jobs and events."""
+        return self.path / "jobs.sqlite"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the server's and the workers' log files."""
+        return self.path / "logs"
+
+    def lock(self) -> None:
+        """Take the home for this process until it ends.
+
+        Raises:
+            HomeError: Another server has it (``server_running``).
+        """
+        handle = (self.path / "lock").open("a+", encoding="ascii")
+        try:
+            _lock_file(handle)
+        except OSError as error:
+            handle.close()
+            raise HomeError(
+                "server_running",
+                f"A backend already runs in {self.path}.",
+                "Use that one, or end it with `timo-backend stop`.",
+            ) from error
+        self._lock = handle
+
+    def unlock(self) -> None:
+        """Let another server have the home."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def write_connection(self, endpoint: str, keys: Keys, version: str) -> None:
+        """Write the connection file, whole or not at all, readable by its owner alone."""
+        content = {
+            "protocol": protocol.VERSION,
+            "version": version,
+            "endpoint": endpoint,
+            "server_public_key": keys.server_public.decode("ascii"),
+            "client_public_key": keys.client_public.decode("ascii"),
+            "client_secret_key": keys.client_secret.decode("ascii"),
+            "pid": os.getpid(),
+            "started": time.time(),
+        }
+        part = self.path / f"{CONNECTION_FILE}.{os.getpid()}.part"
+        part.unlink(missing_ok=True)
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=1) + "\n")
+        part.replace(self.connection_file)
+
+    def remove_connection(self, keys: Keys) -> None:
+        """Take the connection file away, if it is still the one with these keys."""
+        try:
+            content: Any = json.loads(self.connection_file.read_text(encoding="utf-8"))
+            if content["server_public_key"] == keys.server_public.decode("ascii"):
+                self.connection_file.unlink()
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+
+    def _close_to_others(self) -> None:
+        if os.name != "posix":  # on Windows the profile's access list does this
+            return
+        status = self.path.stat()
+        if status.st_uid != os.getuid():
+            raise HomeError(
+                "home_foreign",
+                f"The folder {self.path} belongs to another user.",
+                "Give one of your own with --home or TIMO_HOME.",
+            )
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            # A folder with other things in it was not made for this: its mode is not ours to change.
+            if any(self.path.iterdir()) and not (self.path / "lock").exists():
+                raise HomeError(
+                    "home_shared",
+                    f"The folder {self.path} can be read by other users and holds other files.",
+                    "Give a new folder with --home or TIMO_HOME.",
+                )
+            self.path.chmod(0o700)
+
+
+class Authenticator(AsyncioAuthenticator):
+    """Answers libzmq's question who may connect: the one client key, from this machine."""
+
+    def __init__(self, context: zmq.asyncio.Context, keys: Keys) -> None:
+        super().__init__(context)
+        self._client = keys.client_public
+        self.allow("127.0.0.1")
+        self.configure_curve_callback(ZAP_DOMAIN, self)
+
+    def callback(self, _domain: str, key: bytes) -> bool:
+        """Whether the key, which libzmq has proven to be the peer's, is the client's."""
+        return key == self._client
+
+
+def guard(socket: zmq.Socket[Any], keys: Keys) -> None:
+    """Make a socket, before it is bound, one that only the authenticator's clients get through."""
+    socket.curve_server = True
+    socket.curve_publickey = keys.server_public
+    socket.curve_secretkey = keys.server_secret
+    socket.zap_domain = ZAP_DOMAIN.encode("ascii")
+    # Without this libzmq lets everybody in while the authenticator does not run.
+    socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+
+
+async def self_check(endpoint: str, keys: Keys) -> None:
+    """Dial the server with its client's key, which must be let in, and with a random one, which must not.
+
+    Raises:
+        BackendError: The server's door does not work (``not_guarded``).
+    """
+    own = await _dial(endpoint, keys, keys.client_public, keys.client_secret)
+    stranger = await _dial(endpoint, keys, *zmq.curve_keypair())
+    if own is not zmq.Event.HANDSHAKE_SUCCEEDED or stranger is not zmq.Event.HANDSHAKE_FAILED_AUTH:
+        raise BackendError(
+            "not_guarded",
+            "The backend ended: this machine's ZeroMQ library does not keep strangers out.",
+            "Install pyzmq 25 or later from its wheel, which has CURVE built in.",
+            detail={"own": getattr(own, "name", None), "stranger": getattr(stranger, "name", None)},
+        )
+
+
+async def _dial(endpoint: str, keys: Keys, public: bytes, secret: bytes) -> zmq.Event | None:
+    outcomes = (
+        zmq.Event.HANDSHAKE_SUCCEEDED,
+        zmq.Event.HANDSHAKE_FAILED_AUTH,
+        zmq.Event.HANDSHAKE_FAILED_PROTOCOL,
+        zmq.Event.HANDSHAKE_FAILED_NO_DETAIL,
+    )
+    context = zmq.asyncio.Context()
+    socket = context.socket(zmq.DEALER)
+    try:
+        socket.linger = 0
+        socket.curve_serverkey = keys.server_public
+        socket.curve_publickey, socket.curve_secretkey = public, secret
+        monitor = socket.get_monitor_socket()
+        socket.connect(endpoint)
+        while True:
+            frames = await asyncio.wait_for(monitor.recv_multipart(), HANDSHAKE_MS / 1000)
+            event = zmq.Event(parse_monitor_message(frames)["event"])
+            if event in outcomes:
+                return event
+    except asyncio.TimeoutError:
+        return None
+    finally:
+        socket.disable_monitor()
+        context.destroy(linger=0)
+
+
+def _lock_file(handle: IO[str]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        handle.seek(0)
+        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

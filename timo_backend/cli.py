@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of the backend: ``timo-backend serve|status|jobs|cancel|stop``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from contextlib import suppress
+from datetime import datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from timo_backend.auth import Home, default_home
+from timo_backend.client import Client
+from timo_backend.errors import BackendError
+from timo_backend.server import IDLE_S, Server
+
+app = typer.Typer(
+    help="The TiMo backend: runs jobs for QGIS on this computer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", help="The backend's folder; TIMO_HOME, or the platform's usual place.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")]
+IdleOption = Annotated[float, typer.Option(help="Minutes without client and job until it ends.", min=0.01)]
+JobArgument = Annotated[str, typer.Argument(help="The job's id, from `jobs`.")]
+
+
+@app.command()
+def serve(
+    home: HomeOption = None,
+    idle: IdleOption = IDLE_S / 60,
+) -> None:
+    """Run the server, until `stop`, a signal, or half an hour without client and job."""
+    place = Home(home or default_home())
+    place.lock()
+    _log_to(place.logs / "server.log")
+
+    def ready(endpoint: str) -> None:
+        # Who started this may have closed its end since.
+        with suppress(OSError):
+            _print(f"TiMo backend listens on {endpoint}; connection file {place.connection_file}")
+
+    # pyzmq needs a selector loop; on Windows asyncio's default is another.
+    loop = asyncio.SelectorEventLoop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(_serve(place, idle * 60, ready))
+    finally:
+        loop.close()
+        place.unlock()
+
+
+@app.command()
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Say whether a server runs, and which."""
+    with _connect(home) as client:
+        hello = client.hello()
+        waiting = [job for job in client.jobs() if job["ended"] is None]
+    if as_json:
+        _print(json.dumps({**hello, "unfinished": len(waiting)}))
+        return
+    _print(f"TiMo backend {hello['version']} runs as process {hello['pid']} in {hello['home']}")
+    _print(f"Unfinished jobs: {len(waiting)}")
+
+
+@app.command()
+def jobs(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the jobs, newest first."""
+    with _connect(home) as client:
+        rows = client.jobs()
+    if as_json:
+        _print(json.dumps(rows))
+        return
+    for row in rows:
+        created = datetime.fromtimestamp(row["created"]).astimezone().strftime("%Y-%m-%d %H:%M")
+        text = row["error"]["message"] if row["error"] else row["message"]
+        _print(f"{row['id']}  {created}  {row['task']:<9} {row['state']:<11} {row['fraction']:>4.0%}  {text}")
+
+
+@app.command()
+def cancel(job: JobArgument, home: HomeOption = None) -> None:
+    """Stop a job, waiting or running."""
+    with _connect(home) as client:
+        _print(f"Job {job} is {client.cancel(job)}")
+
+
+@app.command()
+def stop(home: HomeOption = None) -> None:
+    """End the server; the job that runs ends with it, those that wait go on with the next server."""
+    with _connect(home) as client:
+        ended = client.stop()
+    _print("The backend ends" + (f"; so does job {', '.join(ended)}, which was running" if ended else ""))
+
+
+def main() -> None:
+    """The program: an expected failure is one sentence on standard error and exit status 1."""
+    try:
+        app()
+    except BackendError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+async def _serve(home: Home, idle_s: float, ready: Any) -> None:
+    await Server(home, idle_s=idle_s).run(ready)
+
+
+def _connect(home: Path | None) -> Client:
+    return Client.connect(home or default_home())
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _log_to(file: Path) -> None:
+    handler = RotatingFileHandler(file, maxBytes=1_000_000, backupCount=2, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server's strict reading of requests: what is not exactly as described is refused with a typed error."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from timo_backend import protocol
+from timo_backend.errors import ProtocolError
+
+JobId = Annotated[str, Meta(min_length=1, max_length=64)]
+RequestId = Annotated[str, Meta(max_length=128)]
+
+
+class Envelope(Struct, frozen=True, forbid_unknown_fields=True):
+    """What every message has."""
+
+    v: int
+    id: RequestId
+    type: Annotated[str, Meta(max_length=64)]
+    body: Raw
+
+
+class Heading(Struct, frozen=True):
+    """What can be told of a message that is not understood: enough to answer it."""
+
+    v: int = protocol.VERSION
+    id: RequestId = ""
+
+
+class Request(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a request."""
+
+
+class Hello(Request, frozen=True, forbid_unknown_fields=True):
+    """Asks who the server is."""
+
+
+class Ping(Request, frozen=True, forbid_unknown_fields=True):
+    """Asks for an empty reply."""
+
+
+class Submit(Request, frozen=True, forbid_unknown_fields=True):
+    """Puts a job into the queue; the same key again gives the same job."""
+
+    task: Annotated[str, Meta(max_length=64)]
+    spec: dict[str, Any]
+    key: Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class Cancel(Request, frozen=True, forbid_unknown_fields=True):
+    """Stops a job, wherever it stands."""
+
+    job: JobId
+
+
+class Jobs(Request, frozen=True, forbid_unknown_fields=True):
+    """Asks for all jobs, newest first."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+
+
+class Job(Request, frozen=True, forbid_unknown_fields=True):
+    """Asks for one job."""
+
+    job: JobId
+
+
+class Subscribe(Request, frozen=True, forbid_unknown_fields=True):
+    """Wants a job's events after a number, those to come included."""
+
+    job: JobId
+    after: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+class Ack(Request, frozen=True, forbid_unknown_fields=True):
+    """Says which events of a subscription have arrived; has no reply."""
+
+    id: RequestId
+    seq: Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class Unsubscribe(Request, frozen=True, forbid_unknown_fields=True):
+    """Ends a subscription, named by the id of the request that began it."""
+
+    id: RequestId
+
+
+class Stop(Request, frozen=True, forbid_unknown_fields=True):
+    """Ends the server, and the job that runs."""
+
+
+REQUESTS: dict[str, type[Request]] = {
+    "hello": Hello,
+    "ping": Ping,
+    "submit": Submit,
+    "cancel": Cancel,
+    "jobs": Jobs,
+    "job": Job,
+    "subscribe": Subscribe,
+    "ack": Ack,
+    "unsubscribe": Unsubscribe,
+    "stop": Stop,
+}
+
+_envelopes = msgspec.json.Decoder(Envelope)
+_headings = msgspec.json.Decoder(Heading)
+_bodies = {name: msgspec.json.Decoder(kind) for name, kind in REQUESTS.items()}
+
+
+class BadRequestError(ProtocolError):
+    """A message that was refused; ``id`` is its request id where one could be read, else empty."""
+
+    def __init__(self, ident: str, error: ProtocolError) -> None:
+        super().__init__(
+            error.code, error.message, error.action, retryable=error.retryable, detail=error.detail
+        )
+        self.id = ident
+
+
+def read(data: bytes) -> tuple[str, Request]:
+    """The request's id and body.
+
+    Raises:
+        BadRequestError: Too large, not JSON, nested too deeply, of another version, of an unknown type, or
+            with an unknown, missing or wrong field.
+    """
+    if len(data) > protocol.MAX_BYTES:
+        raise BadRequestError("", protocol.too_large(len(data)))
+    heading = _heading(data)
+    if heading.v != protocol.VERSION:
+        raise BadRequestError(heading.id, protocol.unsupported(heading.v))
+    try:
+        envelope = _envelopes.decode(data)
+        if envelope.type not in REQUESTS:
+            raise BadRequestError(heading.id, _invalid(f"There is no request '{envelope.type}'"))
+        return envelope.id, _bodies[envelope.type].decode(envelope.body)
+    except RecursionError as error:
+        raise BadRequestError(heading.id, _invalid("The message is nested too deeply")) from error
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise BadRequestError(heading.id, _invalid(f"The message is not valid: {error}")) from error
+
+
+def _heading(data: bytes) -> Heading:
+    try:
+        return _headings.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return Heading()
+
+
+def _invalid(sentence: str) -> ProtocolError:
+    return ProtocolError(
+        "message_invalid", f"{sentence}.", "The protocol's description lists what can be sent."
+    )

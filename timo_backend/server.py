@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server: one loop that answers requests, runs the queue and sends events. It never imports torch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+import zmq
+import zmq.asyncio
+from zmq.utils.monitor import parse_monitor_message
+
+from timo import __version__
+from timo.errors import SpecError
+from timo.tasks import specs
+from timo_backend import messages, protocol
+from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
+from timo_backend.errors import BackendError, RequestError
+from timo_backend.feeds import Feed, Feeds
+from timo_backend.paths import demand_absolute
+from timo_backend.protocol import Message
+from timo_backend.store import Store
+from timo_backend.supervisor import Supervisor, interrupted
+
+logger = logging.getLogger(__name__)
+
+LINGER_MS = 500
+IDLE_S = 30 * 60.0
+SPEC_LIMIT = protocol.MAX_BYTES // 2
+JOBS_LIMIT = protocol.MAX_BYTES * 3 // 4
+# Somewhat more than the limit may come in, to be answered with a typed error; beyond this libzmq hangs up.
+WIRE_LIMIT = protocol.MAX_BYTES * 2
+
+
+class Server:
+    """One home's server. ``run`` serves until it is told to stop, or nobody needs it any more.
+
+    Args:
+        home: The folder, locked by this process.
+        idle_s: Seconds without client and job after which it ends by itself.
+        worker_command: The worker's program; left out, the real one.
+
+    Raises:
+        StoreError: The home's database cannot be opened.
+    """
+
+    def __init__(
+        self, home: Home, *, idle_s: float = IDLE_S, worker_command: Sequence[str] | None = None
+    ) -> None:
+        self.home = home
+        self._idle_s = idle_s
+        self._store = Store(home.database)
+        self._feeds = Feeds(self._store)
+        command = {} if worker_command is None else {"worker_command": worker_command}
+        self._supervisor = Supervisor(self._store, home.logs, self._push, **command)
+        self._keys = Keys.generate()
+        self._clients: set[int] = set()
+        self._needed = time.monotonic()
+        self._stop = asyncio.Event()
+        self._handlers: dict[type[messages.Request], Callable[[bytes, str, Any], dict[str, Any] | None]] = {
+            messages.Hello: self._on_hello,
+            messages.Ping: self._on_ping,
+            messages.Submit: self._on_submit,
+            messages.Cancel: self._on_cancel,
+            messages.Jobs: self._on_jobs,
+            messages.Job: self._on_job,
+            messages.Subscribe: self._on_subscribe,
+            messages.Ack: self._on_ack,
+            messages.Unsubscribe: self._on_unsubscribe,
+            messages.Stop: self._on_stop,
+        }
+
+    async def run(self, ready: Callable[[str], None] = lambda endpoint: None) -> None:
+        """Serve until the end; ``ready`` is told the endpoint once clients can connect.
+
+        Raises:
+            BackendError: The self-check found the door open (``not_guarded``).
+        """
+        context = zmq.asyncio.Context()
+        authenticator = Authenticator(context, self._keys)
+        authenticator.start()
+        self._socket = context.socket(zmq.ROUTER)
+        guard(self._socket, self._keys)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, WIRE_LIMIT)
+        monitor = self._socket.get_monitor_socket()
+        port = self._socket.bind_to_random_port("tcp://127.0.0.1")
+        endpoint = f"tcp://127.0.0.1:{port}"
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self_check(endpoint, self._keys)
+            for ident in self._store.recover(interrupted("ended")):
+                logger.warning("job %s was left behind by a server that ended", ident)
+            self._catch_signals()
+            tasks = [
+                asyncio.create_task(self._receive()),
+                asyncio.create_task(self._watch(monitor)),
+                asyncio.create_task(self._wait_until_idle()),
+            ]
+            self.home.write_connection(endpoint, self._keys, __version__)
+            logger.info("version %s listens on %s, home %s", __version__, endpoint, self.home.path)
+            ready(endpoint)
+            self._supervisor.wake()
+            await self._stop.wait()
+        finally:
+            self.home.remove_connection(self._keys)
+            await self._supervisor.stop()
+            for task in tasks:
+                task.cancel()
+            self._socket.disable_monitor()
+            authenticator.stop()
+            context.destroy(linger=LINGER_MS)
+            self._store.close()
+            logger.info("ended")
+
+    def stop(self) -> None:
+        """Have ``run`` come to its end."""
+        self._stop.set()
+
+    # sockets ----------------------------------------
+
+    async def _receive(self) -> None:
+        client = self._keys.client_public.decode("ascii")
+        while True:
+            frames = await self._socket.recv_multipart(copy=False)
+            # The authenticator has seen to this; a message that got round it must not be acted upon.
+            if len(frames) != 2 or frames[1].get("User-Id") != client:
+                logger.error("a message of %d frames from an unknown peer was dropped", len(frames))
+                continue
+            self._answer(frames[0].bytes, frames[1].bytes)
+
+    def _answer(self, peer: bytes, data: bytes) -> None:
+        ident = ""
+        try:
+            ident, request = messages.read(data)
+            body = self._handlers[type(request)](peer, ident, request)
+            if body is not None:
+                self._send(peer, Message("reply", body, ident))
+            if isinstance(request, messages.Subscribe):  # the reply comes before the first event
+                self._push(request.job)
+        except messages.BadRequestError as error:
+            self._send(peer, Message("error", error.to_dict(), error.id))
+        except (BackendError, SpecError) as error:
+            self._send(peer, Message("error", error.to_dict(), ident))
+        except sqlite3.Error as error:
+            logger.exception("the database failed")
+            failed = RequestError(
+                "store_failed",
+                f"The backend could not write its database {self.home.database}: {error}.",
+                "See that the disk is not full, and try again.",
+                retryable=True,
+            )
+            self._send(peer, Message("error", failed.to_dict(), ident))
+        except Exception:
+            logger.exception("a request failed")
+            failed = RequestError(
+                "internal",
+                "The backend failed to answer for a reason that it does not know.",
+                f"Send {self.home.logs / 'server.log'} with a report of what you did.",
+            )
+            self._send(peer, Message("error", failed.to_dict(), ident))
+
+    def _send(self, peer: bytes, message: Message) -> bool:
+        """Send without waiting; False when the client is gone, or does not read what it asked for."""
+        sending = self._socket.send_multipart([peer, protocol.encode(message)], zmq.NOBLOCK)
+        future = cast("asyncio.Future[Any]", sending)
+        if future.done() and future.exception() is not None:
+            self._feeds.drop(peer)
+            return False
+        return True
+
+    def _push(self, job: str) -> None:
+        for feed in self._feeds.of(job):
+            self._feed(feed)
+
+    def _feed(self, feed: Feed) -> None:
+        for event in self._feeds.due(feed):
+            body = {
+                "job": event.job,
+                "seq": event.seq,
+                "kind": event.kind,
+                "ts": event.ts,
+                "body": event.body,
+            }
+            if not self._send(feed.peer, Message("event", body, feed.id)):
+                return
+
+    async def _watch(self, monitor: zmq.asyncio.Socket) -> None:
+        """Count who is connected."""
+        while True:
+            event = parse_monitor_message(await monitor.recv_multipart())
+            if event["event"] == zmq.EVENT_ACCEPTED:
+                self._clients.add(event["value"])
+            elif event["event"] in (zmq.EVENT_DISCONNECTED, zmq.EVENT_CLOSED):
+                self._clients.discard(event["value"])
+            self._needed = time.monotonic()
+
+    async def _wait_until_idle(self) -> None:
+        while not self._stop.is_set():
+            if self._clients or self._supervisor.busy:
+                self._needed = time.monotonic()
+            left = self._needed + self._idle_s - time.monotonic()
+            if left <= 0:
+                logger.info("no client and no job for %g minutes", self._idle_s / 60)
+                self.stop()
+                return
+            await asyncio.sleep(min(left, self._idle_s / 10) + 0.01)
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is None:
+                continue
+            try:
+                loop.add_signal_handler(number, self.stop)
+            except (NotImplementedError, RuntimeError):  # Windows, or not the main thread
+                with suppress(ValueError):
+                    signal.signal(number, lambda *_: loop.call_soon_threadsafe(self.stop))
+
+    # requests ----------------------------------------
+
+    def _on_hello(self, _peer: bytes, _ident: str, _request: messages.Hello) -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "protocol": protocol.VERSION,
+            "python": platform.python_version(),
+            "platform": sys.platform,
+            "pid": os.getpid(),
+            "home": str(self.home.path),
+            "tasks": list(specs.SPECS),
+        }
+
+    def _on_ping(self, _peer: bytes, _ident: str, _request: messages.Ping) -> dict[str, Any]:
+        return {}
+
+    def _on_submit(self, _peer: bytes, _ident: str, request: messages.Submit) -> dict[str, Any]:
+        spec = specs.to_dict(specs.load(request.task, request.spec))
+        demand_absolute(request.task, spec)
+        if len(protocol.dumps(spec)) > SPEC_LIMIT:
+            raise SpecError(
+                "spec_too_large",
+                f"The parameters of task '{request.task}' are over {SPEC_LIMIT // 1024} KiB.",
+                "Name a folder or a CSV of the rasters instead of listing them.",
+            )
+        job, new = self._store.submit(request.task, spec, request.key)
+        if new:
+            # After the reply: a client knows the job's id before the worker's first event.
+            asyncio.get_running_loop().call_soon(self._supervisor.wake)
+        return {"job": job.id, "state": job.state.value, "new": new}
+
+    def _on_cancel(self, _peer: bytes, _ident: str, request: messages.Cancel) -> dict[str, Any]:
+        return {"job": request.job, "state": self._supervisor.cancel(request.job).value}
+
+    def _on_jobs(self, _peer: bytes, _ident: str, request: messages.Jobs) -> dict[str, Any]:
+        jobs: list[dict[str, Any]] = []
+        room = JOBS_LIMIT
+        for job in self._store.jobs(request.limit):
+            room -= len(protocol.dumps(job.to_dict()).encode())
+            if room < 0 and jobs:
+                return {"jobs": jobs, "more": True}
+            jobs.append(job.to_dict())
+        return {"jobs": jobs, "more": False}
+
+    def _on_job(self, _peer: bytes, _ident: str, request: messages.Job) -> dict[str, Any]:
+        return self._store.job(request.job).to_dict()
+
+    def _on_subscribe(self, peer: bytes, ident: str, request: messages.Subscribe) -> dict[str, Any]:
+        job = self._store.job(request.job)
+        if not self._feeds.open(peer, ident, job.id, request.after):
+            raise RequestError(
+                "too_many_subscriptions", "This client has too many subscriptions.", "End some of them."
+            )
+        if job.state.final and request.after >= job.last_seq:
+            self._feeds.close(peer, ident)
+        return {"job": job.id, "state": job.state.value, "last_seq": job.last_seq, "ended": job.state.final}
+
+    def _on_ack(self, peer: bytes, _ident: str, request: messages.Ack) -> None:
+        feed = self._feeds.acknowledge(peer, request.id, request.seq)
+        if feed is not None:
+            self._feed(feed)
+
+    def _on_unsubscribe(self, peer: bytes, _ident: str, request: messages.Unsubscribe) -> dict[str, Any]:
+        self._feeds.close(peer, request.id)
+        return {}
+
+    def _on_stop(self, _peer: bytes, _ident: str, _request: messages.Stop) -> dict[str, Any]:
+        asyncio.get_running_loop().call_soon(self.stop)
+        return {"jobs": self._supervisor.running()}

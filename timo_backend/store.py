@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs and their events in SQLite: what was acknowledged is there after a crash."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from timo_backend.errors import BackendError, StoreError
+from timo_backend.protocol import Event, dumps
+from timo_backend.states import ACTIVE, FINAL, Happening, State, advance
+
+MIGRATIONS = (
+    """
+    CREATE TABLE jobs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        key TEXT NOT NULL UNIQUE,
+        task TEXT NOT NULL,
+        spec TEXT NOT NULL,
+        state TEXT NOT NULL,
+        attempt INTEGER NOT NULL DEFAULT 0,
+        created REAL NOT NULL,
+        started REAL,
+        ended REAL,
+        fraction REAL NOT NULL DEFAULT 0,
+        message TEXT NOT NULL DEFAULT '',
+        error TEXT,
+        summary TEXT,
+        last_seq INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX jobs_by_state ON jobs (state, number);
+    CREATE TABLE events (
+        job TEXT NOT NULL REFERENCES jobs (id),
+        seq INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        ts REAL NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (job, seq)
+    ) WITHOUT ROWID;
+    """,
+)
+"""Numbered from 1; ``PRAGMA user_version`` says how many a database has seen."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row: a spec in the queue and what became of it. Times in seconds since 1970-01-01 UTC."""
+
+    id: str
+    task: str
+    spec: dict[str, Any]
+    state: State
+    attempt: int
+    created: float
+    started: float | None
+    ended: float | None
+    fraction: float
+    message: str
+    error: dict[str, Any] | None
+    summary: dict[str, Any] | None
+    last_seq: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The job as it stands in the reply to ``jobs``."""
+        return {**self.__dict__, "state": self.state.value}
+
+
+_COLUMNS = (
+    "id, task, spec, state, attempt, created, started, ended, fraction, message, error, summary, last_seq"
+)
+
+
+class Store:
+    """The database of one home. One thread uses it, and one server (the home's lock sees to that).
+
+    Args:
+        path: The database file; made if it is not there.
+
+    Raises:
+        StoreError: It cannot be opened, is damaged, or was written by a newer release.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._migrate()
+        except sqlite3.Error as error:
+            raise StoreError(
+                "store_unreadable",
+                f"The job database {path} cannot be opened: {error}.",
+                "Move it away to begin with an empty one.",
+            ) from error
+
+    def close(self) -> None:
+        """Close the database; what was committed stays."""
+        self._db.close()
+
+    # jobs ----------------------------------------
+
+    def submit(self, task: str, spec: Mapping[str, Any], key: str) -> tuple[Job, bool]:
+        """Put a job into the queue, on disk when this returns; and whether it is new.
+
+        The same ``key`` gives the same job, whatever task and spec come with it.
+        """
+        ident, now = uuid.uuid4().hex[:12], time.time()
+        with self._transaction(durable=True):
+            row = self._db.execute("SELECT id FROM jobs WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                return self.job(row[0]), False
+            self._db.execute(
+                "INSERT INTO jobs (id, key, task, spec, state, created) VALUES (?, ?, ?, ?, ?, ?)",
+                (ident, key, task, dumps(spec), State.QUEUED.value, now),
+            )
+            self._add(ident, [("state", _state_body(State.QUEUED, 0), now)])
+        return self.job(ident), True
+
+    def job(self, ident: str) -> Job:
+        """One job.
+
+        Raises:
+            BackendError: There is none of this id (``unknown_job``).
+        """
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (ident,)).fetchone()  # noqa: S608
+        if row is None:
+            raise BackendError(
+                "unknown_job", f"There is no job '{ident}'.", "List the jobs to see those that there are."
+            )
+        return _job(row)
+
+    def jobs(self, limit: int = 200) -> Iterator[Job]:
+        """The jobs, newest first."""
+        query = f"SELECT {_COLUMNS} FROM jobs ORDER BY number DESC LIMIT ?"  # noqa: S608
+        return map(_job, self._db.execute(query, (limit,)))
+
+    def next_queued(self) -> Job | None:
+        """The job whose turn it is: the oldest that waits."""
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
+        row = self._db.execute(query, (State.QUEUED.value,)).fetchone()
+        return None if row is None else _job(row)
+
+    def unfinished(self) -> int:
+        """How many jobs have not ended."""
+        marks = ", ".join("?" * len(FINAL))
+        query = f"SELECT count(*) FROM jobs WHERE state NOT IN ({marks})"  # noqa: S608
+        count: int = self._db.execute(query, [state.value for state in FINAL]).fetchone()[0]
+        return count
+
+    # states ----------------------------------------
+
+    def advance(
+        self,
+        ident: str,
+        happening: Happening,
+        *,
+        error: Mapping[str, Any] | None = None,
+        summary: Mapping[str, Any] | None = None,
+    ) -> State | None:
+        """Change a job's state as ``states.advance`` says, and record the event, in one durable step.
+
+        Returns:
+            The new state; None where this cannot happen in the job's state, which then stays as it is.
+        """
+        with self._transaction(durable=True):
+            job = self.job(ident)
+            new = advance(job.state, happening)
+            if new is None:
+                return None
+            now = time.time()
+            attempt = job.attempt + (new is State.STARTING)
+            failed = error if new is State.FAILED else None
+            done = summary if new is State.SUCCEEDED else None
+            changed = self._db.execute(
+                "UPDATE jobs SET state = ?, attempt = ?, started = ?, ended = ?, error = ?, summary = ?,"
+                " fraction = ? WHERE id = ? AND state = ?",
+                (
+                    new.value,
+                    attempt,
+                    now if new is State.STARTING else job.started,
+                    now if new.final else None,
+                    None if failed is None else dumps(failed),
+                    None if done is None else dumps(done),
+                    1.0 if new is State.SUCCEEDED else job.fraction,
+                    ident,
+                    job.state.value,
+                ),
+            ).rowcount
+            if changed != 1:
+                return None
+            self._add(ident, [("state", _state_body(new, attempt, failed, done), now)])
+        return new
+
+    def recover(self, reason: Mapping[str, Any]) -> list[str]:
+        """Settle the jobs whose server ended while they ran; their ids.
+
+        They become interrupted and then, as no task writes checkpoints to go on from, failed with ``reason``.
+        A job that was being cancelled is cancelled.
+        """
+        marks = ", ".join("?" * (len(ACTIVE) + 1))
+        states = [*(state.value for state in ACTIVE), State.INTERRUPTED.value]
+        query = f"SELECT id FROM jobs WHERE state IN ({marks}) ORDER BY number"  # noqa: S608
+        idents = [row[0] for row in self._db.execute(query, states).fetchall()]
+        for ident in idents:
+            self.advance(ident, Happening.LOST)
+            self.advance(ident, Happening.GIVE_UP, error=reason)
+        return idents
+
+    # events ----------------------------------------
+
+    def append(self, ident: str, events: Iterable[tuple[str, Mapping[str, Any], float]]) -> int:
+        """Record what a worker told, ``(kind, body, ts)`` each, in one step; the last event's number."""
+        with self._transaction(durable=False):
+            return self._add(ident, events)
+
+    def events(self, ident: str, after: int, limit: int) -> list[Event]:
+        """At most ``limit`` events of a job with numbers above ``after``, in order."""
+        rows = self._db.execute(
+            "SELECT job, seq, kind, ts, body FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (ident, after, limit),
+        )
+        return [Event(job, seq, kind, ts, json.loads(body)) for job, seq, kind, ts, body in rows]
+
+    def _add(self, ident: str, events: Iterable[tuple[str, Mapping[str, Any], float]]) -> int:
+        row = self._db.execute("SELECT last_seq FROM jobs WHERE id = ?", (ident,)).fetchone()
+        seq: int = row[0]
+        progress: Mapping[str, Any] | None = None
+        for kind, body, ts in events:
+            seq += 1
+            self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (ident, seq, kind, ts, dumps(body)))
+            progress = body if kind == "progress" else progress
+        self._db.execute("UPDATE jobs SET last_seq = ? WHERE id = ?", (seq, ident))
+        if progress is not None:
+            self._db.execute(
+                "UPDATE jobs SET fraction = ?, message = ? WHERE id = ?",
+                (progress["fraction"], progress["message"], ident),
+            )
+        return seq
+
+    # the database ----------------------------------------
+
+    @contextmanager
+    def _transaction(self, *, durable: bool) -> Iterator[None]:
+        # FULL waits for the disk: states survive a power cut. Events survive a crash of the server.
+        self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def _migrate(self) -> None:
+        seen: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if seen > len(MIGRATIONS):
+            raise StoreError(
+                "store_newer",
+                f"The job database {self.path} was written by a newer release of the backend.",
+                "Update the backend, or give it another home.",
+            )
+        for number, script in enumerate(MIGRATIONS[seen:], start=seen + 1):
+            self._db.executescript(f"BEGIN;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    values = dict(zip(_COLUMNS.split(", "), row))
+    for name in ("spec", "error", "summary"):
+        values[name] = None if values[name] is None else json.loads(values[name])
+    return Job(**{**values, "state": State(values["state"])})
+
+
+def _state_body(
+    state: State,
+    attempt: int,
+    error: Mapping[str, Any] | None = None,
+    summary: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    return {
+        "state": state.value,
+        "attempt": attempt,
+        "error": None if error is None else dict(error),
+        "summary": None if summary is None else dict(summary),
+    }

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the queue: one job at a time, each in a worker process, watched until nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import queue
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from timo_backend.protocol import dumps
+from timo_backend.states import Happening, State
+from timo_backend.store import Job, Store
+
+logger = logging.getLogger(__name__)
+
+MAX_LINE = 256 * 1024
+BACKLOG = 1000
+"""Lines that may wait to be recorded; a worker that writes faster than the disk takes them is held up."""
+
+GRACE_S = {"finetune": 5.0}
+"""Seconds from the flag to SIGTERM: a training step must end; other tasks have ``GRACE_DEFAULT_S``."""
+GRACE_DEFAULT_S = 1.0
+KILL_AFTER_S = 5.0
+
+EVENT_KINDS = frozenset({"progress", "metric", "log", "artifact"})
+REQUIRED = {
+    "progress": ("fraction", "message"),
+    "metric": ("name", "value", "step"),
+    "log": ("level", "message"),
+    "artifact": ("path", "kind"),
+}
+
+
+class Supervisor:
+    """Starts the next job when there is none, and records what its worker tells.
+
+    All methods are called in the event loop's thread.
+
+    Args:
+        store: Where jobs stand; this is the only one that changes their states beside ``submit``.
+        logs: The folder of the workers' log files, ``JOB.log``.
+        changed: Called with a job's id whenever events of it were recorded.
+        worker_command: The program that speaks the worker's side of the pipes.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        logs: Path,
+        changed: Callable[[str], None],
+        worker_command: Sequence[str] = (sys.executable, "-m", "timo_backend.worker"),
+    ) -> None:
+        self._store = store
+        self._logs = logs
+        self._changed = changed
+        self._command = list(worker_command)
+        self._worker: _Worker | None = None
+        self._stopping = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker process runs."""
+        return self._worker is not None
+
+    def running(self) -> list[str]:
+        """The ids of the jobs that have a worker process."""
+        return [] if self._worker is None else [self._worker.job.id]
+
+    def wake(self) -> None:
+        """Start the next job of the queue, if none runs."""
+        while self._worker is None and not self._stopping:
+            job = self._store.next_queued()
+            if job is None:
+                return
+            self._start(job)
+
+    def cancel(self, ident: str) -> State:
+        """Stop a job, wherever it stands; its state then.
+
+        Raises:
+            BackendError: There is no such job.
+        """
+        new = self._store.advance(ident, Happening.CANCEL)
+        if new is None:
+            return self._store.job(ident).state
+        if self._worker is not None and self._worker.job.id == ident:
+            self._worker.cancel()
+        self._changed(ident)
+        return new
+
+    async def stop(self) -> list[str]:
+        """End the worker, and start no other; the ids of the jobs that this interrupted."""
+        self._stopping = True
+        worker = self._worker
+        if worker is None:
+            return []
+        worker.cancel(grace=0)
+        await worker.ended.wait()
+        return [worker.job.id] if self._store.job(worker.job.id).state is State.FAILED else []
+
+    def _start(self, job: Job) -> None:
+        self._store.advance(job.id, Happening.START)
+        try:
+            self._worker = _Worker(job, self._command, self._logs / f"{job.id}.log", self)
+        except OSError as error:
+            reason = _error(
+                "worker_not_started",
+                f"The worker process of this job could not be started: {error.strerror or error}.",
+                "Install the backend anew.",
+            )
+            self._store.advance(job.id, Happening.FAIL, error=reason)
+        self._changed(job.id)
+
+    def record(self, worker: _Worker, lines: Sequence[bytes]) -> None:
+        """Take lines that a worker wrote."""
+        events: list[tuple[str, Mapping[str, Any], float]] = []
+        for line in lines:
+            kind, body = _parse(line)
+            if kind in EVENT_KINDS:
+                events.append((kind, body, time.time()))
+            elif kind == "ready":
+                self._store.advance(worker.job.id, Happening.READY)
+            elif kind in ("done", "error"):
+                worker.outcome = (kind, body)
+            else:
+                logger.warning(
+                    "job %s: a line of the worker is not understood: %r", worker.job.id, line[:200]
+                )
+        if events:
+            self._store.append(worker.job.id, events)
+        self._changed(worker.job.id)
+
+    def finish(self, worker: _Worker, status: int) -> None:
+        """Settle the job of a worker that has ended."""
+        self._worker = None
+        try:
+            self._settle(worker, status)
+        except sqlite3.Error:
+            # The job stays as it stands; the next server settles it. The queue goes on.
+            logger.exception("job %s: its end could not be recorded", worker.job.id)
+        self._changed(worker.job.id)
+        self.wake()
+
+    def _settle(self, worker: _Worker, status: int) -> None:
+        ident, (kind, body) = worker.job.id, worker.outcome
+        state = self._store.job(ident).state
+        if kind == "done":
+            if state is State.STARTING:
+                self._store.advance(ident, Happening.READY)
+            self._store.advance(ident, Happening.SUCCEED, summary=body)
+        elif state is State.CANCELLING:
+            self._store.advance(ident, Happening.STOPPED)
+        elif self._stopping:
+            self._store.advance(ident, Happening.LOST)
+            self._store.advance(ident, Happening.GIVE_UP, error=interrupted("was stopped"))
+        else:
+            error = _with_log(body, worker.log) if kind == "error" else _died(status, worker.log)
+            self._store.advance(ident, Happening.FAIL, error=error)
+        logger.info("job %s: %s, exit status %s", ident, self._store.job(ident).state.value, status)
+
+
+class _Worker:
+    """One worker process and the two threads that watch it: one reads its lines, one waits for its end."""
+
+    def __init__(self, job: Job, command: Sequence[str], log: Path, supervisor: Supervisor) -> None:
+        self.job = job
+        self.log = log
+        self.outcome: tuple[str, dict[str, Any]] = ("", {})
+        self.ended = asyncio.Event()
+        self._supervisor = supervisor
+        self._loop = asyncio.get_running_loop()
+        self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._lines: list[bytes] = []
+        self._room = threading.Condition()
+        self._timers: list[asyncio.TimerHandle] = []
+        with log.open("ab") as errors:
+            # Called in the main thread: the kernel's parent-death signal is tied to the thread that forks.
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=log.parent,  # `python -m` searches it first: not a folder that others write to
+                start_new_session=True,  # a process group of its own, to be ended with its children
+            )
+        self._order({"task": job.task, "spec": job.spec, "server": os.getpid()})
+        reader = threading.Thread(target=self._read, name=f"read {job.id}", daemon=True)
+        reader.start()
+        threading.Thread(target=self._write, name=f"write {job.id}", daemon=True).start()
+        threading.Thread(target=self._wait, args=(reader,), name=f"wait {job.id}", daemon=True).start()
+
+    def cancel(self, grace: float | None = None) -> None:
+        """Raise the flag; SIGTERM after the grace, SIGKILL of the process group ``KILL_AFTER_S`` later."""
+        if grace is None:
+            grace = GRACE_S.get(self.job.task, GRACE_DEFAULT_S)
+        self._order({"cancel": grace})
+        self._timers.append(self._loop.call_later(grace, self._process.terminate))
+        self._timers.append(self._loop.call_later(grace + KILL_AFTER_S, _kill_group, self._process.pid))
+
+    def _order(self, order: Mapping[str, Any]) -> None:
+        self._orders.put(dumps(order).encode() + b"\n")
+
+    # in the three threads ----------------------------------------
+
+    def _write(self) -> None:
+        assert self._process.stdin is not None  # noqa: S101
+        # A worker that does not read holds up this thread alone; of one that has ended, _wait tells.
+        with suppress(OSError, ValueError):
+            while order := self._orders.get():
+                self._process.stdin.write(order)
+                self._process.stdin.flush()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101
+        pipe: IO[bytes] = self._process.stdout
+        while line := pipe.readline(MAX_LINE + 1):
+            if len(line) > MAX_LINE:
+                logger.error("job %s: the worker wrote a line over %d bytes", self.job.id, MAX_LINE)
+                _kill_group(self._process.pid)
+                return
+            with self._room:
+                self._room.wait_for(lambda: len(self._lines) < BACKLOG)
+                self._lines.append(line)
+                if len(self._lines) > 1:  # the drain that the first one called for takes this one too
+                    continue
+            with suppress(RuntimeError):  # the loop is closed: the server ends
+                self._loop.call_soon_threadsafe(self._drain)
+
+    def _wait(self, reader: threading.Thread) -> None:
+        if os.name == "posix":
+            # Not yet reaped, its process id is nobody else's: what is left of its group can be ended safely.
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            _kill_group(self._process.pid)
+        status = self._process.wait()
+        reader.join()
+        with suppress(RuntimeError):  # the loop is closed: the server ends
+            self._loop.call_soon_threadsafe(self._finish, status)
+
+    # in the loop's thread ----------------------------------------
+
+    def _drain(self) -> None:
+        with self._room:
+            lines, self._lines = self._lines, []
+            self._room.notify()
+        if lines:
+            self._supervisor.record(self, lines)
+
+    def _finish(self, status: int) -> None:
+        self._drain()
+        for timer in self._timers:
+            timer.cancel()
+        self._orders.put(b"")
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        self._supervisor.finish(self, status)
+        self.ended.set()
+
+
+def interrupted(what: str) -> dict[str, Any]:
+    """The error of a job whose server ended while it ran."""
+    return _error(
+        "interrupted", f"The backend {what} while this job was running.", "Run it again.", retryable=True
+    )
+
+
+def _kill_group(pid: int) -> None:
+    if os.name == "posix":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    else:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def _parse(line: bytes) -> tuple[str, dict[str, Any]]:
+    try:
+        value = json.loads(line)
+        kind, body = value["kind"], value["body"]
+    except (ValueError, KeyError, TypeError):
+        return "", {}
+    if not isinstance(kind, str) or not isinstance(body, dict):
+        return "", {}
+    if not all(name in body for name in REQUIRED.get(kind, ())):
+        return "", {}
+    return kind, body
+
+
+def _with_log(error: Mapping[str, Any], log: Path) -> dict[str, Any]:
+    return {**error, "detail": {**error.get("detail", {}), "log": str(log)}}
+
+
+def _died(status: int, log: Path) -> dict[str, Any]:
+    if status >= 0:
+        return _error(
+            "worker_ended",
+            f"The worker process of this job ended with status {status} before the job was done.",
+            f"See the log file {log}.",
+            detail={"status": status, "log": str(log)},
+        )
+    name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
+    advice = {
+        "SIGKILL": "If the computer ran out of memory, close other programs or choose a smaller batch; "
+        "then run it again.",
+    }
+    return _error(
+        "worker_killed",
+        f"The worker process of this job was killed from outside by signal {name}."
+        if name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
+        else f"The worker process of this job crashed with signal {name}.",
+        advice.get(name, f"Run it again; if it happens again, send the log file {log} with a report."),
+        retryable=True,
+        detail={"signal": name, "log": str(log)},
+    )
+
+
+def _error(
+    code: str, message: str, action: str, *, retryable: bool = False, detail: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        "code": code,
+        "message": message,
+        "action": action,
+        "retryable": retryable,
+        "detail": dict(detail or {}),
+    }

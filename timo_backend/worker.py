@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job, in a process of its own: ``python -m timo_backend.worker``, started by the supervisor.
+
+On standard input comes one JSON line ``{"task", "spec", "server"}`` (``server``: the pid to die with), later
+perhaps ``{"cancel": grace}``; its end means that the server is gone. On standard output go JSON lines
+``{"kind", "body"}``: ``ready``, the events ``progress``, ``metric``, ``log``, ``artifact``, and at last
+``done`` or ``error``. All else that anything prints goes to standard error, which is the job's log file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any
+
+from timo.errors import Cancelled, TimoError
+from timo.tasks import run, specs
+from timo.tasks.reporter import Reporter
+from timo_backend.protocol import dumps
+
+NICENESS = 5
+"""Added to the process's niceness, so that QGIS stays quick while a model runs on the same cores."""
+
+MAX_LINE = 256 * 1024
+PROGRESS_EVERY_S = 0.1
+EXIT_CANCELLED = 75
+# A task in one long call of a library sees neither flag nor signal: so long after the signal it is ended.
+AFTER_TERM_S = 0.5
+
+
+class Terminated(BaseException):
+    """The server's SIGTERM; not an Exception, so that no ``except Exception`` of a library swallows it."""
+
+
+class PipeReporter(Reporter):
+    """Writes what the task tells as JSON lines.
+
+    Args:
+        pipe: Where the lines go.
+    """
+
+    def __init__(self, pipe: IO[str]) -> None:
+        self._pipe = pipe
+        self._writing = threading.Lock()
+        self._begun = time.monotonic()
+        self._told = -PROGRESS_EVERY_S
+        self.cancelled = threading.Event()
+
+    def tell(self, kind: str, body: dict[str, Any]) -> None:
+        """One line. A body over the limit is a fault of the task's code."""
+        line = dumps({"kind": kind, "body": body})
+        if len(line) > MAX_LINE:
+            raise ValueError(f"a worker's line of kind {kind} has {len(line)} bytes, over {MAX_LINE}")
+        with self._writing:
+            self._pipe.write(line + "\n")
+            self._pipe.flush()
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Sends at most ten a second; the time left is the time gone, scaled by what is to do."""
+        now = time.monotonic()
+        if now - self._told < PROGRESS_EVERY_S and fraction < 1:
+            return
+        self._told = now
+        gone = now - self._begun
+        eta = gone * (1 - fraction) / fraction if fraction > 0 and gone > 1 else None
+        self.tell("progress", {"fraction": min(max(fraction, 0.0), 1.0), "message": message, "eta_s": eta})
+
+    def metric(self, name: str, value: float, step: int) -> None:
+        """One figure of a curve."""
+        self.tell("metric", {"name": name, "value": value, "step": step})
+
+    def log(self, message: str, level: str = "info") -> None:
+        """A line for the analyst."""
+        self.tell("log", {"level": level, "message": message[:4000]})
+
+    def artifact(self, path: Path, kind: str) -> None:
+        """A finished output."""
+        self.tell("artifact", {"path": str(path), "kind": kind})
+
+    def check(self) -> None:
+        """Raise Cancelled once the server has asked for it."""
+        if self.cancelled.is_set():
+            raise Cancelled
+
+
+def main() -> int:
+    """Run the job that standard input names; the process's exit status."""
+    orders, pipe = _take_pipes()
+    order = json.loads(orders.readline())
+    _die_with(order["server"])
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    reporter = PipeReporter(pipe)
+    running = threading.Event()
+    threading.Thread(target=_listen, args=(orders, reporter, running), daemon=True).start()
+    try:
+        spec = specs.load(order["task"], order["spec"])
+        import_module(f"timo.tasks.{order['task']}")
+        # Until here SIGTERM ends the process at once, and nothing is left; from here on the task cleans up.
+        signal.signal(signal.SIGTERM, _terminate)
+        running.set()
+        reporter.tell("ready", {})
+        summary = run(order["task"], spec, reporter)
+        reporter.tell("done", summary)
+    except (Cancelled, Terminated):
+        return EXIT_CANCELLED
+    except TimoError as error:
+        reporter.tell("error", error.to_dict())
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        reporter.tell("error", _internal(order["task"], error))
+        return 1
+    return 0
+
+
+def _take_pipes() -> tuple[IO[bytes], IO[str]]:
+    """The two pipes to the server, moved away so that neither a print nor a child process can meet them."""
+    orders = os.fdopen(os.dup(0), "rb")
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return orders, pipe
+
+
+def _die_with(server: int) -> None:
+    """Have the kernel end this process when the server ends; the end of standard input does so elsewhere."""
+    if sys.platform != "linux":
+        return
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != server:  # it ended before the line above
+        os._exit(1)
+
+
+def _listen(orders: IO[bytes], reporter: PipeReporter, running: threading.Event) -> None:
+    for line in orders:
+        order = json.loads(line)
+        reporter.cancelled.set()
+        if not running.is_set():
+            os._exit(EXIT_CANCELLED)
+        time.sleep(order["cancel"] + AFTER_TERM_S)
+        os._exit(EXIT_CANCELLED)
+    if os.name == "posix" and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # the server is gone: this process and its children with it
+    os._exit(1)
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+def _internal(task: str, error: Exception) -> dict[str, Any]:
+    return TimoError(
+        "internal",
+        f"Task '{task}' failed for a reason that TiMo does not know: {type(error).__name__}: {error}".strip()[
+            :1000
+        ],
+        "Send the job's log file with a report of what you did.",
+        detail={"traceback": traceback.format_exc()[-20000:]},
+    ).to_dict()
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stderr.flush()
+    # Torch's own tear-down takes long and can crash: all is written, so leave.
+    os._exit(status)
