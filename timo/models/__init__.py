@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TiMo's models. Importing this registers the variants with timm."""
+
+from timo.models import registry as registry
+from timo.models.encoder import TiMoEncoder
+from timo.models.heads import TiMoSegmenter
+
+__all__ = ["TiMoEncoder", "TiMoSegmenter"]

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TiMo's two kinds of attention over a series of T dates with N tokens each.
+
+Gyroscope attention lets a query attend to its own location at the other dates and to all N locations of its
+own date, under one softmax. Written out, that is a (T, N, N + T) tensor for every head. It is computed here
+without it, exactly: the spatial scores are those of the medians over time, which all dates share, plus one
+scalar a query, which cancels within the spatial softmax and only weighs space against time.
+
+Both kinds take and give (B, T, N, C), and take `present` (B, T), False for dates that nobody may attend to;
+at least one date of every sample is present. What comes out at an absent date is finite and means nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Scores of this many bytes are held at once when no gradient is needed.
+BLOCK_BYTES = 16 * 2**20
+
+
+class GyroscopeAttention(nn.Module):
+    """Attention over time at a query's location and over space at its date, under one softmax.
+
+    With q, k, v of every date, q~, k~ the (lower) medians over time, and d[t, n] a learned scalar of q - q~:
+
+        S[n, m]    = q~[n] . k~[m]                        shared by all dates
+        O_space    = softmax_m(S) v[t],  L = logsumexp_m(S)
+        E[n, t, u] = q[t, n] . k[u, n] for u != t         T x T for every location
+        O_time     = softmax_u(E) v[:, n],  M = logsumexp_u(E)
+        w          = sigmoid(L[n] + d[t, n] - M[t, n])
+        out        = w O_space + (1 - w) O_time
+
+    Scores are not scaled by head_dim ** -0.5, as published. With one date, w = 1.
+
+    Args:
+        dim: Channels C, a multiple of `num_heads`.
+        num_heads: Number of heads.
+    """
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.q = nn.Linear(dim, dim)
+        self.kv = nn.Linear(dim, 2 * dim)
+        self.differential = Differential(dim // num_heads)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
+        """Attend: x (B, T, N, C), present (B, T) bool or None for all -> (B, T, N, C)."""
+        B, T, N, C = x.shape
+        heads = self.num_heads
+        q: Tensor = self.q(x).view(B, T, N, heads, -1)  # B T N h d
+        k, v = self.kv(x).view(B, T, N, 2, heads, -1).unbind(3)
+        q_median, k_median = lower_median(q, present), lower_median(k, present)  # B N h d
+        d: Tensor = self.differential(q, q_median, present)  # B T N h 1
+
+        keys = k_median.permute(0, 2, 3, 1)  # B h d N
+        values = v.permute(0, 3, 2, 1, 4).reshape(B, heads, N, -1)  # B h N (T d), of all dates side by side
+        rows = N if torch.is_grad_enabled() else max(1, BLOCK_BYTES // (4 * B * heads * N))
+        blocks = []
+        for start in range(0, N, rows):
+            at = slice(start, start + rows)
+            over_space, L = _over_space(q_median[:, at], keys, values)
+            over_time, M = _over_time(q[:, :, at], k[:, :, at], v[:, :, at], present)
+            w = torch.sigmoid(L + d[:, :, at] - M).to(v.dtype)
+            blocks.append(torch.lerp(over_time, over_space, w))
+        out: Tensor = self.proj(torch.cat(blocks, dim=2).view(B, T, N, C))
+        return out
+
+
+def _over_space(q: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Spatial part at each date: median queries q (B, n, h, d) -> (B, T, n, h, d), and L (B, 1, n, h, 1)."""
+    B, n, heads, dim = q.shape
+    scores = (q.transpose(1, 2) @ keys).float()  # B h n N
+    L = scores.logsumexp(-1, keepdim=True)
+    out = (scores - L).exp().to(values.dtype) @ values  # B h n (T d)
+    return out.view(B, heads, n, -1, dim).permute(0, 3, 2, 1, 4), L.transpose(1, 2)[:, None]
+
+
+def _over_time(q: Tensor, k: Tensor, v: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Each query's temporal part, q, k, v (B, T, n, h, d) -> (B, T, n, h, d), and M (B, T, n, h, 1)."""
+    T = q.shape[1]
+    out_of_reach = torch.eye(T, dtype=torch.bool, device=q.device)
+    if present is not None:
+        out_of_reach = out_of_reach | ~present[:, None, None, None, :]
+    scores = (q.permute(0, 2, 3, 1, 4) @ k.permute(0, 2, 3, 4, 1)).float()  # B n h T T
+    # The lowest finite number: a query with no other date gets w = 1 and no NaN, forward and backward.
+    scores = scores.masked_fill(out_of_reach, torch.finfo(scores.dtype).min)
+    M = scores.logsumexp(-1, keepdim=True)
+    out = (scores - M).exp().to(v.dtype) @ v.permute(0, 2, 3, 1, 4)  # B n h T d
+    return out.permute(0, 3, 1, 2, 4), M.permute(0, 3, 1, 2, 4)
+
+
+class Differential(nn.Module):
+    """d[t, n]: Linear(head_dim, 1) -> BatchNorm -> ReLU of (query - median query), one scalar a query."""
+
+    def __init__(self, head_dim: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(head_dim, 1, bias=False)
+        self.norm = nn.BatchNorm1d(1)
+
+    def forward(self, q: Tensor, q_median: Tensor, present: Tensor | None = None) -> Tensor:
+        """From q (B, T, N, h, d), q_median (B, N, h, d): d (B, T, N, h, 1). Statistics: present dates."""
+        d: Tensor = self.project(q) - self.project(q_median)[:, None]
+        if present is None:
+            return self._activate(d)
+        return torch.zeros_like(d).masked_scatter(present[:, :, None, None, None], self._activate(d[present]))
+
+    def _activate(self, d: Tensor) -> Tensor:
+        return F.relu(self.norm(d.reshape(1, 1, -1))).view(d.shape)
+
+
+class FullAttention(nn.Module):
+    """Every token of every date attends to every token of every date, scaled by head_dim ** -0.5.
+
+    Args:
+        dim: Channels C, a multiple of `num_heads`.
+        num_heads: Number of heads.
+    """
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.q = nn.Linear(dim, dim)
+        self.kv = nn.Linear(dim, 2 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
+        """Attend: x (B, T, N, C), present (B, T) bool or None for all -> (B, T, N, C)."""
+        B, T, N, C = x.shape
+        q = self.q(x).view(B, T * N, self.num_heads, -1).transpose(1, 2)  # B h (T N) d
+        k, v = self.kv(x).view(B, T * N, 2, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        mask = None if present is None else present.repeat_interleave(N, dim=1)[:, None, None, :]
+        joined = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        out: Tensor = self.proj(joined.transpose(1, 2).reshape(B, T, N, C))
+        return out
+
+
+def lower_median(x: Tensor, present: Tensor | None = None) -> Tensor:
+    """Median over dates of x (B, T, ...) -> (B, ...), the lower one for an even number of present dates."""
+    if present is None:
+        return x.median(dim=1).values
+    absent = ~present.reshape(*present.shape, *[1] * (x.dim() - 2))
+    return x.masked_fill(absent, float("nan")).nanmedian(dim=1).values

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The encoder's parts other than attention: stem, down-sampling, position code, block."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from timm.layers.drop import DropPath
+from timm.layers.mlp import Mlp
+from timm.layers.weight_init import trunc_normal_
+from torch import Tensor, nn
+
+from timo.models.attention import FullAttention, GyroscopeAttention
+
+AttentionKind = Literal["gyroscope", "full"]
+ATTENTION: dict[str, type[GyroscopeAttention] | type[FullAttention]] = {
+    "gyroscope": GyroscopeAttention,
+    "full": FullAttention,
+}
+NORM_EPS = 1e-6  # of blocks and stages; stem and down-sampling keep torch's 1e-5, as published
+
+
+class Stem(nn.Module):
+    """Frames to tokens at a quarter of the resolution: a 7x7 and a 2x2 convolution of stride 2 each."""
+
+    def __init__(self, in_chans: int, dim: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_chans, dim, 7, stride=2, padding=3, bias=False)
+        self.bn = nn.BatchNorm2d(dim)
+        self.conv2 = nn.Conv2d(dim, dim, 2, stride=2)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Embed frames (M, in_chans, H, W) -> (M, H/4, W/4, dim)."""
+        x = self.conv2(F.relu(self.bn(self.conv1(frames)), inplace=True))
+        tokens: Tensor = self.norm(x.permute(0, 2, 3, 1))
+        return tokens
+
+
+class Downsample(nn.Module):
+    """Tokens (M, H, W, in_dim) -> (M, H/2, W/2, dim): a 3x3 convolution of stride 2."""
+
+    def __init__(self, in_dim: int, dim: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_dim, dim, 3, stride=2, padding=1)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve height and width. (M, H, W, in_dim) -> (M, H/2, W/2, dim)."""
+        tokens: Tensor = self.norm(self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+        return tokens
+
+
+class Block(nn.Module):
+    """Attention and MLP, each normalised before and added to what came in."""
+
+    def __init__(
+        self, dim: int, num_heads: int, *, mlp_ratio: float, attention: AttentionKind, drop_path: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS)
+        self.attn = ATTENTION[attention](dim, num_heads)
+        self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+
+    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
+        """Mix tokens: x (B, T, N, C), present (B, T) bool or None for all -> (B, T, N, C)."""
+        x = x + self.drop_path(self.attn(self.norm1(x), present))
+        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
+        return out
+
+
+def position_code(frame_index: Tensor, height: int, width: int, dim: int) -> Tensor:
+    """Sine-cosine code of the frame (first half of the channels), the column and the row (a quarter each).
+
+    Args:
+        frame_index: Number of each frame within its series, (..., T).
+        height: Rows of tokens.
+        width: Columns of tokens.
+        dim: Channels, a multiple of 8.
+
+    Returns:
+        float32 (..., T, height, width, dim).
+    """
+    device = frame_index.device
+    frames = _sine_cosine(frame_index, dim // 2)[..., None, None, :]
+    rows = _sine_cosine(torch.arange(height, device=device), dim // 4)[:, None]
+    columns = _sine_cosine(torch.arange(width, device=device), dim // 4)[None]
+    grid = (*frame_index.shape, height, width, -1)
+    return torch.cat([frames.expand(grid), columns.expand(grid), rows.expand(grid)], dim=-1)
+
+
+def _sine_cosine(position: Tensor, dim: int) -> Tensor:
+    """(...) -> (..., dim): sines, then cosines, of wavelengths from 2 pi towards 10000 * 2 pi."""
+    # Phases of late frames lose digits in float32; MPS has no float64, so the tables are made on the CPU.
+    frequency = 10000.0 ** -(torch.arange(dim // 2, dtype=torch.float64) * 2 / dim)
+    phase = position.cpu().double()[..., None] * frequency
+    return torch.cat([phase.sin(), phase.cos()], dim=-1).float().to(position.device)
+
+
+def init_weights(module: nn.Module) -> None:
+    """Initial values for one module; give it to `nn.Module.apply`."""
+    if isinstance(module, nn.Linear):
+        trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
