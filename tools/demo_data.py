@@ -45,8 +45,8 @@ SCALE = 1e-4
 
 # The same three times of each growing season: first summer green (a new clearing is bare, nothing grew on it
 # yet), July, August. April and autumn are left out: the trees have no leaves in April, and low sun fills gaps
-# with shadow in autumn. Of the dates of a season, one that the scene classification calls clear (vegetation or
-# bare soil) on more than 0.97 of the pixels and snow on none, and that is clear to the eye: it calls
+# with shadow in autumn. Of the dates of a season, one that the scene classification calls clear (vegetation
+# or bare soil) on more than 0.97 of the pixels and snow on none, and that is clear to the eye: it calls
 # 2017-06-21, 2018-07-21 and 2018-08-15 clear too, where clouds can be seen.
 DATES = tuple(
     dt.date.fromisoformat(day)
@@ -71,6 +71,9 @@ TAGS = {
     "ATTRIBUTION": "Contains modified Copernicus Sentinel data, from nrt 0.1.0 (JRC, EUPL-1.2)",
     "AREA_OR_POINT": "Area",
 }
+
+# True colour with the same stretch on every date; QGIS by itself takes a style that stands beside the raster.
+STRETCH = {"red": (3, 0.01, 0.11), "green": (2, 0.015, 0.11), "blue": (1, 0.01, 0.09)}
 
 
 def prepare(home: Path = HOME) -> Path:
@@ -122,7 +125,7 @@ def write_series(wheel: Path, folder: Path, dates: Sequence[dt.date] = DATES) ->
     """Write one GeoTIFF a date, `S2_YYYYMMDD.tif`, into `folder`, in place of what was in it.
 
     Bands B02, B03, B04, B08, B8A, B11 on the 10 m grid (the last two bilinear from 20 m), uint16, reflectance
-    with scale 0.0001, nodata 0, EPSG:3035.
+    with scale 0.0001, nodata 0, EPSG:3035; a QGIS style in true colour beside each.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -139,7 +142,9 @@ def write_series(wheel: Path, folder: Path, dates: Sequence[dt.date] = DATES) ->
             stack[index] if stack.shape[1:] == shape else _resample(stack[index], coarse, transform, shape)
             for stack in stacks
         ]
-        _write(partial / f"S2_{date:%Y%m%d}.tif", np.stack(layers), transform)
+        path = partial / f"S2_{date:%Y%m%d}.tif"
+        _write(path, np.stack(layers), transform)
+        path.with_suffix(".qml").write_text(_style(), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return [folder / f"S2_{date:%Y%m%d}.tif" for date in dates]
@@ -244,6 +249,17 @@ def _write(path: Path, layers: NDArray[np.uint16], transform: Affine) -> None:
         out.scales = [SCALE] * count
         out.offsets = [0.0] * count
         out.update_tags(**TAGS)
+
+
+def _style() -> str:
+    bands = " ".join(f'{color}Band="{band}"' for color, (band, _, _) in STRETCH.items())
+    stretches = "".join(
+        f"<{color}ContrastEnhancement><minValue>{low}</minValue><maxValue>{high}</maxValue>"
+        f"<algorithm>StretchToMinimumMaximum</algorithm></{color}ContrastEnhancement>"
+        for color, (_, low, high) in STRETCH.items()
+    )
+    renderer = f'<rasterrenderer type="multibandcolor" opacity="1" {bands}>{stretches}</rasterrenderer>'
+    return f'<!DOCTYPE qgis>\n<qgis version="3.22"><pipe>{renderer}</pipe></qgis>\n'
 
 
 def main(

@@ -9,6 +9,8 @@ numbers lie between pixels). Same table, same bytes.
 from __future__ import annotations
 
 import csv
+import shutil
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated
 
@@ -34,9 +36,13 @@ def read_polygons(table: Path) -> list[tuple[str, str, shapely.Polygon]]:
         return [(row["class"], row["part"], _outline(row["outline"])) for row in csv.DictReader(lines)]
 
 
-def write_labels(table: Path, out: Path) -> int:
-    """Write the polygons of `table` as layer `labels` with the fields class and part; returns how many."""
-    polygons = read_polygons(table)
+def write_labels(table: Path, out: Path, parts: Container[str] = ("train", "test")) -> int:
+    """Write the polygons of `table` that belong to `parts`; returns how many.
+
+    They become the layer `labels` with the fields class and part. The table's `labels.qml`, if there is one,
+    is copied beside `out` under its name, so that QGIS shows the class colours.
+    """
+    polygons = [polygon for polygon in read_polygons(table) if polygon[1] in parts]
     out.unlink(missing_ok=True)
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": WRITTEN})
     try:
@@ -54,12 +60,15 @@ def write_labels(table: Path, out: Path) -> int:
         )
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+    style, beside = table.with_name("labels.qml"), out.with_suffix(".qml")
+    if style.exists() and style != beside:
+        shutil.copyfile(style, beside)
     return len(polygons)
 
 
 def _outline(text: str) -> shapely.Polygon:
-    corners = [tuple(float(number) for number in pair.split()) for pair in text.split(",")]
-    return shapely.Polygon([TRANSFORM @ corner for corner in corners])
+    pixels = np.array([pair.split() for pair in text.split(",")], dtype=float)
+    return shapely.Polygon(pixels * (TRANSFORM.a, TRANSFORM.e) + (TRANSFORM.c, TRANSFORM.f))
 
 
 def main(
