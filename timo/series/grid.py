@@ -24,6 +24,15 @@ def _parse_crs(text: str) -> CRS:
     return CRS.from_string(text)
 
 
+@lru_cache(maxsize=64)
+def _name_crs(wkt: str) -> str | None:
+    """The code of an authority, if it means the very same, else the WKT itself."""
+    if not wkt:
+        return None
+    code = CRS.from_wkt(wkt).to_string()
+    return code if _parse_crs(code) == CRS.from_wkt(wkt) else wkt
+
+
 @dataclass(frozen=True)
 class Grid:
     """A CRS, the affine transform from (column, row) to its coordinates, and a size in pixels.
@@ -40,8 +49,8 @@ class Grid:
     @classmethod
     def of(cls, dataset: DatasetReader) -> Grid:
         """The grid of an open raster."""
-        crs = dataset.crs.to_string() if dataset.crs else None
-        return cls(crs or None, dataset.transform, dataset.width, dataset.height)
+        crs = _name_crs(dataset.crs.wkt) if dataset.crs else None
+        return cls(crs, dataset.transform, dataset.width, dataset.height)
 
     @cached_property
     def rasterio_crs(self) -> CRS | None:

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 from timo.errors import LabelError, SeriesError
 from timo.series.grid import Grid
 from timo.series.labels import MOST_CLASSES, NOT_LABELLED, RawLabels
-from timo.series.rasters import Raster, is_nodata, warp
+from timo.series.rasters import Raster, is_nodata, reason, warp
 
 _STRIP = 1024  # rows read at once
 
@@ -39,7 +39,7 @@ def read_raster_labels(path: Path, grid: Grid, ignore: int | None) -> RawLabels:
     except (RasterioError, OSError) as error:
         raise LabelError(
             "labels_unreadable",
-            f"{path.name} can't be read as labels: {error}.",
+            f"{path.name} can't be read as labels: {reason(error)}.",
             "Give polygons, points, or a raster of class values.",
         ) from error
     indices = np.full(grid.shape, NOT_LABELLED, np.uint8)

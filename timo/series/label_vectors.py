@@ -23,6 +23,7 @@ from rasterio.errors import CRSError, RasterioError
 from timo.errors import LabelError
 from timo.series.grid import Grid
 from timo.series.labels import MOST_CLASSES, NOT_LABELLED, RawLabels
+from timo.series.rasters import reason
 
 _POLYGONS = (3, 6)  # shapely's type numbers: Polygon, MultiPolygon
 _POINTS = (0, 4)
@@ -116,7 +117,9 @@ def _told(name: str) -> Iterator[None]:
         yield
     except (DataSourceError, DataLayerError, OSError) as error:
         raise LabelError(
-            "labels_unreadable", f"{name} can't be read: {error}.", "Replace the file, or save it anew."
+            "labels_unreadable",
+            f"{name} can't be read: {reason(error)}.",
+            "Replace the file, or save it anew.",
         ) from error
 
 
@@ -207,7 +210,7 @@ def _reproject(
     except (CRSError, RasterioError) as error:
         raise LabelError(
             "labels_crs",
-            f"{name} can't be brought to the coordinate system of the series: {error}.",
+            f"{name} can't be brought to the coordinate system of the series: {reason(error)}.",
             "Save the labels in the coordinate system of the series.",
         ) from error
     lost = present & ~np.isfinite(shapely.bounds(moved)).all(axis=1)

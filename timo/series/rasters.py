@@ -74,6 +74,13 @@ def _with_index(band: Band, index: int) -> Band:
     return Band(band.name, band.role, band.sensor, band.scale, band.offset, band.nodata, index)
 
 
+def reason(error: BaseException) -> str:
+    """What GDAL complains of, as a part of a sentence."""
+    while isinstance(error.__cause__, Exception):  # rasterio's own words only point to it
+        error = error.__cause__
+    return str(error).strip().partition("\n")[0].rstrip(". ") or type(error).__name__
+
+
 class _unreadable:  # noqa: N801 - reads as what it guards against
     """Turns GDAL's complaints about a file into a SeriesError that names it."""
 
@@ -87,13 +94,13 @@ class _unreadable:  # noqa: N801 - reads as what it guards against
         if isinstance(error, CRSError):
             raise SeriesError(
                 "crs_transform",
-                f"{self._path.name} can't be brought to the series' coordinate system: {error}.",
+                f"{self._path.name} can't be brought to the series' coordinate system: {reason(error)}.",
                 "Take it out of the series, or correct its coordinate system.",
             ) from error
         if isinstance(error, (RasterioError, OSError)):
             raise SeriesError(
                 "raster_unreadable",
-                f"{self._path} can't be read as a raster: {error}.",
+                f"{self._path} can't be read as a raster: {reason(error)}.",
                 "Replace the file, or take it out of the series.",
             ) from error
 

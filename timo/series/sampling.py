@@ -8,44 +8,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyogrio
 import shapely
 from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError
 
 from timo.errors import LabelError, OutputError
+from timo.series.block_search import Blocks, BlockSearch
 from timo.series.labels import NOT_LABELLED, Labels
-from timo.series.windows import ChipPlaces, any_in_cells, box_sums, cell_side, chip_windows, pixels_of_cells
+from timo.series.rasters import reason
+from timo.series.windows import ChipPlaces, any_in_cells, cell_side, chip_windows, pixels_of_cells
 
-__all__ = ["Part", "Split", "chip_windows", "split_blocks"]
+__all__ = ["PARTS", "Part", "Split", "chip_windows", "split_blocks"]
 
 Part = Literal["train", "validation"]
-TRAIN, VALIDATION = 0, 1
+PARTS: tuple[Part, Part] = ("train", "validation")  # ``Split.side`` has their indices
 
 _MOST_CELLS = 2_000_000  # larger rasters are split, and chips laid, on coarser cells
-_MOST_BLOCKS = 4096
-_SIDES = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # of blocks, in chips
-_DRAWS = 24  # of blocks for validation, in each layout
-_WORK = 60_000_000  # cells that the search may look at
 _REST = 4  # one in so many chips of an epoch is drawn by class
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Blocks of ``height`` x ``width`` cells, the first one cut by ``row`` and ``col`` cells."""
-
-    height: int
-    width: int
-    row: int
-    col: int
-
-    def numbers(self, shape: tuple[int, int]) -> tuple[NDArray[np.int64], int]:
-        """Block number of every cell, and how many blocks there are."""
-        rows = (np.arange(shape[0]) + self.row) // self.height
-        cols = (np.arange(shape[1]) + self.col) // self.width
-        return rows[:, None] * (cols[-1] + 1) + cols[None, :], int((rows[-1] + 1) * (cols[-1] + 1))
 
 
 @dataclass
@@ -80,19 +63,19 @@ class Split:
     problems: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        problems = []
         classes = self.labels.scheme.classes
-        for part in ("train", "validation"):
-            absent = [c.name for c, count in zip(classes, self.counts(part)) if not count]
+        self._counts = {
+            part: np.bincount(self.labels.map[self.mask(part)], minlength=len(classes)) for part in PARTS
+        }
+        problems = []
+        for part, word in zip(PARTS, ("training", "validation")):
+            absent = [info.name for info, count in zip(classes, self._counts[part]) if not count]
             if absent:
-                name = "training" if part == "train" else "validation"
-                problems.append(f"The {name} part has no label of class {', '.join(absent)}.")
-        lost = int(self.lost.sum())
+                problems.append(f"The {word} part has no label of class {', '.join(absent)}.")
+        lost, total = int(self.lost.sum()), int(self.labels.counts.sum())
         if lost:
-            share = lost / self.labels.counts.sum()
-            percent = "less than 1 %" if share < 0.01 else f"{share * 100:.0f} %"
             problems.append(
-                f"{lost} labelled pixels ({percent}) lie in the buffer between the parts: not used."
+                f"{lost} of {total} labelled pixels lie in the buffer between the parts: not used."
             )
         self.problems = tuple(problems)
 
@@ -102,12 +85,12 @@ class Split:
 
     def counts(self, part: Part) -> NDArray[np.int64]:
         """(K,) labelled pixels of each class in the part."""
-        return np.bincount(self.labels.map[self.mask(part)], minlength=len(self.labels.scheme))
+        return self._counts[part]
 
     @property
     def lost(self) -> NDArray[np.int64]:
         """(K,) labelled pixels of each class that lie in the buffer."""
-        return self.labels.counts - self.counts("train") - self.counts("validation")
+        return self.labels.counts - self._counts["train"] - self._counts["validation"]
 
     def target(self, part: Part) -> NDArray[np.uint8]:
         """(H, W) uint8 class indices where the label is the part's, 255 elsewhere."""
@@ -124,86 +107,73 @@ class Split:
     def sample(self, part: Part, count: int | None, random: np.random.Generator) -> NDArray[np.int32]:
         """(N, 2) first rows and columns of the chips of one epoch, in random order.
 
-        They hold every label of the part, if ``count`` is enough for it; at least one chip in four is drawn
-        around a label of a class, all classes as often, so that rare ones are seen at least as often as common
-        ones.
+        They hold every label of the part, if ``count`` is enough for it. At least one chip in four is drawn
+        around a label of a class, all classes as often, so that rare ones are seen as often as common ones.
 
         Args:
             part: Of which part.
-            count: How many; left out, as many as the rule above needs.
+            count: How many; left out, as many as hold every label and are balanced so.
             random: The same state gives the same chips.
         """
         places = self._places[part]
         drawn = places.cover(None if count is None else max(count - count // _REST, 1), random)
         by_class = self._cells_by_class[part]
         rest = max(len(drawn) // (_REST - 1), len(by_class)) if count is None else count - len(drawn)
-        for i in range(max(rest, 0)):
+        for i in range(rest):
             cells = by_class[i % len(by_class)]
             row, col = cells[random.integers(len(cells))]
             drawn.append(places.draw(int(row), int(col), random))
         windows = np.array(drawn, np.int32).reshape(-1, 2) * np.int32(self.cell)
-        return np.asarray(random.permutation(windows), np.int32)
+        return random.permutation(windows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the blocks that hold labels as polygons to a GeoPackage, with their part and label counts.
+        """Write the blocks that hold labels as polygons to a GeoPackage.
+
+        Fields: ``part`` (train, validation), ``labelled`` (pixels that count), ``buffer`` (those that don't).
 
         Raises:
             OutputError: It can't be written.
         """
         target = Path(path)
-        part_file = target.with_name(f".{target.name}.partial.gpkg")
-        rows = list(self._block_rows())
-        columns = [
-            np.array([row[i] for row in rows], kind)
-            for i, kind in ((1, object), *((k, np.int64) for k in (2, 3)))
-        ]
+        unfinished = target.with_name(f".{target.name}.partial.gpkg")
+        polygons, parts, used, lost = zip(*self._block_rows())
         try:
             pyogrio.raw.write(
-                part_file,
-                geometry=shapely.to_wkb(np.array([row[0] for row in rows], object)),
-                field_data=columns,
+                unfinished,
+                geometry=shapely.to_wkb(np.array(polygons, object)),
+                field_data=[np.array(parts, object), np.array(used, np.int64), np.array(lost, np.int64)],
                 fields=["part", "labelled", "buffer"],
                 layer="split",
                 driver="GPKG",
                 geometry_type="Polygon",
                 crs=self.labels.grid.crs,
             )
-            part_file.replace(target)
-        except (OSError, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+            unfinished.replace(target)
+        except (OSError, DataSourceError, DataLayerError) as error:
             raise OutputError(
                 "split_unwritable",
-                f"{target} can't be written: {error}.",
+                f"{target} can't be written: {reason(error)}.",
                 "Pick a folder that you may write to.",
             ) from error
         finally:
-            part_file.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
 
-    def _block_rows(self) -> Iterator[tuple[shapely.Polygon, str, int, int]]:
-        """Polygon, part, used and lost labels of every block with labels."""
-        grid, cell, blocks = self.labels.grid, self.cell, self.blocks
-        height, width = blocks.height * cell, blocks.width * cell
+    def _block_rows(self) -> Iterator[tuple[shapely.Polygon, Part, int, int]]:
+        """Polygon, part, used and lost labels of every block that holds labels."""
+        grid, blocks = self.labels.grid, self.blocks
+        height, width = blocks.height * self.cell, blocks.width * self.cell
         used, labelled = self.train | self.validation, self.labels.map != NOT_LABELLED
-        for top in range(-blocks.row * cell, grid.height, height):
-            for left in range(-blocks.col * cell, grid.width, width):
-                rows = slice(max(top, 0), min(top + height, grid.height))
-                cols = slice(max(left, 0), min(left + width, grid.width))
-                total = int(np.count_nonzero(labelled[rows, cols]))
+        for start in range(-blocks.row * self.cell, grid.height, height):
+            for first in range(-blocks.col * self.cell, grid.width, width):
+                top, bottom = max(start, 0), min(start + height, grid.height)
+                left, right = max(first, 0), min(first + width, grid.width)
+                total = int(np.count_nonzero(labelled[top:bottom, left:right]))
                 if not total:
                     continue
-                kept = int(np.count_nonzero(used[rows, cols]))
-                corners = (
-                    (cols.start, rows.start),
-                    (cols.stop, rows.start),
-                    (cols.stop, rows.stop),
-                    (cols.start, rows.stop),
-                )
-                part = "validation" if self.side[rows.start, cols.start] == VALIDATION else "train"
-                yield (
-                    shapely.Polygon([grid.transform * corner for corner in corners]),
-                    part,
-                    kept,
-                    total - kept,
-                )
+                kept = int(np.count_nonzero(used[top:bottom, left:right]))
+                corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+                polygon = shapely.Polygon([grid.transform * corner for corner in corners])
+                yield polygon, PARTS[self.side[top, left]], kept, total - kept
 
     @cached_property
     def _places(self) -> dict[Part, ChipPlaces]:
@@ -217,9 +187,8 @@ class Split:
     @cached_property
     def _cells_by_class(self) -> dict[Part, list[NDArray[np.int64]]]:
         """For each part, the cells of each class that it has."""
-        found: dict[Part, list[NDArray[np.int64]]] = {}
-        parts: tuple[Part, Part] = ("train", "validation")
-        for part in parts:
+        found = {}
+        for part in PARTS:
             target = self.target(part)
             cells = [
                 np.argwhere(any_in_cells(target == k, self.cell)) for k in range(len(self.labels.scheme))
@@ -244,144 +213,25 @@ def split_blocks(labels: Labels, *, chip: int, fraction: float, seed: int) -> Sp
     Raises:
         LabelError: The labels are too few, or too close together, to be parted.
     """
-    cell = cell_side(labels.map.shape, chip, _MOST_CELLS)
-    search = _Search(labels, chip // cell, cell, fraction)
-    random = np.random.default_rng(seed)
-    best = search.run(random)
-    if best is None:
+    shape = labels.map.shape
+    cell = cell_side(shape, chip, _MOST_CELLS)
+    found = BlockSearch(labels, chip // cell, cell, fraction).run(np.random.default_rng(seed))
+    if found is None:
+        name = Path(labels.path.partition("|")[0]).name
         raise LabelError(
             "too_few_labels",
-            f"The labels of {Path(labels.path.partition('|')[0]).name} are too few or too close together to be "
-            f"parted into training and validation with chips of {chip} pixels.",
-            "Label more places farther apart, or take smaller chips.",
+            f"The labels of {name} are too few to be parted into training and validation.",
+            "Label more places, some distance apart.",
         )
-    blocks, side, train, validation = best
     labelled = labels.map != NOT_LABELLED
-    shape = labels.map.shape
     return Split(
         labels=labels,
-        train=labelled & pixels_of_cells(train, cell, shape),
-        validation=labelled & pixels_of_cells(validation, cell, shape),
-        side=pixels_of_cells(side, cell, shape).astype(np.int8),
+        train=labelled & pixels_of_cells(found.train, cell, shape),
+        validation=labelled & pixels_of_cells(found.validation, cell, shape),
+        side=pixels_of_cells(found.side, cell, shape).astype(np.int8),
         chip=chip,
         fraction=fraction,
         seed=seed,
-        blocks=blocks,
+        blocks=found.blocks,
         cell=cell,
     )
-
-
-_Candidate = tuple[Blocks, NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
-
-
-class _Search:
-    """Looks for a good split. Everything is in cells, ``chip`` too."""
-
-    def __init__(self, labels: Labels, chip: int, cell: int, fraction: float) -> None:
-        self.chip, self.fraction = chip, fraction
-        self.labelled = any_in_cells(labels.map != NOT_LABELLED, cell)
-        self.rows, self.cols = np.nonzero(self.labelled)
-        # (labelled cells, K) pixels of each class
-        classes = len(labels.scheme)
-        number = np.cumsum(self.labelled.ravel()).reshape(self.labelled.shape) - 1
-        rows, cols = np.nonzero(labels.map != NOT_LABELLED)
-        flat = number[rows // cell, cols // cell] * classes + labels.map[rows, cols]
-        self.counts = np.bincount(flat, minlength=len(self.rows) * classes).reshape(-1, classes)
-        self.total = self.counts.sum(0)
-
-    def run(self, random: np.random.Generator) -> _Candidate | None:
-        """The best candidate; None if none has two classes to train and one label to validate."""
-        scored: list[tuple[float, int, Blocks, NDArray[np.bool_]]] = []
-        for blocks in self._layouts(random):
-            numbers, count = blocks.numbers(self.labelled.shape)
-            of_cells = numbers[self.rows, self.cols]
-            held = np.stack(
-                [np.bincount(of_cells, weights=one, minlength=count) for one in self.counts.T], axis=1
-            )
-            for draw, score in self._draws(held, random):
-                scored.append((score, len(scored), blocks, draw))
-        scored.sort(key=lambda one: one[:2])
-        # Each layout's best draws: what the buffer takes hangs on the layout more than on the draw.
-        tries: dict[Blocks, int] = {}
-        best: tuple[float, _Candidate] | None = None
-        budget = max(
-            8,
-            _WORK
-            // (2 * (self.labelled.shape[0] + 2 * self.chip) * (self.labelled.shape[1] + 2 * self.chip)),
-        )
-        for _, _, blocks, draw in scored:
-            if budget <= 0:
-                break
-            tries[blocks] = tries.get(blocks, 0) + 1
-            if tries[blocks] > 3:
-                continue
-            budget -= 1
-            side = draw[blocks.numbers(self.labelled.shape)[0]]
-            score, train, validation = self._judge(side)
-            if np.isfinite(score) and (best is None or score < best[0]):
-                best = score, (blocks, side, train, validation)
-        return best[1] if best else None
-
-    def _layouts(self, random: np.random.Generator) -> list[Blocks]:
-        """Blocks of several sizes, squares and strips, laid from several origins."""
-        height, width = self.labelled.shape
-        found = []
-        for side in sorted({max(2, round(share * self.chip)) for share in _SIDES}):
-            for tall, wide in ((side, side), (side, width), (height, side)):
-                count = -(-height // tall) * -(-width // wide)
-                if tall > height or wide > width or count < 2 or count > _MOST_BLOCKS:
-                    continue
-                for _ in range(4):
-                    row = int(random.integers(tall)) if tall < height else 0
-                    col = int(random.integers(wide)) if wide < width else 0
-                    found.append(Blocks(tall, wide, row, col))
-        if not found:  # the scene is smaller than half a chip: cut it anywhere
-            for _ in range(16):
-                found.append(Blocks(height, width, int(random.integers(height)), 0))
-                found.append(Blocks(height, width, 0, int(random.integers(width))))
-        return found
-
-    def _draws(
-        self, held: NDArray[Any], random: np.random.Generator
-    ) -> Iterator[tuple[NDArray[np.bool_], float]]:
-        """Sets of blocks for validation, each with how far its class shares are from the wanted ones."""
-        filled = np.flatnonzero(held.sum(1))
-        if len(filled) < 2:
-            return
-        shares = held[filled] / self.total
-        seen: set[bytes] = set()
-        for _ in range(_DRAWS):
-            taken = np.zeros(len(filled), np.bool_)
-            sums = np.zeros(held.shape[1])
-            for i in random.permutation(len(filled)):
-                new = sums + shares[i]
-                if np.abs(new - self.fraction).sum() < np.abs(sums - self.fraction).sum():
-                    taken[i], sums = True, new
-            if not taken.any():
-                taken[random.integers(len(filled))] = True
-                sums = shares[taken].sum(0)
-            if taken.all() or taken.tobytes() in seen:
-                continue
-            seen.add(taken.tobytes())
-            draw = np.zeros(len(held), np.bool_)
-            draw[filled[taken]] = True
-            missing = np.count_nonzero(sums <= 0) + 2 * np.count_nonzero(sums >= 1)
-            yield draw, float(np.abs(sums - self.fraction).mean() + missing)
-
-    def _judge(self, side: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_], NDArray[np.bool_]]:
-        """Score (lower is better; infinite if useless), and the cells that count in each part."""
-        train, validation = self.labelled & ~side, self.labelled & side
-        kept_train = ChipPlaces(train, validation, self.chip).covered
-        kept_validation = ChipPlaces(validation, train, self.chip).covered
-        first = self.counts[kept_train[self.rows, self.cols]].sum(0)
-        second = self.counts[kept_validation[self.rows, self.cols]].sum(0)
-        if np.count_nonzero(first) < 2 or not second.any():
-            return np.inf, kept_train, kept_validation
-        kept = first + second
-        balance = np.abs(second / np.maximum(kept, 1) - self.fraction).mean()
-        lost = (1 - kept / self.total).mean() + 1 - kept.sum() / self.total.sum()
-        missing = (5 * np.count_nonzero(first == 0) + 2 * np.count_nonzero(second == 0)) / len(first)
-        reach = max(1, self.chip // 4)
-        close = box_sums(np.pad(kept_train, reach), 2 * reach + 1) > 0
-        near = np.count_nonzero(close & kept_validation) / np.count_nonzero(kept_validation)
-        return float(balance + lost + missing + 0.25 * near), kept_train, kept_validation

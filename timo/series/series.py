@@ -58,7 +58,7 @@ def open_series(sources: Sources) -> Series:
         ]
         if rasters:
             inside.append(Frame(frame.date, rasters, frame.problem))
-    return Series(grid, tuple(inside), keys, tuple(left_out))
+    return Series(grid, tuple(inside), common_bands(inside), tuple(left_out))
 
 
 class Series:
@@ -187,10 +187,12 @@ class Series:
         for frame, share in zip(self._frames, self.clear_shares()):
             problem = frame.problem
             if share < NEARLY_EMPTY:
-                valid = "none" if share == 0 else "less than 1 %" if share < 0.01 else f"only {share:.0%}"
+                valid = (
+                    "none" if share == 0 else "less than 1 %" if share < 0.01 else f"only {share * 100:.0f} %"
+                )
                 empty = f"{frame.date} is nearly empty: {valid} of its pixels are valid in all bands."
                 problem = f"{problem} {empty}" if problem else empty
-                problems.append(empty.replace("%", " %").replace("  %", " %"))
+                problems.append(empty)
             dates.append(
                 {
                     "date": frame.date.isoformat(),
