@@ -30,14 +30,22 @@ SPLIT = "split.gpkg"
 
 
 class Architecture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ``timo.models.registry.segmenter`` needs to build the network again."""
+    """What is needed to build the network again."""
 
     name: str
     in_chans: int
     num_classes: int
     head_channels: int
-    zoom: int = 1
+    zoom: int
     """How many times frames are enlarged before the network, whose finest features are 4 pixels wide."""
+
+    def build(self) -> nn.Module:
+        """The network with initial weights."""
+        from timo.models.registry import segmenter
+        from timo.models.zoom import Zoomed
+
+        model = segmenter(self.name, self.num_classes, self.in_chans, head_channels=self.head_channels)
+        return Zoomed(model, self.zoom)
 
 
 class BandCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -173,8 +181,6 @@ def load_model(folder: Path, card: Card) -> nn.Module:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from timo.models.registry import segmenter
-
     path = folder / WEIGHTS
     try:
         if _sha256(path) != card.weights_sha256:
@@ -184,8 +190,7 @@ def load_model(folder: Path, card: Card) -> nn.Module:
                 "Restore the bundle, or train the model again.",
             )
         state = load_file(path)
-        arch = card.architecture
-        model = segmenter(arch.name, arch.num_classes, arch.in_chans, head_channels=arch.head_channels)
+        model = card.architecture.build()
         model.load_state_dict(state, strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise BundleError(

@@ -16,7 +16,7 @@ import torch
 from timo import __version__, bundle
 from timo.errors import LabelError, SpecError
 from timo.inference.writer import map_type
-from timo.models.registry import default_head_channels, segmenter
+from timo.models.registry import HEAD_CHANNELS
 from timo.series.labels import Labels, read_labels
 from timo.series.prepared import PreparedSeries, Statistics, statistics
 from timo.series.sampling import Split, split_blocks
@@ -65,23 +65,20 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     reporter.check()
     fabric = fabric_for(spec.device, spec.seed)
     figures = statistics(series, spec.seed)
-    chips = LabelledChips(
-        PreparedSeries(series, figures), labels, split, chip=chip, batch=spec.batch, seed=spec.seed
-    )
+    chips = LabelledChips(PreparedSeries(series, figures), split, chip=chip, batch=spec.batch, seed=spec.seed)
     architecture = bundle.Architecture(
         name=spec.model,
         in_chans=len(series.bands),
         num_classes=len(labels.scheme.classes),
-        head_channels=default_head_channels(spec.model),
+        head_channels=HEAD_CHANNELS[spec.model],
+        zoom=spec.zoom,
     )
-    model = segmenter(
-        architecture.name, architecture.num_classes, architecture.in_chans, head_channels=architecture.head_channels
-    )
+    model = architecture.build()
     reporter.progress(READ, "Training")
     outcome = fit(
         fabric,
         model,
-        segmentation_loss(chips.counts),
+        segmentation_loss(split.counts("train")),
         chips,
         [c.name for c in labels.scheme.classes],
         Schedule(spec.epochs, spec.learning_rate),
@@ -89,7 +86,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     )
     model.load_state_dict(outcome.state)
     seconds = time.monotonic() - started
-    card = _card(spec, series, labels, figures, architecture, chip, chips, outcome, seconds)
+    card = _card(spec, series, labels, figures, architecture, split, outcome, seconds)
     with tempfile.TemporaryDirectory() as folder:
         outline = Path(folder) / bundle.SPLIT
         split.save(outline)
@@ -149,8 +146,7 @@ def _card(
     labels: Labels,
     figures: Statistics,
     architecture: bundle.Architecture,
-    chip: int,
-    chips: LabelledChips,
+    split: Split,
     outcome: Fit,
     seconds: float,
 ) -> bundle.Card:
@@ -183,18 +179,18 @@ def _card(
         ),
         ground_sample_distance=[float(side) for side in series.grid.pixel_size],
         crs=series.grid.crs,
-        chip=chip,
+        chip=split.chip,
         nodata=map_type([c.value for c in classes])[1],
         metrics=outcome.figures,
         training={
             "spec": to_dict(spec),
             "epoch": outcome.epoch,
             "history": outcome.history,
-            "pixels": {c.name: int(n) for c, n in zip(classes, chips.counts, strict=True)},
+            "pixels": {c.name: int(n) for c, n in zip(classes, split.counts("train"), strict=True)},
             "started_from": "random weights",
             "seconds": round(seconds, 1),
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "versions": {"timo": __version__, "torch": torch.__version__, "numpy": np.__version__},
+            "versions": {"timo": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
         },
         licence="Of whoever trained it: the weights come from the labels and images named here.",
         weights_sha256="",

@@ -83,7 +83,7 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     epochs: Annotated[
         int,
         Meta(title="Epochs", description="Passes over the labelled area; the best one is kept.", ge=1, le=10000),
-    ] = 60
+    ] = 30
     seed: Annotated[
         int,
         Meta(
@@ -118,6 +118,17 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"unit": "pixels", "advanced": True},
         ),
     ] = None
+    zoom: Annotated[
+        int,
+        Meta(
+            title="Zoom",
+            description="How many times frames are enlarged before the model, whose finest features are 4 pixels "
+            "wide. 1 is for large, even areas and 4 times faster than 2; 4 is for things of one pixel.",
+            ge=1,
+            le=4,
+            extra_json_schema={"advanced": True},
+        ),
+    ] = 2
     batch: Annotated[
         int,
         Meta(

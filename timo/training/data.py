@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from timo.series.labels import NOT_LABELLED, Labels
+from timo.series.labels import NOT_LABELLED
 from timo.series.prepared import PreparedSeries
-from timo.series.sampling import Split
+from timo.series.sampling import Part, Split
 from timo.series.transforms import flip_and_rotate
 from timo.training.engine import Batch
 
 # An epoch of fewer steps would spend its time on validation.
 LEAST_STEPS = 8
+PARTS: tuple[Part, ...] = ("train", "validation")
 
 
 class LabelledChips:
@@ -24,25 +25,17 @@ class LabelledChips:
 
     Args:
         series: The frames.
-        labels: The label map.
-        split: Which labels are for training, which for validation.
+        split: The labels, and which of them are for training, which for validation.
         chip: Side of a chip, in pixels.
         batch: Chips a step.
         seed: With an epoch's number it decides that epoch's chips and how they are turned.
     """
 
     def __init__(
-        self, series: PreparedSeries, labels: Labels, split: Split, *, chip: int, batch: int, seed: int
+        self, series: PreparedSeries, split: Split, *, chip: int, batch: int, seed: int
     ) -> None:
         self._series, self._chip, self._batch, self._seed, self._split = series, chip, batch, seed, split
-        self._maps = {
-            "train": np.where(split.train, labels.map, NOT_LABELLED),
-            "validation": np.where(split.validation, labels.map, NOT_LABELLED),
-        }
-        labelled = labels.map[split.train]
-        self.counts: NDArray[np.int64] = np.bincount(
-            labelled[labelled != NOT_LABELLED], minlength=len(labels.scheme.classes)
-        ).astype(np.int64)
+        self._maps = {part: split.target(part) for part in PARTS}
         self.steps = max(LEAST_STEPS, -(-len(split.tiles("train")) // batch))
 
     def epoch(self, number: int) -> Iterator[Batch]:
@@ -62,7 +55,7 @@ class LabelledChips:
         for first in range(0, len(windows), self._batch):
             yield _stack([self._read("validation", row, column) for row, column in windows[first : first + self._batch]])
 
-    def _read(self, part: str, row: int, column: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def _read(self, part: Part, row: int, column: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         frames, _ = self._series.read(row, column, self._chip, self._chip)
         labels = np.full((self._chip, self._chip), NOT_LABELLED, np.uint8)
         within = self._maps[part][max(row, 0) : row + self._chip, max(column, 0) : column + self._chip]
