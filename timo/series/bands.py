@@ -119,7 +119,8 @@ def role_of(name: str, sensor: str | None = None) -> str | None:
     A word in the name counts more than a band code, whose meaning hangs on the sensor. None if neither is
     known.
     """
-    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
+    text = re.sub(r"\bband[ _-]+(?=\d)", "band", name.lower())
+    words = [word for word in re.split(r"[^a-z0-9]+", text) if word]
     for length in range(min(4, len(words)), 0, -1):  # longest first, so that red_edge isn't red
         for start in range(len(words) - length, -1, -1):
             role = _ALIASES.get("".join(words[start : start + length]))

@@ -111,7 +111,15 @@ def _optical_first(frame: Frame) -> list[str]:
 
 
 def reference_grid(frames: Sequence[Frame]) -> Grid:
-    """The grid of the first among the finest rasters; all others must be readable on it.
+    """The grid of the first among the finest rasters."""
+    rasters = [raster for frame in frames for raster in frame.rasters]
+    sizes = [raster.grid.ground_sample_distance or 0.0 for raster in rasters]
+    finest = min(sizes) * _SAME_SIZE
+    return next(raster.grid for raster, size in zip(rasters, sizes) if size <= finest)
+
+
+def check_georeference(frames: Sequence[Frame]) -> None:
+    """Make sure that all rasters can be read on one grid.
 
     Raises:
         SeriesError: Only some rasters have a georeference, or rasters without one differ in size.
@@ -125,8 +133,8 @@ def reference_grid(frames: Sequence[Frame]) -> Grid:
             "Set its coordinate system, or take it out of the series.",
         )
     if bare:
-        reference = rasters[0]
-        for raster in rasters:
+        reference = bare[0]
+        for raster in bare:
             same = raster.grid.shape == reference.grid.shape or not reference.grid.transform.is_identity
             if not same or raster.grid.offset_in(reference.grid) is None:
                 raise SeriesError(
@@ -135,10 +143,6 @@ def reference_grid(frames: Sequence[Frame]) -> Grid:
                     "size or place.",
                     "Set the files' coordinate systems, or give files of one size.",
                 )
-        return reference.grid
-    sizes = [raster.grid.ground_sample_distance or 0.0 for raster in rasters]
-    finest = min(sizes) * _SAME_SIZE
-    return next(raster.grid for raster, size in zip(rasters, sizes) if size <= finest)
 
 
 def touches(grid: Grid, other: Grid) -> bool:

@@ -50,7 +50,8 @@ def parse_date(text: str) -> dt.date | None:
         date = dt.datetime.strptime(digits, "%Y%m%d" if len(digits) == 8 else "%Y%j").date()
     except ValueError:
         return None
-    return date if FIRST_YEAR <= date.year <= LAST_YEAR else None
+    # strptime takes day 366 of any year, as the next year's first
+    return date if FIRST_YEAR <= date.year == int(digits[:4]) <= LAST_YEAR else None
 
 
 def date_from_name(name: str) -> NameDate | None:

@@ -18,6 +18,12 @@ from rasterio.windows import Window
 _LATTICE_TOLERANCE = 1e-3  # pixels: two lattices that differ by less over the whole raster are one
 
 
+def _apply(transform: Affine, x: float, y: float) -> tuple[float, float]:
+    # Affine's own operator for this differs between its versions 2 and 3.
+    t = transform
+    return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
+
+
 @lru_cache(maxsize=64)
 def _parse_crs(text: str) -> CRS:
     """PROJ's look-up takes milliseconds, and a series has as many grids as files."""
@@ -71,9 +77,13 @@ class Grid:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """(left, bottom, right, top) of the smallest upright rectangle around the grid, in the CRS."""
-        corners = [self.transform * (c, r) for c in (0, self.width) for r in (0, self.height)]
+        corners = [self.point(c, r) for c in (0, self.width) for r in (0, self.height)]
         xs, ys = zip(*corners)
         return min(xs), min(ys), max(xs), max(ys)
+
+    def point(self, col: float, row: float) -> tuple[float, float]:
+        """The coordinates of a place in pixels; (0, 0) is the first pixel's outer corner."""
+        return _apply(self.transform, col, row)
 
     @property
     def whole(self) -> Window:
@@ -88,7 +98,7 @@ class Grid:
             return None
         across, down = self.pixel_size
         if crs.is_geographic:
-            latitude = math.radians((self.transform * (self.width / 2, self.height / 2))[1])
+            latitude = math.radians(self.point(self.width / 2, self.height / 2)[1])
             metre = 111_195.0  # a degree on the mean sphere
             return math.sqrt(across * down * max(math.cos(latitude), 1e-6)) * metre
         factor: float = crs.linear_units_factor[1]
@@ -106,8 +116,9 @@ class Grid:
 
     def window_grid(self, window: Window) -> Grid:
         """The grid of a window of this one."""
-        origin = self.transform * Affine.translation(window.col_off, window.row_off)
-        return Grid(self.crs, origin, int(window.width), int(window.height))
+        t = self.transform
+        x, y = self.point(window.col_off, window.row_off)
+        return Grid(self.crs, Affine(t.a, t.b, x, t.d, t.e, y), int(window.width), int(window.height))
 
     def offset_in(self, other: Grid) -> tuple[int, int] | None:
         """(row, column) of this grid's first pixel in ``other``, if both are cut from one lattice.
@@ -118,15 +129,13 @@ class Grid:
             return None
         if self.crs != other.crs and self.rasterio_crs != other.rasterio_crs:
             return None
-        step = ~other.transform * self.transform  # this grid's pixels in the other's
-        reach = max(self.width, self.height)
-        stretch = max(abs(step.a - 1), abs(step.e - 1), abs(step.b), abs(step.d))
-        col, row = round(step.c), round(step.f)
-        if (
-            stretch * reach > _LATTICE_TOLERANCE
-            or max(abs(step.c - col), abs(step.f - row)) > _LATTICE_TOLERANCE
-        ):
-            return None
+        inverse = ~other.transform
+        first = _apply(inverse, *self.point(0, 0))
+        col, row = round(first[0]), round(first[1])
+        for across, down in ((0, 0), (self.width, 0), (0, self.height)):
+            x, y = _apply(inverse, *self.point(across, down))
+            if max(abs(x - across - col), abs(y - down - row)) > _LATTICE_TOLERANCE:
+                return None
         return row, col
 
     def scale_of(self, source: Grid) -> tuple[float, float]:
@@ -136,11 +145,12 @@ class Grid:
             rasterio.errors.CRSError: There is no way from the one CRS to the other.
         """
         col, row = source.width / 2, source.height / 2
-        points = [source.transform * p for p in ((col, row), (col + 1, row), (col, row + 1))]
+        points = [source.point(*place) for place in ((col, row), (col + 1, row), (col, row + 1))]
         xs, ys = zip(*points)
         if source.rasterio_crs is not None and source.rasterio_crs != self.rasterio_crs:
             xs, ys = rasterio.warp.transform(source.rasterio_crs, self.rasterio_crs, xs, ys)
-        (c0, r0), (c1, r1), (c2, r2) = (~self.transform * p for p in zip(xs, ys))
+        inverse = ~self.transform
+        (c0, r0), (c1, r1), (c2, r2) = (_apply(inverse, x, y) for x, y in zip(xs, ys))
         return math.hypot(c1 - c0, c2 - c0), math.hypot(r1 - r0, r2 - r0)
 
     def to_dict(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 from timo.errors import LabelError, SeriesError
 from timo.series.grid import Grid
 from timo.series.labels import MOST_CLASSES, NOT_LABELLED, RawLabels
-from timo.series.rasters import Raster, is_nodata, reason, warp
+from timo.series.rasters import Raster, is_nodata, read_mask, reason, warp
 
 _STRIP = 1024  # rows read at once
 
@@ -74,13 +74,15 @@ def _on_grid(path: Path, dataset: DatasetReader, grid: Grid) -> tuple[NDArray[An
         if top < bottom and left < right:
             window = Window(left - offset[1], top - offset[0], right - left, bottom - top)
             values[top:bottom, left:right] = dataset.read(1, window=window)
-            inside[top:bottom, left:right] = dataset.read_masks(1, window=window) > 0
+            mask = read_mask(dataset, raster, window, (bottom - top, right - left))
+            inside[top:bottom, left:right] = True if mask is None else mask
         return values, inside
     with warp(dataset, raster, grid, Resampling.nearest) as view:
         for top in range(0, grid.height, _STRIP):
             window = Window(0, top, grid.width, min(_STRIP, grid.height - top))
             values[top : top + _STRIP] = view.read(1, window=window)
-            inside[top : top + _STRIP] = view.read_masks(1, window=window) > 0
+            mask = read_mask(view, raster, window, (int(window.height), grid.width))
+            inside[top : top + _STRIP] = True if mask is None else mask
     return values, inside
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -23,6 +24,9 @@ from rasterio.windows import Window
 from timo.errors import SeriesError
 from timo.series.bands import Band, describe_bands
 from timo.series.grid import Grid
+
+# Allowed, where all rasters of a series are so.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 _OPEN_FILES = 256  # a thread; below the 1024 that systems grant a process
 # Of a pixel. 0 is what is meant, but with 0 rasterio 1.4 gives GDAL no transformer at all.
@@ -166,13 +170,13 @@ class RasterReader:
                     return values, valid
             size = tuple(s.stop - s.start for s in into)
             raw = dataset.read(indexes, window=inner, out_shape=(len(indexes), *size))
-            if raster.has_mask or (dataset.count > len(raster.bands) and isinstance(dataset, WarpedVRT)):
-                masks = dataset.read_masks(indexes, window=inner, out_shape=(len(indexes), *size)) > 0
-            else:
-                masks = np.ones(raw.shape, np.bool_)
+            mask = read_mask(dataset, raster, inner, size)
         for i, band in enumerate(bands):
-            good = masks[i] & ~is_nodata(raw[i], band.nodata)
-            scaled = raw[i].astype(np.float32)
+            good = ~is_nodata(raw[i], band.nodata)
+            if mask is not None:
+                good &= mask
+            with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and invalid
+                scaled = raw[i].astype(np.float32)
             if band.scale != 1.0 or band.offset != 0.0:
                 scaled = scaled * np.float32(band.scale) + np.float32(band.offset)
             good &= np.isfinite(scaled)
@@ -221,12 +225,26 @@ def warp(
         tolerance=_EXACT,
         src_nodata=nodata,
         nodata=nodata,
-        # Without nodata only an alpha band tells what lies outside of the source.
-        add_alpha=nodata is None and not raster.has_mask,
+        # Without nodata only an alpha band tells what lies outside of the source, or under its mask.
+        add_alpha=nodata is None and ColorInterp.alpha not in dataset.colorinterp,
         XSCALE=across,
         YSCALE=down,
         UNIFIED_SRC_NODATA="NO",  # a band may be valid where another is not
     )
+
+
+def read_mask(
+    dataset: DatasetReader | WarpedVRT, raster: Raster, window: Window, shape: tuple[int, ...]
+) -> NDArray[np.bool_] | None:
+    """What an alpha band or a mask says of a window, beside nodata; None if there is neither."""
+    if isinstance(dataset, WarpedVRT):
+        if raster.bands[0].nodata is not None:
+            return None
+        # Not read_masks(): GDAL takes an added alpha band for one only where the source has a mask.
+        return np.asarray(dataset.read(dataset.count, window=window, out_shape=shape) > 0)
+    if not raster.has_mask:
+        return None
+    return np.asarray(dataset.read_masks(raster.bands[0].index, window=window, out_shape=shape) > 0)
 
 
 def is_nodata(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:

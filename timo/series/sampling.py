@@ -172,7 +172,7 @@ class Split:
                     continue
                 kept = int(np.count_nonzero(used[top:bottom, left:right]))
                 corners = ((left, top), (right, top), (right, bottom), (left, bottom))
-                polygon = shapely.Polygon([grid.transform * corner for corner in corners])
+                polygon = shapely.Polygon([grid.point(*corner) for corner in corners])
                 yield polygon, PARTS[self.side[top, left]], kept, total - kept
 
     @cached_property

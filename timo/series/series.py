@@ -15,7 +15,15 @@ from rasterio.windows import Window
 
 from timo.errors import SeriesError
 from timo.series.bands import Band
-from timo.series.catalog import Frame, build_frames, common_bands, reference_grid, select, touches
+from timo.series.catalog import (
+    Frame,
+    build_frames,
+    check_georeference,
+    common_bands,
+    reference_grid,
+    select,
+    touches,
+)
 from timo.series.frames import Frames, fill_in_time
 from timo.series.grid import Grid
 from timo.series.rasters import Raster, RasterReader
@@ -46,6 +54,7 @@ def open_series(sources: Sources) -> Series:
     """
     files, left_out = find_files(sources)
     frames = build_frames(files)
+    check_georeference(frames)
     keys = common_bands(frames)
     grid = reference_grid([frame for frame in frames if frame.has(keys)])
     inside: list[Frame] = []
