@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Results of finished jobs become layers: once, and of the jobs that were started here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Set
+
+from qgis.core import QgsProject
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from .backend.jobs import JobView
+from .layers.results import Result, add_results, read_results
+from .log import log
+from .shared import Shared
+from .timing import slot
+
+
+class Arrivals(QObject):
+    """Waits for the jobs that this QGIS submitted, also across its restarts."""
+
+    added = pyqtSignal(str)
+    """The id of the job whose layers are in the project now."""
+
+    def __init__(self, shared: Shared, parent: QObject) -> None:
+        super().__init__(parent)
+        self._shared = shared
+        self._seen_active: Set[str] = set()
+        self._told: Set[str] = set()
+        shared.backend.submitted.connect(self._on_submitted)
+        shared.backend.jobs_changed.connect(self._on_jobs)
+
+    def add(self, job: JobView) -> None:
+        """Put a job's results into the project, or say why that cannot be done."""
+        known = (job.summary or {}).get("classes") or ()
+        self._shared.background.run(
+            lambda: read_results(job.outputs(), known), lambda found: self._add(job, found[0], found[1])
+        )
+
+    @slot
+    def _on_submitted(self, _key: str, job: str) -> None:
+        self._keep([*self._shared.settings.waiting, job])
+
+    @slot
+    def _on_jobs(self, changed: List[JobView]) -> None:
+        for job in changed:
+            if not job.final:
+                self._seen_active.add(job.id)
+                continue
+            if job.id in self._told or (job.id not in self._shared.settings.waiting):
+                continue
+            self._told.add(job.id)
+            self._keep([one for one in self._shared.settings.waiting if one != job.id])
+            self._tell(job)
+
+    def _tell(self, job: JobView) -> None:
+        if job.state == "failed":
+            error = job.error or {}
+            what = f"{error.get('message', '')} {error.get('action', '')}"
+            log(f"{job.task_name} '{job.name}' failed: {what}", "error", push=True)
+        elif job.state == "cancelled":
+            log(f"{job.task_name} '{job.name}' was cancelled.", push=True)
+        elif job.task != "predict":
+            log(f"Model '{job.name}' is trained.", "success", push=True)
+        elif job.id in self._seen_active:
+            self.add(job)
+        else:
+            # It ended while QGIS was closed, perhaps for another project: the analyst decides.
+            log(f"Map '{job.name}' is ready.", "success", push=True, button="Add to the project",
+                pressed=lambda: self.add(job))  # fmt: skip
+
+    def _add(self, job: JobView, results: List[Result], problems: List[str]) -> None:
+        for problem in problems:
+            log(problem, "warning", push=True)
+        layers = add_results(QgsProject.instance(), results, job.id, _title(job))
+        if layers:
+            log(f"Map '{_title(job)}' was added to the project.", "success", push=True)
+        elif results:
+            log(f"Map '{_title(job)}' is in the project already.", push=True)
+        if results:
+            self.added.emit(job.id)
+
+    def _keep(self, waiting: List[str]) -> None:
+        self._shared.settings.save(waiting=waiting[-200:])
+
+
+def _title(job: JobView) -> str:
+    return Path(job.name).stem

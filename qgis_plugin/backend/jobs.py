@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs as the plugin knows them: the backend's list and the events folded together. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+
+FINAL = frozenset({"succeeded", "failed", "cancelled"})
+TASKS = {"finetune": "Train", "predict": "Predict"}
+STATES = {
+    "queued": "Waiting",
+    "starting": "Starting",
+    "running": "Running",
+    "cancelling": "Stopping",
+    "interrupted": "Interrupted",
+    "succeeded": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+}
+LOG_LINES = 500
+
+Points = Tuple[Tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class JobView:
+    """One job at one moment, as pages show it.
+
+    Attributes:
+        metrics: Curves by name: points (step, value) in order of arrival.
+        artifacts: Outputs: (kind, path).
+        logs: Lines: (level, message).
+        error: The backend's error as a mapping with ``message`` and ``action``.
+        created, started, ended: Seconds since 1970-01-01 UTC.
+    """
+
+    id: str
+    task: str = ""
+    state: str = "queued"
+    created: Optional[float] = None
+    started: Optional[float] = None
+    ended: Optional[float] = None
+    fraction: float = 0.0
+    message: str = ""
+    eta_s: Optional[float] = None
+    error: Optional[Mapping[str, Any]] = None
+    summary: Optional[Mapping[str, Any]] = None
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Points] = field(default_factory=dict)
+    logs: Tuple[Tuple[str, str], ...] = ()
+    artifacts: Tuple[Tuple[str, str], ...] = ()
+    last_seq: int = 0
+
+    @property
+    def final(self) -> bool:
+        """Whether it has ended."""
+        return self.state in FINAL
+
+    @property
+    def task_name(self) -> str:
+        """The task in words."""
+        return TASKS.get(self.task, self.task)
+
+    @property
+    def state_name(self) -> str:
+        """The state in words."""
+        return STATES.get(self.state, self.state)
+
+    @property
+    def name(self) -> str:
+        """The name of what it makes."""
+        return Path(str(self.spec.get("out", self.id))).name
+
+    def outputs(self) -> Dict[str, str]:
+        """Paths of its outputs by kind."""
+        found = dict(self.artifacts)
+        for kind in ("map", "confidence", "probabilities", "bundle"):
+            path = (self.summary or {}).get(kind)
+            if isinstance(path, str):
+                found.setdefault(kind, path)
+        if self.state == "succeeded":
+            found.setdefault({"predict": "map"}.get(self.task, "bundle"), str(self.spec.get("out", "")))
+        return {kind: path for kind, path in found.items() if path}
+
+
+class _Record:
+    """A job while it is being told; lists only grow."""
+
+    def __init__(self, ident: str) -> None:
+        self.values: Dict[str, Any] = {"id": ident}
+        self.metrics: Dict[str, List[Tuple[int, float]]] = {}
+        self.logs: List[Tuple[str, str]] = []
+        self.artifacts: Dict[str, str] = {}
+        self.seen = 0
+
+    def view(self) -> JobView:
+        return JobView(
+            **self.values,
+            metrics={name: tuple(points) for name, points in self.metrics.items()},
+            logs=tuple(self.logs[-LOG_LINES:]),
+            artifacts=tuple(self.artifacts.items()),
+        )
+
+
+class JobBook:
+    """All jobs, and which of them changed since they were last taken."""
+
+    def __init__(self) -> None:
+        self._records: Dict[str, _Record] = {}
+        self._changed: Set[str] = set()
+
+    def seen(self, job: str) -> int:
+        """The number of the last event of a job that was applied."""
+        record = self._records.get(job)
+        return record.seen if record else 0
+
+    def list(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take the backend's list: it is right, unless events have told something newer."""
+        names = (
+            "task",
+            "state",
+            "created",
+            "started",
+            "ended",
+            "message",
+            "error",
+            "summary",
+            "spec",
+            "last_seq",
+        )
+        for row in rows:
+            record = self._records.setdefault(str(row["id"]), _Record(str(row["id"])))
+            if record.seen > int(row.get("last_seq") or 0):
+                continue  # the events are ahead of this answer
+            new = {name: row[name] for name in names if row.get(name) is not None}
+            new["fraction"] = float(row.get("fraction") or 0.0)
+            if any(record.values.get(name) != value for name, value in new.items()):
+                record.values.update(new)
+                self._changed.add(str(row["id"]))
+
+    def apply(self, job: str, seq: int, kind: str, ts: float, body: Mapping[str, Any]) -> bool:
+        """Take one event.
+
+        Returns:
+            Whether the job has ended with it.
+        """
+        record = self._records.setdefault(job, _Record(job))
+        if seq <= record.seen:
+            return False
+        record.seen = seq
+        self._changed.add(job)
+        values = record.values
+        values["last_seq"] = max(seq, values.get("last_seq", 0))
+        if kind == "state":
+            self._state(record, ts, body)
+            return body.get("state") in FINAL
+        if kind == "progress":
+            values["fraction"] = float(body.get("fraction") or 0.0)
+            values["message"] = str(body.get("message", ""))
+            values["eta_s"] = body.get("eta_s")
+        elif kind == "metric" and body.get("value") is not None:
+            record.metrics.setdefault(str(body["name"]), []).append((int(body["step"]), float(body["value"])))
+        elif kind == "log":
+            record.logs.append((str(body.get("level", "info")), str(body.get("message", ""))))
+        elif kind == "artifact":
+            record.artifacts[str(body["kind"])] = str(body["path"])
+        return False
+
+    def take_changed(self) -> List[JobView]:
+        """The jobs that changed since the last call, as they are now."""
+        changed, self._changed = self._changed, set()
+        return [self._records[job].view() for job in changed]
+
+    @staticmethod
+    def _state(record: _Record, ts: float, body: Mapping[str, Any]) -> None:
+        values = record.values
+        state = values["state"] = str(body.get("state"))
+        for name in ("error", "summary"):
+            if body.get(name) is not None:
+                values[name] = body[name]
+        if state == "running":
+            values["started"] = ts
+            if int(body.get("attempt") or 1) > 1:
+                record.metrics.clear()
+        if state in FINAL:
+            values["ended"] = ts
+            values["eta_s"] = None
+            if state == "succeeded":
+                values["fraction"] = 1.0
+
+
+def time_left(seconds: Optional[float]) -> str:
+    """Time left in words, as coarse as such a guess is."""
+    if seconds is None:
+        return ""
+    if seconds < 50:
+        return f"about {max(5, round(seconds / 5) * 5)} s left"
+    if seconds < 3300:
+        return f"about {round(seconds / 60)} min left"
+    return f"about {seconds / 3600:.1f} h left"

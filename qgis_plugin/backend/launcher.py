@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds and starts the backend's program. Nothing here waits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from qgis.PyQt.QtCore import QProcess, QProcessEnvironment
+
+PROGRAM = "timo-backend"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why there is no backend: what is wrong and what the analyst can do, a sentence each."""
+
+    phase: str
+    message: str
+    action: str
+
+
+class Launcher:
+    """Starts ``timo-backend serve`` for one home, detached: it outlives QGIS.
+
+    Args:
+        program: The program's path; empty: it is looked for on PATH.
+        home: The backend's folder.
+    """
+
+    def __init__(self, program: str, home: Path) -> None:
+        self.program = program
+        self.home = home
+        self._pid = 0
+
+    @property
+    def log_file(self) -> Path:
+        """What the program said when it was started last."""
+        return self.home / "start.log"
+
+    def find(self) -> Optional[Path]:
+        """The program, if it is there and can be run."""
+        if self.program:
+            path = Path(self.program).expanduser()
+            if path.is_dir():  # an environment's folder, or its folder of programs
+                found = shutil.which(
+                    PROGRAM, path=os.pathsep.join(str(path / n) for n in ("", "bin", "Scripts"))
+                )
+                return Path(found) if found else None
+            return path if path.is_file() and os.access(path, os.X_OK) else None
+        found = shutil.which(PROGRAM)
+        return Path(found) if found else None
+
+    def start(self) -> Optional[Trouble]:
+        """Start the program; what is wrong if that cannot be done."""
+        program = self.find()
+        if program is None:
+            return self._missing()
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.log_file.write_bytes(b"")
+        except OSError as error:
+            return Trouble(
+                "failed",
+                f"The backend's folder {self.home} cannot be written to: {error.strerror or error}.",
+                "Make it writable, or name another one in the variable TIMO_HOME, and start QGIS again.",
+            )
+        process = QProcess()
+        process.setProgram(str(program))
+        process.setArguments(["serve", "--home", str(self.home)])
+        process.setProcessEnvironment(_clean_environment())
+        process.setStandardOutputFile(str(self.log_file))
+        process.setStandardErrorFile(str(self.log_file), QProcess.OpenModeFlag.Append)
+        started, self._pid = process.startDetached()
+        if started:
+            return None
+        return Trouble(
+            "failed",
+            f"The program {program} could not be started.",
+            "Check that it is the program timo-backend of a working installation, and press Retry.",
+        )
+
+    def ended(self) -> bool:
+        """Whether the program that was started is known to have ended."""
+        return bool(self._pid) and not is_alive(self._pid)
+
+    def why_ended(self) -> Trouble:
+        """What the program said last."""
+        try:
+            lines = self.log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            lines = []
+        said = f": {lines[-1].strip()[:300]}" if lines else "."
+        return Trouble(
+            "failed",
+            f"The backend ended as soon as it was started{said}",
+            f"See {self.log_file}, mend the installation or choose another program, and press Retry.",
+        )
+
+    def _missing(self) -> Trouble:
+        if self.program:
+            return Trouble(
+                "missing",
+                f"There is no program timo-backend at {self.program}.",
+                "Choose the program timo-backend of your TiMo installation, and press Retry.",
+            )
+        return Trouble(
+            "missing",
+            "The TiMo backend was not found on this computer.",
+            "Install it (see TiMo's README), or choose its program timo-backend here, and press Retry.",
+        )
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there; True where that cannot be asked without harm (Windows)."""
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _clean_environment() -> QProcessEnvironment:
+    """Our environment without what would make the backend's Python load QGIS's modules."""
+    environment = QProcessEnvironment.systemEnvironment()
+    for name in environment.keys():  # noqa: SIM118  a Qt object, no mapping
+        if name.startswith("PYTHON") or name in ("TIMO_SLOT_TIMES", "QT_QPA_PLATFORM"):
+            environment.remove(name)
+    return environment

@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one thread that talks to the backend, and ``Backend``, its face on the interface's thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal
+
+from .._client.client import Core, read_connection
+from .._client.errors import BackendError, ConnectionFailed
+from .._client.protocol import Message
+from ..timing import slot
+from .jobs import JobBook, JobView
+from .launcher import Launcher, Trouble
+
+POLL_MS = 50
+TELL_EVERY = 0.1
+LIST_EVERY = 2.0
+HELLO_WITHIN = 5.0
+SILENT_AFTER = 15.0
+START_WITHIN = 60.0
+RESTARTS, RESTARTS_WITHIN = 3, 60.0
+
+
+@dataclass(frozen=True)
+class LinkState:
+    """How things stand: ``phase`` is off, connecting, starting, ready, missing or failed."""
+
+    phase: str = "off"
+    message: str = ""
+    action: str = ""
+    home: str = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether jobs can be submitted."""
+        return self.phase == "ready"
+
+
+@dataclass(frozen=True)
+class _Command:
+    """A request of the interface; ``token`` names it in the answer."""
+
+    type: str
+    body: Mapping[str, Any]
+    token: str = ""
+
+
+class _LostError(Exception):
+    """The backend went away."""
+
+
+class LinkThread(QThread):
+    """Connects, starts the program where none runs, sends, receives, and folds events into job views."""
+
+    state_changed = pyqtSignal(object)
+    jobs_changed = pyqtSignal(object)
+    answered = pyqtSignal(str, object)
+    refused = pyqtSignal(str, object)
+
+    def __init__(self, launcher: Launcher, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self.launcher = launcher
+        self.commands: queue.Queue[_Command] = queue.Queue()
+        self._ending = threading.Event()
+        self._retry = threading.Event()
+        self._book = JobBook()
+        self._unanswered: Dict[str, _Command] = {}
+        self._subscribed: Dict[str, str] = {}
+        self._starts: List[float] = []
+
+    def retry(self) -> None:
+        """Try again after a failure."""
+        self._retry.set()
+
+    def end(self) -> None:
+        """Let the thread run out; jobs go on without it."""
+        self._ending.set()
+        self._retry.set()
+
+    def run(self) -> None:
+        """The thread's life."""
+        while not self._ending.is_set():
+            core: Optional[Core] = None
+            try:
+                core = self._connect()
+                if core is not None:
+                    self._serve(core)
+            except _LostError:
+                self._tell("connecting", "The backend went away; connecting again.")
+            except BackendError as error:
+                self._fail(Trouble("failed", error.message, error.action))
+            finally:
+                if core is not None:
+                    core.close()
+
+    # -- connecting ------------------------------------------------------------------------------------------
+
+    def _connect(self) -> Optional[Core]:
+        """A connection whose server has answered; None after a failure that was told and waited out."""
+        self._tell("connecting", "Looking for the backend.")
+        started_at: Optional[float] = None
+        dead = ""
+        while not self._ending.is_set():
+            connection = self._connection()
+            if connection is not None and connection["server_public_key"] != dead:
+                core = Core(connection)
+                if self._says_hello(core):
+                    return core
+                core.close()
+                dead = connection["server_public_key"]
+            if started_at is None:
+                trouble = self._start()
+                if trouble is not None:
+                    self._fail(trouble)
+                    return None
+                started_at = time.monotonic()
+            elif self.launcher.ended() and not self._another_answers(dead):
+                self._fail(self.launcher.why_ended())
+                return None
+            elif time.monotonic() - started_at > START_WITHIN:
+                self._fail(
+                    Trouble(
+                        "failed",
+                        f"The backend was started but did not answer within {START_WITHIN:.0f} seconds.",
+                        f"Look into {self.launcher.log_file}, and press Retry.",
+                    )
+                )
+                return None
+            self._ending.wait(0.1)
+        return None
+
+    def _start(self) -> Optional[Trouble]:
+        now = time.monotonic()
+        self._starts = [at for at in self._starts if now - at < RESTARTS_WITHIN]
+        if len(self._starts) >= RESTARTS:
+            self._starts.clear()
+            trouble = self.launcher.why_ended()
+            return Trouble("failed", "The backend keeps ending.", trouble.action)
+        self._starts.append(now)
+        trouble = self.launcher.start()
+        if trouble is None:
+            self._tell("starting", "Starting the backend.")
+        return trouble
+
+    def _connection(self) -> Optional[Dict[str, Any]]:
+        try:
+            return read_connection(self.launcher.home)
+        except ConnectionFailed as error:
+            if error.code == "protocol_unsupported":
+                raise
+            return None
+
+    def _another_answers(self, dead: str) -> bool:
+        """Whether our program ended because another server took the home in the same moment."""
+        for _ in range(20):
+            connection = self._connection()
+            if connection is not None and connection["server_public_key"] != dead:
+                return True
+            if self._ending.wait(0.1):
+                return True
+        return False
+
+    def _says_hello(self, core: Core) -> bool:
+        ident = core.send("hello", {})
+        until = time.monotonic() + HELLO_WITHIN
+        while time.monotonic() < until and not self._ending.is_set():
+            for message in core.poll(POLL_MS):
+                if message.type == "lost":
+                    return False
+                if message.id == ident:
+                    return message.type == "reply"
+        return False
+
+    def _fail(self, trouble: Trouble) -> None:
+        """Tell it, and wait until the analyst retries."""
+        for command in self._drain() + list(self._unanswered.values()):
+            if command.token:
+                self.refused.emit(command.token, {"message": trouble.message, "action": trouble.action})
+        self._unanswered.clear()
+        self._retry.clear()
+        if self._ending.is_set():
+            return
+        self._tell(trouble.phase, trouble.message, trouble.action)
+        self._retry.wait()
+
+    # -- connected -------------------------------------------------------------------------------------------
+
+    def _serve(self, core: Core) -> None:
+        self._tell("ready", "The backend is ready.")
+        self._subscribed.clear()
+        for command in self._unanswered.values():  # a submit may be repeated: its key makes it one job
+            self.commands.put(command)
+        self._unanswered.clear()
+        told = listed = 0.0
+        heard = time.monotonic()
+        while not self._ending.is_set():
+            now = time.monotonic()
+            if now - listed > LIST_EVERY:
+                self._unanswered[core.send("jobs", {})] = _Command("jobs", {})
+                listed = now
+            for command in self._drain():
+                self._send(core, command)
+            for message in core.poll(POLL_MS):
+                heard = now
+                self._take(core, message)
+            if now - told > TELL_EVERY:
+                changed = self._book.take_changed()
+                if changed:
+                    self.jobs_changed.emit(changed)
+                told = now
+            if now - heard > SILENT_AFTER:
+                raise _LostError
+
+    def _send(self, core: Core, command: _Command) -> None:
+        if command.type == "subscribe":
+            self._subscribe(core, str(command.body["job"]))
+            return
+        try:
+            self._unanswered[core.send(command.type, command.body)] = command
+        except BackendError as error:
+            self.refused.emit(command.token, error.to_dict())
+
+    def _take(self, core: Core, message: Message) -> None:
+        if message.type == "lost":
+            # What has no answer yet is asked again of the next server, except the list.
+            self._unanswered = {k: c for k, c in self._unanswered.items() if c.token}
+            raise _LostError
+        if message.type == "event":
+            body = message.body
+            if self._book.apply(body["job"], body["seq"], body["kind"], body["ts"], body["body"]):
+                core.send("unsubscribe", {"id": message.id})
+            return
+        command = self._unanswered.pop(message.id, None)
+        if command is None:
+            return
+        if message.type == "error":
+            if command.token:
+                self.refused.emit(command.token, message.body)
+            return
+        if command.type == "jobs":
+            self._book.list(message.body["jobs"])
+            for row in message.body["jobs"]:
+                if row["state"] not in ("succeeded", "failed", "cancelled"):
+                    self._subscribe(core, row["id"])
+        elif command.type == "submit":
+            self._subscribe(core, str(message.body["job"]))
+        if command.token:
+            self.answered.emit(command.token, message.body)
+
+    def _subscribe(self, core: Core, job: str) -> None:
+        if job not in self._subscribed:
+            self._subscribed[job] = core.send("subscribe", {"job": job, "after": self._book.seen(job)})
+
+    def _drain(self) -> List[_Command]:
+        found: List[_Command] = []
+        while True:
+            try:
+                found.append(self.commands.get_nowait())
+            except queue.Empty:
+                return found
+
+    def _tell(self, phase: str, message: str, action: str = "") -> None:
+        self.state_changed.emit(LinkState(phase, message, action, str(self.launcher.home)))
+
+
+class Backend(QObject):
+    """The backend for pages: signals on the interface's thread, methods that return at once."""
+
+    state_changed = pyqtSignal(object)
+    """LinkState."""
+    jobs_changed = pyqtSignal(object)
+    """The JobViews that changed; all are in ``jobs``."""
+    submitted = pyqtSignal(str, str)
+    """A submit's key, and the id of its job."""
+    refused = pyqtSignal(str, object)
+    """A request's token, and the error as a mapping with ``message`` and ``action``."""
+
+    def __init__(self, program: str, home: Path, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self.state = LinkState()
+        self.jobs: Dict[str, JobView] = {}
+        self._program = program
+        self._home = home
+        self._thread: Optional[LinkThread] = None
+
+    def start(self) -> None:
+        """Connect, if that has not begun; starts the program where none runs."""
+        if self._thread is not None:
+            return
+        thread = LinkThread(Launcher(self._program, self._home), self)
+        thread.state_changed.connect(self._on_state)
+        thread.jobs_changed.connect(self._on_jobs)
+        thread.answered.connect(self._on_answer)
+        thread.refused.connect(self._on_refused)
+        self._thread = thread
+        thread.start()
+
+    def use(self, program: str) -> None:
+        """Take another program, and try again."""
+        self._program = program
+        if self._thread is None:
+            self.start()
+            return
+        self._thread.launcher.program = program
+        self._thread.retry()
+
+    def submit(self, task: str, spec: Mapping[str, Any]) -> str:
+        """Put a job into the queue.
+
+        Returns:
+            Its key; ``submitted`` or ``refused`` comes with it.
+        """
+        key = uuid.uuid4().hex
+        self._send(_Command("submit", {"task": task, "spec": dict(spec), "key": key}, key))
+        return key
+
+    def cancel(self, job: str) -> None:
+        """Stop a job."""
+        self._send(_Command("cancel", {"job": job}, f"cancel {job}"))
+
+    def watch(self, job: str) -> None:
+        """Fetch all events of a job that has ended, too: its curve and its log."""
+        self._send(_Command("subscribe", {"job": job}))
+
+    def close(self) -> None:
+        """End the connection; jobs go on."""
+        if self._thread is not None:
+            self._thread.end()
+            self._thread.wait(3000)
+            self._thread = None
+
+    def _send(self, command: _Command) -> None:
+        self.start()
+        if self._thread is not None:
+            self._thread.commands.put(command)
+
+    @slot
+    def _on_state(self, state: LinkState) -> None:
+        self.state = state
+        self.state_changed.emit(state)
+
+    @slot
+    def _on_jobs(self, changed: List[JobView]) -> None:
+        self.jobs.update({job.id: job for job in changed})
+        self.jobs_changed.emit(changed)
+
+    @slot
+    def _on_answer(self, token: str, body: Mapping[str, Any]) -> None:
+        if "job" in body and not token.startswith("cancel "):
+            self.submitted.emit(token, str(body["job"]))
+
+    @slot
+    def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
+        self.refused.emit(token, error)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dock: the banner and the four pages."""
+
+from __future__ import annotations
+
+from qgis.gui import QgsDockWidget
+from qgis.PyQt.QtCore import QSize, Qt
+from qgis.PyQt.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+
+from ..arrivals import Arrivals
+from ..backend.jobs import JobView
+from ..compat import icon
+from ..shared import Shared
+from ..timing import slot
+from .banner import Banner
+from .page_jobs import JobsPage
+from .page_predict import PredictPage
+from .page_series import SeriesPage
+from .page_train import TrainPage
+
+SERIES, TRAIN, PREDICT, JOBS = range(4)
+
+
+class TimoDock(QgsDockWidget):
+    """All of the plugin's interface.
+
+    Args:
+        shared: What all pages share.
+        parent: QGIS's main window.
+    """
+
+    def __init__(self, shared: Shared, parent: QWidget) -> None:
+        super().__init__("TiMo", parent)
+        self.setObjectName("TimoDock")
+        self.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
+        self.shared = shared
+        self.banner = Banner(shared.settings.backend_program)
+        self.tabs = QTabWidget()
+        self.tabs.setObjectName("timoTabs")
+        self.tabs.setDocumentMode(True)
+        self.tabs.setIconSize(QSize(18, 18))
+        self.series = SeriesPage(shared)
+        self.train = TrainPage(shared, self.series)
+        self.predict = PredictPage(shared, self.series)
+        self.jobs = JobsPage(shared)
+        for page, name, title in (
+            (self.series, "series", "Series"),
+            (self.train, "train", "Train"),
+            (self.predict, "predict", "Predict"),
+            (self.jobs, "jobs", "Jobs"),
+        ):
+            self.tabs.addTab(page, icon(name), title)
+        self.arrivals = Arrivals(shared, self)
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.banner)
+        layout.addWidget(self.tabs, 1)
+        self.setWidget(content)
+        self._connect()
+        self.tabs.setCurrentIndex(min(max(shared.settings.page, 0), JOBS))
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for the tables, and no wider."""
+        return QSize(460, 760)
+
+    def _connect(self) -> None:
+        backend = self.shared.backend
+        backend.state_changed.connect(self.banner.show_state)
+        backend.jobs_changed.connect(self._on_jobs)
+        self.banner.retried.connect(self._on_retry)
+        self.tabs.currentChanged.connect(self._on_page)
+        self.train.model_ready.connect(self._on_model)
+        self.predict.box.opened.connect(self._on_add)
+        self.jobs.opened.connect(self._on_open)
+        self.opened.connect(backend.start)
+
+    @slot
+    def _on_page(self, number: int) -> None:
+        self.shared.settings.save(page=number)
+        if number == PREDICT:
+            self.predict.refresh()
+
+    @slot
+    def _on_retry(self, program: str) -> None:
+        self.shared.settings.save(backend_program=program)
+        self.shared.backend.use(program)
+
+    @slot
+    def _on_model(self, folder: str) -> None:
+        self.predict.choose(folder)
+        self.tabs.setCurrentIndex(PREDICT)
+
+    @slot
+    def _on_add(self, job: str) -> None:
+        view = self.shared.backend.jobs.get(job)
+        if view is not None:
+            self.arrivals.add(view)
+
+    @slot
+    def _on_jobs(self, changed: list) -> None:
+        if any(job.task == "finetune" and job.state == "succeeded" for job in changed):
+            self.predict.refresh()
+
+    @slot
+    def _on_open(self, job: JobView) -> None:
+        """Show a job on its page; one that has succeeded gives its result."""
+        page = {"finetune": self.train, "predict": self.predict}.get(job.task)
+        if page is None:
+            return
+        page.follower.follow(job.id)
+        if job.state != "succeeded":
+            self.tabs.setCurrentWidget(page)
+        elif job.task == "predict":
+            self.arrivals.add(job)
+        else:
+            self._on_model(job.outputs().get("bundle", ""))

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A form made from a task's parameters: each as the widget that fits it, the advanced ones folded away."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+
+from qgis.gui import QgsCollapsibleGroupBox, QgsDoubleSpinBox, QgsSpinBox
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+
+from ..compat import label, plain
+from ..schema import Parameter
+from ..timing import slot
+
+# The words an analyst reads for a value, in the order of the list. What is not here is shown as it is.
+WORDS: Dict[str, Tuple[str, str]] = {
+    "timo_tiny": (
+        "Tiny",
+        "A first look in minutes, on any computer. Good for few, clearly different classes.",
+    ),
+    "timo_small": ("Small", "Finer differences; some times slower than Tiny. A GPU helps."),
+    "timo_base": ("Base", "The size of the published TiMo paper. Needs a GPU and many labels."),
+    "auto": ("Automatic", "The GPU where there is one, else the processor."),
+    "cpu": ("Processor (CPU)", ""),
+    "cuda": ("NVIDIA GPU (CUDA)", ""),
+    "mps": ("Apple GPU (Metal)", ""),
+}
+
+
+class SpecForm(QWidget):
+    """Widgets for some parameters of a task.
+
+    Args:
+        name: Prefix of the object names: a parameter's widget is ``NAME_parameter``.
+        parameters: What it asks for.
+        values: What was chosen last time.
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(self, name: str, parameters: Sequence[Parameter], values: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self._widgets: Dict[str, Tuple[Parameter, QWidget]] = {}
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        plain_ones = [p for p in parameters if not p.advanced]
+        if plain_ones:
+            form = _form_layout()
+            whole.addLayout(form)
+            for parameter in plain_ones:
+                self._add(form, name, parameter, explain=True)
+        advanced = [p for p in parameters if p.advanced]
+        if advanced:
+            box = QgsCollapsibleGroupBox("Advanced")
+            box.setObjectName(f"{name}Advanced")
+            box.setSaveCollapsedState(False)
+            box.setCollapsed(True)
+            form = _form_layout(box)
+            whole.addWidget(box)
+            for parameter in advanced:
+                self._add(form, name, parameter, explain=False)
+        self.set_values(values)
+
+    def values(self) -> Dict[str, Any]:
+        """What differs from the task's defaults, ready for its spec."""
+        found = {name: _read(parameter, widget) for name, (parameter, widget) in self._widgets.items()}
+        return {name: value for name, value in found.items() if value != self._widgets[name][0].default}
+
+    def set_values(self, values: Mapping[str, Any]) -> None:
+        """Show these values, and the defaults of all others."""
+        for name, (parameter, widget) in self._widgets.items():
+            _write(parameter, widget, values.get(name, parameter.default))
+
+    def _add(self, form: QFormLayout, prefix: str, parameter: Parameter, *, explain: bool) -> None:
+        widget, signal = _make(parameter)
+        widget.setObjectName(f"{prefix}_{parameter.name}")
+        widget.setToolTip(plain(parameter.help))
+        widget.setAccessibleName(parameter.title)
+        signal.connect(self._on_change)
+        self._widgets[parameter.name] = (parameter, widget)
+        form.addRow("" if parameter.kind == "boolean" else parameter.title, widget)
+        if explain:
+            help_text = label(parameter.help, f"{prefix}_{parameter.name}Help", muted=True)
+            form.addRow("", help_text)
+            if isinstance(widget, QComboBox):
+                self._explain_choice(widget, parameter, help_text)
+
+    def _explain_choice(self, widget: QComboBox, parameter: Parameter, help_text: QWidget) -> None:
+        """The help of the chosen value, with the parameter's own as the tool tip."""
+
+        @slot
+        def explain() -> None:
+            help_text.setText(WORDS.get(widget.currentData(), ("", ""))[1] or parameter.help)
+
+        widget.currentIndexChanged.connect(explain)
+        explain()
+
+    @slot
+    def _on_change(self) -> None:
+        self.changed.emit()
+
+
+def _form_layout(parent: Optional[QWidget] = None) -> QFormLayout:
+    form = QFormLayout(parent) if parent else QFormLayout()
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    form.setVerticalSpacing(6)
+    return form
+
+
+def _make(parameter: Parameter) -> Tuple[QWidget, Any]:
+    """The widget for a parameter, and its signal of change."""
+    if parameter.kind == "choice":
+        combo = QComboBox()
+        known = [value for value in WORDS if value in parameter.choices]
+        for value in [*known, *(c for c in parameter.choices if c not in known)]:
+            combo.addItem(WORDS.get(value, (value, ""))[0], value)
+        return combo, combo.currentIndexChanged
+    if parameter.kind == "boolean":
+        box = QCheckBox(parameter.title)
+        return box, box.toggled
+    if parameter.kind == "integer":
+        return _integer(parameter)
+    if parameter.kind == "number":
+        double = QgsDoubleSpinBox()
+        double.setDecimals(5 if float(parameter.default or 1) < 0.01 else 2)
+        double.setRange(float(parameter.minimum or 0), float(parameter.maximum or 1e9))
+        double.setSingleStep(float(parameter.default or 1) / 5)
+        double.setClearValue(float(parameter.default or 0))
+        return double, double.valueChanged
+    line = QLineEdit()
+    return line, line.textChanged
+
+
+def _integer(parameter: Parameter) -> Tuple[QWidget, Any]:
+    spin = QgsSpinBox()
+    lowest = int(parameter.minimum) if parameter.minimum is not None else -(2**31)
+    step = int(parameter.step)
+    # One step below the range stands for "left out".
+    spin.setRange(lowest - step if parameter.optional else lowest, int(parameter.maximum or 2**31 - 1))
+    spin.setSingleStep(step)
+    if parameter.unit:
+        spin.setSuffix(f" {parameter.unit}")
+    if parameter.optional:
+        spin.setSpecialValueText("Automatic")
+        spin.setClearValue(lowest - step, "Automatic")
+    else:
+        spin.setClearValue(int(parameter.default or lowest))
+    return spin, spin.valueChanged
+
+
+def _read(parameter: Parameter, widget: Any) -> Any:
+    if parameter.kind == "choice":
+        return widget.currentData()
+    if parameter.kind == "boolean":
+        return widget.isChecked()
+    if parameter.kind == "integer":
+        value = widget.value()
+        if parameter.optional and value == widget.minimum():
+            return None
+        step = int(parameter.step)
+        return value - value % step if step > 1 else value
+    if parameter.kind == "number":
+        return widget.value()
+    return widget.text().strip() or None
+
+
+def _write(parameter: Parameter, widget: Any, value: Any) -> None:
+    if parameter.kind == "choice":
+        widget.setCurrentIndex(max(0, widget.findData(value)))
+    elif parameter.kind == "boolean":
+        widget.setChecked(bool(value))
+    elif parameter.kind == "integer":
+        widget.setValue(widget.minimum() if value is None else int(value))
+    elif parameter.kind == "number":
+        widget.setValue(float(value or 0))
+    else:
+        widget.setText(str(value or ""))

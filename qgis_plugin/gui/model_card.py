@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A model's card: its classes with colours, bands, dates, and how well it did."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from qgis.PyQt.QtCore import QSize, Qt
+from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
+from qgis.PyQt.QtWidgets import QFormLayout, QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from ..compat import label
+from ..models import Model
+
+MOST = 24
+
+
+class ModelCard(QFrame):
+    """Shows one model; hidden while there is none."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(10, 8, 10, 8)
+        self._inner: Optional[QWidget] = None
+        self.setVisible(False)
+
+    def show_model(self, model: Optional[Model]) -> None:
+        """Show this model, or what is wrong with it."""
+        if self._inner is not None:
+            self._layout.removeWidget(self._inner)
+            self._inner.deleteLater()
+            self._inner = None
+        self.setVisible(model is not None)
+        if model is None:
+            return
+        self._inner = QWidget()
+        form = QFormLayout(self._inner)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(4)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        if model.problem:
+            form.addRow(label(model.problem, f"{self.objectName()}Problem"))
+        else:
+            self._fill(form, model)
+        self._layout.addWidget(self._inner)
+
+    def _fill(self, form: QFormLayout, model: Model) -> None:
+        form.addRow("Classes", _legend(model))
+        form.addRow("Bands", label(", ".join(model.bands)))
+        dates = (
+            f"{model.date_count}, from {model.first} to {model.last}"
+            if model.first
+            else str(model.date_count)
+        )
+        form.addRow("Dates", label(dates))
+        form.addRow("Accuracy", label(model.accuracy_text or "Not measured", f"{self.objectName()}Accuracy"))
+        form.addRow("Trained", label(_origin(model)))
+        for row in range(form.rowCount()):
+            item = form.itemAt(row, QFormLayout.ItemRole.LabelRole)
+            if item is not None:
+                item.widget().setAlignment(Qt.AlignmentFlag.AlignTop)
+
+
+def _origin(model: Model) -> str:
+    return f"{model.architecture}, from {model.trained}" if model.trained else model.architecture
+
+
+def _legend(model: Model) -> QWidget:
+    box = QWidget()
+    grid = QGridLayout(box)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setHorizontalSpacing(6)
+    grid.setVerticalSpacing(2)
+    grid.setColumnStretch(1, 1)
+    for row, (_, name, color) in enumerate(model.classes[:MOST]):
+        swatch = QLabel()
+        swatch.setPixmap(color_swatch(color).pixmap(14, 14))
+        grid.addWidget(swatch, row, 0, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(label(name), row, 1)
+    if len(model.classes) > MOST:
+        grid.addWidget(label(f"and {len(model.classes) - MOST} more", muted=True), MOST, 1)
+    return box
+
+
+def color_swatch(color: str, size: int = 14) -> QIcon:
+    """A small square of a colour; an empty one where the colour is not known yet."""
+    pixmap = QPixmap(QSize(size, size))
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    if color:
+        painter.setBrush(QColor(color))
+    painter.setPen(QColor(127, 127, 127, 160))
+    painter.drawRect(0, 0, size - 1, size - 1)
+    painter.end()
+    return QIcon(pixmap)

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Predict page: a trained model maps the ticked series."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from qgis.core import QgsProject
+from qgis.gui import QgsFileWidget
+from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QToolButton
+
+from ..backend.jobs import JobView
+from ..compat import icon, label
+from ..layers.sources import unique_path
+from ..models import Model, find_models, read_model
+from ..schema import select
+from ..shared import Shared
+from ..timing import inside_qgis, slot
+from .follow import Follower
+from .form import SpecForm
+from .model_card import ModelCard
+from .page import Page, RunFooter
+from .page_series import SeriesPage
+from .run_box import RunBox
+
+INTRO = "Map the ticked series with a trained model. The map arrives as a layer in the classes' colours."
+TOLD = ["overwrite"]
+
+
+class PredictPage(Page):
+    """Submits predict jobs and shows the latest."""
+
+    def __init__(self, shared: Shared, series: SeriesPage) -> None:
+        super().__init__(shared, "timoPredict", INTRO)
+        self._series = series
+        self._models: List[Model] = []
+        self._wanted = shared.settings.bundle
+        self._suggested = ""
+        self._like: Optional[Path] = None
+        self._widgets()
+        self.box = RunBox("timoPredict", "Add to the project")
+        self.footer_row = RunFooter("timoPredict", "Predict", "predict")
+        self.follower = Follower(shared.backend, "predict", self)
+        self._build()
+        self._connect()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look for models again."""
+        home, others = self.shared.settings.home_folder, list(self.shared.settings.bundles)
+        self.shared.background.run(lambda: find_models(home, others), self._show_models)
+
+    def choose(self, folder: str) -> None:
+        """Use the model in this folder, as soon as it is read."""
+        self._wanted = folder
+        own = self.shared.settings.home_folder / "models"
+        if Path(folder).parent != own and folder not in self.shared.settings.bundles:
+            self.shared.settings.save(bundles=[*self.shared.settings.bundles, folder])
+        self.refresh()
+
+    def model(self) -> Optional[Model]:
+        """The chosen model."""
+        number = self.models.currentIndex()
+        return self._models[number] if 0 <= number < len(self._models) else None
+
+    def _widgets(self) -> None:
+        self.models = QComboBox()
+        self.models.setObjectName("timoPredictModel")
+        self.models.setMinimumContentsLength(12)
+        self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.browse = QToolButton()
+        self.browse.setObjectName("timoPredictBrowse")
+        self.browse.setIcon(icon("folder"))
+        self.browse.setToolTip("Pick the folder of another model")
+        self.card = ModelCard("timoPredictCard")
+        self.out = QgsFileWidget()
+        self.out.setObjectName("timoPredictOut")
+        self.out.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
+        self.out.setFilter("GeoTIFF (*.tif)")
+        self.out.setDialogTitle("The map to write")
+        self.confidence = QCheckBox("Add a map of the confidence")
+        self.confidence.setObjectName("timoPredictConfidence")
+        self.confidence.setChecked(self.shared.settings.confidence)
+        self.form = SpecForm("timoPredict", select("predict", TOLD), self.shared.settings.predict)
+        self.fit = label("", "timoPredictFit")
+
+    def _build(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.series_text = label("", "timoPredictSeries")
+        form.addRow("Series", self.series_text)
+        row = QHBoxLayout()
+        row.addWidget(self.models, 1)
+        row.addWidget(self.browse)
+        form.addRow("Model", row)
+        self.body.addLayout(form)
+        self.body.addWidget(self.card)
+        self.body.addWidget(self.fit)
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Map", self.out)
+        form.addRow("", self.confidence)
+        self.body.addLayout(form)
+        self.body.addWidget(self.form)
+        self.body.addWidget(self.box)
+        self.body.addStretch(1)
+        self.footer.addWidget(self.footer_row)
+
+    def _connect(self) -> None:
+        self.models.currentIndexChanged.connect(self._on_model)
+        self.browse.clicked.connect(self._on_browse)
+        self.out.fileChanged.connect(self._on_input)
+        self.confidence.toggled.connect(self._on_input)
+        self.form.changed.connect(self._on_input)
+        self._series.changed.connect(self._on_series)
+        self.shared.backend.state_changed.connect(self._validate)
+        self.shared.backend.refused.connect(self._on_refused)
+        self.follower.changed.connect(self._on_job)
+        self.footer_row.button.clicked.connect(self._on_run)
+        self.box.cancelled.connect(self.shared.backend.cancel)
+
+    # the model
+
+    def _show_models(self, models: List[Model]) -> None:
+        current = self._wanted or (str(self.model().folder) if self.model() else "")
+        self._models = models
+        self.models.blockSignals(True)
+        self.models.clear()
+        for model in models:
+            self.models.addItem(model.name if not model.problem else f"{model.name} (cannot be used)")
+        chosen = next(
+            (n for n, model in enumerate(models) if str(model.folder) == current), 0 if models else -1
+        )
+        self.models.setCurrentIndex(chosen)
+        self.models.blockSignals(False)
+        self._on_model()
+
+    @slot
+    def _on_model(self) -> None:
+        model = self.model()
+        self.card.show_model(model)
+        if model is not None and not model.problem:
+            self._wanted = str(model.folder)
+            self.shared.settings.save(bundle=self._wanted)
+        self._suggest_out()
+        self._on_input()
+
+    @slot
+    def _on_browse(self) -> None:
+        start = str(self.shared.settings.home_folder / "models")
+        with inside_qgis():
+            folder = QFileDialog.getExistingDirectory(self, "The folder of a TiMo model", start)
+        if folder:
+            model = read_model(Path(folder))
+            if model.problem:
+                self._tell(model.problem)
+            else:
+                self.choose(folder)
+
+    # the run
+
+    def why_not(self) -> str:
+        """Why mapping cannot begin, in a sentence that says what to do; empty if it can."""
+        if not self.shared.backend.state.ready:
+            return "The backend is not ready: see the top of this panel."
+        model = self.model()
+        series = self._series.why_not(model.date_minimum if model else 1)
+        if series:
+            return series
+        if model is None:
+            return "Train a model on the Train page first, or pick the folder of one."
+        if model.problem:
+            return model.problem
+        if self.follower.submitting:
+            return "The job is being prepared."
+        return self._why_not_out()
+
+    def _why_not_out(self) -> str:
+        text = self.out.filePath().strip()
+        if not text:
+            return "Name the map to write."
+        path = Path(text)
+        if not path.is_absolute() or path.suffix.lower() not in (".tif", ".tiff"):
+            return "Give the map's full path, with a name that ends in .tif."
+        if path.exists():
+            return f"{path.name} exists already: give the map another name."
+        return ""
+
+    @slot
+    def _on_input(self) -> None:
+        self.footer_row.trouble = ""
+        self._validate()
+
+    @slot
+    def _on_series(self) -> None:
+        self._suggest_out()
+        self._on_input()
+
+    @slot
+    def _validate(self) -> None:
+        self.series_text.setText(self._series.sentence())
+        doubt = self._doubt()
+        self.fit.setText(doubt)
+        self.fit.setVisible(bool(doubt))
+        self.footer_row.show_reason(self.why_not())
+
+    def _doubt(self) -> str:
+        """What lets the map be worse than the model's figures promise."""
+        model = self.model()
+        if model is None or model.problem or not model.date_count or self._series.why_not(1):
+            return ""
+        dates = self._series.date_count()
+        if dates != model.date_count:
+            return (
+                f"The series has {dates} dates, and the model was trained on {model.date_count}: "
+                "it can be used, but the map may be poorer than the model's accuracy says."
+            )
+        return ""
+
+    @slot
+    def _on_run(self) -> None:
+        model = self.model()
+        if self.why_not() or model is None:
+            return
+        out = Path(self.out.filePath().strip())
+        confidence = self.confidence.isChecked()
+        self.shared.settings.save(predict=self.form.values(), confidence=confidence)
+        try:
+            if out.parent == self.shared.settings.home_folder / "results":
+                self.shared.settings.subfolder("results")
+            spec: Dict[str, Any] = {
+                "series": [str(self._series.write())],
+                "model": str(model.folder),
+                "out": str(out),
+                **({"confidence": str(out.with_name(f"{out.stem}-confidence.tif"))} if confidence else {}),
+                **self.form.values(),
+            }
+        except OSError as error:
+            self._tell(
+                f"{error.filename} cannot be written to: {error.strerror}. Free it, or choose another home."
+            )
+            return
+        if str(out) != self._suggested:
+            self._like = out
+        self.follower.submit(spec)
+        self._suggested = str(out)
+        self._on_input()
+
+    @slot
+    def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
+        if self.follower.refuse(token):
+            self._tell(f"{error.get('message', '')} {error.get('action', '')}".strip())
+
+    def _tell(self, sentence: str) -> None:
+        """Show this until the analyst changes something."""
+        self.footer_row.trouble = sentence
+        self._validate()
+
+    @slot
+    def _on_job(self, job: JobView) -> None:
+        first = self.box.job is None or self.box.job.id != job.id
+        self.box.show_job(job)
+        if first:
+            QTimer.singleShot(100, self._reveal)  # when the box has its size
+        self._suggest_out()
+        self._validate()
+
+    @slot
+    def _reveal(self) -> None:
+        self.scroller.ensureWidgetVisible(self.box, 0, 20)
+
+    def _suggest_out(self) -> None:
+        """A name that is free, unless the analyst has given one; after a job, one like that job's."""
+        model, text = self.model(), self.out.filePath()
+        if model is None or text not in ("", self._suggested):
+            return
+        home = QgsProject.instance().absolutePath()
+        folder = Path(home) if home else self.shared.settings.home_folder / "results"
+        stem = f"{self._series.series_name()}-{model.folder.name}"
+        if self._like is not None:
+            folder, stem = self._like.parent, re.sub(r"-\d+$", "", self._like.stem)
+        jobs = self.shared.backend.jobs.values()
+        taken = {str(job.spec.get("out")) for job in jobs if job.task == "predict"}
+        path, number = unique_path(folder, stem, ".tif"), 1
+        while str(path) in taken:  # a job that waits will write it, or one that failed named it
+            number += 1
+            path = unique_path(folder, f"{stem}-{number}", ".tif")
+        self._suggested = str(path)
+        if text != self._suggested:
+            self.out.setFilePath(self._suggested)

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Train page: a model learns the analyst's own classes from a labels layer."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
+from qgis.gui import QgsFieldComboBox, QgsMapLayerComboBox
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
+from qgis.PyQt.QtWidgets import QCheckBox, QFormLayout, QLineEdit
+
+from ..backend.jobs import JobView
+from ..compat import label
+from ..layers import labels
+from ..layers.sources import safe_name, unique_path
+from ..schema import select
+from ..shared import Shared
+from ..timing import slot
+from .class_list import ClassList
+from .curve import CurveWidget
+from .follow import Follower
+from .form import SpecForm
+from .page import Page, RunFooter
+from .page_series import SeriesPage
+from .run_box import RunBox
+
+INTRO = (
+    "Train a model on the ticked series with polygons or points whose field names the class of what is there."
+)
+FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
+TOLD = ["class_field", "ignore", "overwrite"]
+
+
+class TrainPage(Page):
+    """Submits finetune jobs and shows the latest."""
+
+    model_ready = pyqtSignal(str)
+    """The folder of a trained model that shall be used."""
+
+    def __init__(self, shared: Shared, series: SeriesPage) -> None:
+        super().__init__(shared, "timoTrain", INTRO)
+        self._series = series
+        self._layer: Optional[QgsVectorLayer] = None
+        self._counts: Optional[Dict[str, int]] = None
+        self._asked = 0
+        self._copy: Optional[labels.LabelCopy] = None
+        self._suggested = ""
+        self._widgets()
+        self.box = RunBox("timoTrain", "Use this model", self.curve)
+        self.footer_row = RunFooter("timoTrain", "Train", "train")
+        self.follower = Follower(shared.backend, "finetune", self)
+        self._build()
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(150)
+        self._connect()
+        self._on_layer(self.layers.currentLayer())
+
+    def _widgets(self) -> None:
+        self.layers = QgsMapLayerComboBox()
+        self.layers.setObjectName("timoTrainLabels")
+        self.layers.setFilters(
+            QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.PointLayer
+        )
+        self.layers.setShowCrs(False)
+        self.field = QgsFieldComboBox()
+        self.field.setObjectName("timoTrainField")
+        self.selected = QCheckBox("Selected features only")
+        self.selected.setObjectName("timoTrainSelected")
+        self.classes = ClassList("timoTrainClasses")
+        self.hint = label("", "timoTrainLabelsHint", muted=True)
+        self.name = QLineEdit()
+        self.name.setObjectName("timoTrainName")
+        self.form = SpecForm("timoTrain", select("finetune", TOLD), self.shared.settings.finetune)
+        self.curve = CurveWidget("timoTrainCurve")
+
+    def _build(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.series_text = label("", "timoTrainSeries")
+        form.addRow("Series", self.series_text)
+        form.addRow("Labels", self.layers)
+        form.addRow("Class field", self.field)
+        form.addRow("", self.selected)
+        form.addRow("Model name", self.name)
+        self.body.addLayout(form)
+        self.body.addWidget(self.classes)
+        self.body.addWidget(self.hint)
+        self.body.addWidget(self.form)
+        self.body.addWidget(self.box)
+        self.body.addStretch(1)
+        self.footer.addWidget(self.footer_row)
+
+    def _connect(self) -> None:
+        self._later.timeout.connect(self._recount)
+        self.layers.layerChanged.connect(self._on_layer)
+        self.field.fieldChanged.connect(self._soon)
+        self.selected.toggled.connect(self._soon)
+        self.name.textChanged.connect(self._on_input)
+        self.form.changed.connect(self._on_input)
+        self._series.changed.connect(self._on_input)
+        self.shared.backend.state_changed.connect(self._validate)
+        self.shared.backend.refused.connect(self._on_refused)
+        self.follower.changed.connect(self._on_job)
+        self.footer_row.button.clicked.connect(self._on_run)
+        self.box.cancelled.connect(self.shared.backend.cancel)
+        self.box.opened.connect(self._on_open)
+
+    # the labels
+
+    @slot
+    def _on_layer(self, layer: Optional[QgsMapLayer]) -> None:
+        self._watch(layer)
+        self.field.setLayer(layer)
+        self.field.setField(_likely_field(layer) if layer is not None else "")
+        self._suggest_name()
+        self._soon()
+
+    def _watch(self, layer: Optional[QgsMapLayer]) -> None:
+        """Listen to what can change the classes of the chosen layer, and no longer to the former one's."""
+        if self._layer is not None and not sip.isdeleted(self._layer):
+            for signal in _signals(self._layer):
+                signal.disconnect(self._soon)
+        self._layer = layer if isinstance(layer, QgsVectorLayer) else None
+        if self._layer is not None:
+            for signal in _signals(self._layer):
+                signal.connect(self._soon)
+
+    @slot
+    def _soon(self) -> None:
+        self._counts = None
+        self._later.start()
+        self._validate()
+
+    @slot
+    def _recount(self) -> None:
+        layer, field = self._layer, self.field.currentField()
+        if layer is None or sip.isdeleted(layer) or not field:
+            self._show_counts(self._asked, {}, {})
+            return
+        any_selected = layer.selectedFeatureCount() > 0
+        self.selected.setEnabled(any_selected)
+        if not any_selected:
+            self.selected.setChecked(False)
+        self._asked += 1
+        asked, colors = self._asked, labels.colors(layer, field)
+        count = labels.counter(layer, field, self.selected.isChecked())
+        self.shared.background.run(count, lambda counts: self._show_counts(asked, counts, colors))
+
+    def _show_counts(self, asked: int, counts: Dict[str, int], colors: Dict[str, str]) -> None:
+        if asked != self._asked:
+            return  # a newer count is on its way
+        self._counts = counts
+        self.classes.show_classes(counts, colors)
+        why = labels.why_copy(self._layer, self.selected.isChecked()) if self._alive() else ""
+        self.hint.setText(f"A copy of the labels is used, as {why}." if why else "")
+        self.hint.setVisible(bool(why))
+        self._validate()
+
+    def _alive(self) -> bool:
+        return self._layer is not None and not sip.isdeleted(self._layer)
+
+    # the run
+
+    def why_not(self) -> str:
+        """Why training cannot begin, in a sentence that says what to do; empty if it can."""
+        if not self.shared.backend.state.ready:
+            return "The backend is not ready: see the top of this panel."
+        series = self._series.why_not()
+        if series:
+            return series
+        if not self._alive():
+            return "Add a layer of polygons or points that hold your classes."
+        if not self.field.currentField():
+            return "Pick the field that holds the class."
+        if self._copy is not None or self.follower.submitting:
+            return "The job is being prepared."
+        if self._counts is None:
+            return "Counting the classes."
+        return labels.why_not(self._counts) or self._why_not_name()
+
+    def _why_not_name(self) -> str:
+        name = self.name.text().strip()
+        if not name:
+            return "Give the model a name."
+        if name != safe_name(name):
+            return "Use letters, digits, - and _ in the model's name."
+        if (self._models() / name).exists():
+            return f"There is a model '{name}' already: give this one another name."
+        return ""
+
+    @slot
+    def _on_input(self) -> None:
+        self.footer_row.trouble = ""
+        self._validate()
+
+    @slot
+    def _validate(self) -> None:
+        self.series_text.setText(self._series.sentence())
+        self.footer_row.show_reason(self.why_not())
+
+    @slot
+    def _on_run(self) -> None:
+        if self.why_not() or self._layer is None:
+            return
+        self.shared.settings.save(finetune=self.form.values())
+        layer, field, only = self._layer, self.field.currentField(), self.selected.isChecked()
+        try:
+            spec: Dict[str, Any] = {
+                "series": [str(self._series.write())],
+                "class_field": field,
+                "out": str(self.shared.settings.subfolder("models") / self.name.text().strip()),
+                "colors": [f"{name}={color}" for name, color in labels.colors(layer, field).items()],
+                **self.form.values(),
+            }
+            folder = self.shared.settings.subfolder("labels")
+        except OSError as error:
+            self._tell(
+                f"{error.filename} cannot be written to: {error.strerror}. Free it, or choose another home."
+            )
+            return
+        if not labels.why_copy(layer, only):
+            self._submit({**spec, "labels": str(labels.layer_file(layer))})
+            return
+        path = folder / f"{safe_name(layer.name())}-{uuid.uuid4().hex[:8]}.gpkg"
+        self._copy = labels.LabelCopy(
+            layer, field, only, path, lambda done, error: self._on_copied(spec, done, error)
+        )
+        self._copy.start()
+        self._validate()
+
+    def _on_copied(self, spec: Mapping[str, Any], path: Path, error: str) -> None:
+        self._copy = None
+        if error:
+            self._tell(error)
+        else:
+            self._submit({**spec, "labels": str(path)})
+
+    def _submit(self, spec: Mapping[str, Any]) -> None:
+        self.footer_row.trouble = ""
+        self.follower.submit(spec)
+        self._validate()
+
+    def _tell(self, sentence: str) -> None:
+        """Show this until the analyst changes something."""
+        self.footer_row.trouble = sentence
+        self._validate()
+
+    @slot
+    def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
+        if self.follower.refuse(token):
+            self._tell(f"{error.get('message', '')} {error.get('action', '')}".strip())
+
+    @slot
+    def _on_job(self, job: JobView) -> None:
+        first = self.box.job is None or self.box.job.id != job.id
+        self.curve.show_metrics(job.metrics, int(job.spec.get("epochs") or _default_epochs()))
+        self.box.show_job(job)
+        if first:
+            self._suggest_name()
+            QTimer.singleShot(100, self._reveal)  # when the box has its size
+        self._validate()
+
+    @slot
+    def _reveal(self) -> None:
+        self.scroller.ensureWidgetVisible(self.box, 0, 20)
+
+    @slot
+    def _on_open(self, job: str) -> None:
+        view = self.shared.backend.jobs.get(job)
+        if view is not None:
+            self.model_ready.emit(view.outputs().get("bundle", str(view.spec.get("out", ""))))
+
+    def _models(self) -> Path:
+        return self.shared.settings.home_folder / "models"
+
+    def _suggest_name(self) -> None:
+        """A name that is free, unless the analyst has typed one."""
+        if self.name.text() not in ("", self._suggested) or self._layer is None:
+            return
+        taken = {str(job.spec.get("out")) for job in self.shared.backend.jobs.values()}
+        path, number = unique_path(self._models(), self._layer.name()), 1
+        while str(path) in taken:  # a job that waits will make it
+            number += 1
+            path = unique_path(self._models(), f"{self._layer.name()}-{number}")
+        self._suggested = path.name
+        self.name.setText(self._suggested)
+
+
+def _signals(layer: QgsVectorLayer) -> List[Any]:
+    return [
+        layer.selectionChanged, layer.featureAdded, layer.featuresDeleted, layer.attributeValueChanged,
+        layer.editingStarted, layer.editingStopped, layer.subsetStringChanged, layer.rendererChanged,
+    ]  # fmt: skip
+
+
+def _likely_field(layer: QgsMapLayer) -> str:
+    """The likeliest field of the class: the style's, else one of a usual name, else the first text."""
+    if not isinstance(layer, QgsVectorLayer):
+        return ""
+    renderer = layer.renderer()
+    names = [field.name() for field in layer.fields()]
+    if isinstance(renderer, QgsCategorizedSymbolRenderer) and renderer.classAttribute().strip('"') in names:
+        return renderer.classAttribute().strip('"')
+    for usual in FIELDS:
+        for name in names:
+            if name.lower() == usual:
+                return name
+    texts = [
+        field.name() for field in layer.fields() if field.typeName().lower() in ("string", "text", "varchar")
+    ]
+    return (texts or names or [""])[0]
+
+
+def _default_epochs() -> int:
+    return next((int(p.default) for p in select("finetune", []) if p.name == "epochs"), 1)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a vector layer to the labels of a job: counts, colours, and a copy where the file will not do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Tuple
+
+from qgis.core import (
+    QgsApplication,
+    QgsCategorizedSymbolRenderer,
+    QgsFeatureRequest,
+    QgsProviderRegistry,
+    QgsVectorFileWriter,
+    QgsVectorFileWriterTask,
+    QgsVectorLayer,
+    QgsVectorLayerFeatureSource,
+)
+
+from ..compat import is_null
+from .sources import layer_file
+
+
+def counter(layer: QgsVectorLayer, field: str, selected_only: bool) -> Callable[[], Dict[str, int]]:
+    """A function that counts the features of each class; it may be called in another thread.
+
+    Args:
+        layer: The labels.
+        field: The class field.
+        selected_only: Whether only selected features count.
+    """
+    index = layer.fields().lookupField(field)
+    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry).setSubsetOfAttributes([index])
+    if selected_only:
+        request.setFilterFids(layer.selectedFeatureIds())
+    source = QgsVectorLayerFeatureSource(layer)
+
+    def count() -> Dict[str, int]:
+        values = (feature.attribute(index) for feature in source.getFeatures(request))
+        counts = Counter(class_name(value) for value in values if not is_null(value))
+        return dict(sorted(counts.items()))
+
+    return count
+
+
+def class_name(value: object) -> str:
+    """The class that an attribute's value names."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def colors(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
+    """The classes' colours (#rrggbb) in the layer's own style, if it is categorised by this field."""
+    renderer = layer.renderer()
+    if not isinstance(renderer, QgsCategorizedSymbolRenderer):
+        return {}
+    if renderer.classAttribute().strip('"') != field:
+        return {}
+    found: Dict[str, str] = {}
+    for category in renderer.categories():
+        values = category.value() if isinstance(category.value(), list) else [category.value()]
+        for value in values:
+            if not is_null(value) and str(value) != "":
+                found[class_name(value)] = category.symbol().color().name()
+    return found
+
+
+def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
+    """Why the layer's file is not what the layer shows; empty where it is, and no copy is needed."""
+    if selected_only:
+        return "only the selected features are used"
+    if layer.isEditable():
+        return "the layer is being edited"
+    if layer.subsetString():
+        return "the layer is filtered"
+    if layer_file(layer) is None or layer.providerType() != "ogr":
+        return "the layer is no file"
+    parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
+    if layer.dataProvider().subLayerCount() > 1 or parts.get("layerId") is not None:
+        return "the file holds several layers"
+    file = layer_file(layer)
+    if file is not None and file.suffix.lower() not in (".gpkg", ".shp", ".geojson", ".fgb"):
+        return "the file is of a format that only QGIS is sure to read"
+    return ""
+
+
+class LabelCopy:
+    """Writes a layer as a GeoPackage in a background task.
+
+    Args:
+        layer: The labels.
+        field: The class field, the only one that is kept.
+        selected_only: Whether only selected features are written.
+        path: Where to.
+        done: Called with the path, and a sentence about what went wrong, which is empty if nothing did.
+    """
+
+    def __init__(
+        self,
+        layer: QgsVectorLayer,
+        field: str,
+        selected_only: bool,
+        path: Path,
+        done: Callable[[Path, str], None],
+    ) -> None:
+        options = QgsVectorFileWriter.SaveVectorOptions()
+        options.driverName = "GPKG"
+        options.layerName = "labels"
+        options.onlySelectedFeatures = selected_only
+        options.attributes = [layer.fields().lookupField(field)]
+        self._path = path
+        self._done = done
+        self._name = layer.name()
+        self._task: Optional[QgsVectorFileWriterTask] = QgsVectorFileWriterTask(layer, str(path), options)
+        self._task.writeComplete.connect(self._on_complete)
+        self._task.errorOccurred.connect(self._on_error)
+
+    def start(self) -> None:
+        """Begin; ``done`` is called on the interface's thread."""
+        QgsApplication.taskManager().addTask(self._task)
+
+    def _on_complete(self, *_: object) -> None:
+        self._task = None
+        self._done(self._path, "")
+
+    def _on_error(self, _code: int, message: str) -> None:
+        self._task = None
+        self._done(self._path, f"The labels of layer '{self._name}' could not be copied: {message}.")
+
+
+def balance(counts: Dict[str, int], styled: Dict[str, str]) -> List[Tuple[str, int, str]]:
+    """Classes with their counts and colours (empty where the layer gives none), the most frequent first."""
+    return sorted(
+        ((name, n, styled.get(name, "")) for name, n in counts.items()), key=lambda row: (-row[1], row[0])
+    )
+
+
+def why_not(counts: Dict[str, int]) -> str:
+    """Why features of these classes cannot be learned from; empty if they can."""
+    if not counts:
+        return "The labels layer has no features with a class in this field."
+    if len(counts) == 1:
+        return f"All features have the class '{next(iter(counts))}'. Pick a field with at least two classes."
+    if len(counts) > 254:
+        return f"This field has {len(counts)} different values. Pick the field that holds the class."
+    return ""

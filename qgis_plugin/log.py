@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call that writes the log tab "TiMo" and, where asked, the message bar."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+from qgis.core import Qgis, QgsMessageLog
+from qgis.PyQt.QtWidgets import QPushButton
+
+from .compat import plain
+
+TAB = "TiMo"
+LEVELS = {
+    "info": Qgis.MessageLevel.Info,
+    "success": Qgis.MessageLevel.Success,
+    "warning": Qgis.MessageLevel.Warning,
+    "error": Qgis.MessageLevel.Critical,
+}
+
+_bar: Any = None
+
+
+def attach(bar: Any) -> None:
+    """Name the message bar to write to; None when the plugin is unloaded."""
+    global _bar  # noqa: PLW0603  the one message bar of the application
+    _bar = bar
+
+
+def log(
+    message: str,
+    level: str = "info",
+    *,
+    push: bool = False,
+    button: str = "",
+    pressed: Optional[Callable[[], None]] = None,
+) -> None:
+    """Write a line to the log tab.
+
+    Args:
+        message: One sentence or more, shown as plain text.
+        level: ``info``, ``success``, ``warning`` or ``error``.
+        push: Show it in the message bar too.
+        button: The text of a button in the message bar.
+        pressed: What the button does.
+    """
+    QgsMessageLog.logMessage(message, TAB, LEVELS[level], False)
+    if not push or _bar is None:
+        return
+    item = _bar.createMessage(TAB, plain(message))
+    if button and pressed is not None:
+        widget = QPushButton(button, item)
+        widget.clicked.connect(lambda *_: (pressed(), _bar.popWidget(item)))
+        item.layout().addWidget(widget)
+    _bar.pushWidget(item, LEVELS[level], 0 if level in ("error", "warning") else 12)

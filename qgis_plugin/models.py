@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Model bundles as the plugin shows them: ``model.json``, tolerant of what newer versions add. No Qt."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterable, List, Mapping, Optional, Tuple
+
+CARD = "model.json"
+LARGEST = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Model:
+    """One bundle.
+
+    Attributes:
+        classes: (value, name, #rrggbb).
+        accuracy: Overall accuracy on the validation blocks, 0 to 1; None where it is not known.
+        problem: Why it cannot be used, as a sentence; empty if it can.
+    """
+
+    folder: Path
+    name: str
+    architecture: str = ""
+    classes: Tuple[Tuple[int, str, str], ...] = ()
+    bands: Tuple[str, ...] = ()
+    date_count: int = 0
+    date_minimum: int = 1
+    first: str = ""
+    last: str = ""
+    chip: int = 0
+    accuracy: Optional[float] = None
+    mean_iou: Optional[float] = None
+    trained: str = ""
+    problem: str = ""
+
+    @property
+    def accuracy_text(self) -> str:
+        """The figures of its validation in words."""
+        figures = []
+        if self.accuracy is not None:
+            figures.append(f"{100 * self.accuracy:.1f} % of the validation pixels right")
+        if self.mean_iou is not None:
+            figures.append(f"mean IoU {self.mean_iou:.2f}")
+        return ", ".join(figures)
+
+
+def read_model(folder: Path) -> Model:
+    """A bundle's card; a model with a ``problem`` where it cannot be read."""
+    path = folder / CARD
+    try:
+        if path.stat().st_size > LARGEST:
+            return Model(folder, folder.name, problem=f"{path} is too large to be a model's description.")
+        card = json.loads(path.read_text(encoding="utf-8"))
+        return _model(folder, card)
+    except FileNotFoundError:
+        return Model(
+            folder, folder.name, problem=f"{folder} holds no {CARD}: pick the folder of a TiMo model."
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return Model(folder, folder.name, problem=f"{path} cannot be read: {error}.")
+
+
+def find_models(home: Path, others: Iterable[str]) -> List[Model]:
+    """The models trained in a home, newest first, then those picked elsewhere."""
+    own = []
+    for path in (home / "models").glob(f"*/{CARD}"):
+        try:
+            own.append((path.stat().st_mtime, path.parent))
+        except OSError:
+            continue
+    folders = [folder for _, folder in sorted(own, key=lambda entry: -entry[0])]
+    folders += [Path(text) for text in others if Path(text) not in folders]
+    return [read_model(folder) for folder in folders]
+
+
+def _model(folder: Path, card: Mapping[str, Any]) -> Model:
+    if card["task"] != "segmentation":
+        return Model(
+            folder, folder.name, problem=f"{folder} is a model of a kind that this version cannot map with."
+        )
+    dates = card.get("dates", {})
+    metrics = card.get("metrics", {})
+    return Model(
+        folder=folder,
+        name=str(card.get("name") or folder.name),
+        architecture=str(card["architecture"]["name"]),
+        classes=tuple((int(c["value"]), str(c["name"]), str(c.get("color", ""))) for c in card["classes"]),
+        bands=tuple(str(band.get("role") or band["name"]) for band in card["bands"]),
+        date_count=int(dates.get("count", 0)),
+        date_minimum=int(dates.get("minimum", 1)),
+        first=str(dates.get("first", "")),
+        last=str(dates.get("last", "")),
+        chip=int(card.get("chip", 0)),
+        accuracy=_number(metrics.get("overall_accuracy")),
+        mean_iou=_number(metrics.get("mean_iou")),
+        trained=_trained(card.get("training", {})),
+    )
+
+
+def _trained(training: Any) -> str:
+    start = training.get("started_from") if isinstance(training, dict) else None
+    return str(start) if start else ""
+
+
+def _number(value: Any) -> Optional[float]:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
