@@ -61,7 +61,8 @@ def _on_grid(path: Path, dataset: DatasetReader, grid: Grid) -> tuple[NDArray[An
     values = np.zeros(grid.shape, dataset.dtypes[0])
     inside = np.zeros(grid.shape, np.bool_)
     offset = raster.grid.offset_in(grid)
-    if offset is None and grid.crs is None:
+    pixels = grid.crs is None and grid.transform.is_identity
+    if (offset is None and grid.crs is None) or (pixels and raster.grid.shape != grid.shape):
         raise LabelError(
             "labels_size",
             f"{path.name} has another size than the series, and neither has a coordinate system.",

@@ -40,9 +40,8 @@ class _Features:
 
 def is_vector(path: str | os.PathLike[str]) -> bool:
     """Whether a file opens as a vector source with at least one layer of geometries."""
-    file, _ = _split_layer(path)
     try:
-        return any(kind is not None for _, kind in pyogrio.list_layers(file))
+        return bool(_layers(_split_layer(path)[0]))
     except DataSourceError:
         return False
 
@@ -65,8 +64,7 @@ def read_vector_labels(
         )
     features = _read(path, grid, class_field)
     assert features.classes is not None  # noqa: S101 - the field was asked for
-    values, names, codes = _number_classes(features.classes, name, class_field, ignore)
-    unclassed = int(np.count_nonzero(codes < 0))
+    values, names, codes, unclassed = _number_classes(features.classes, name, class_field, ignore)
     if unclassed:
         features.problems.append(
             f"{unclassed} features of {name} have no class in '{class_field}': not used."
@@ -126,7 +124,13 @@ def _told(name: str) -> Iterator[None]:
 def _fields(path: str | os.PathLike[str]) -> Sequence[str]:
     file, layer = _split_layer(path)
     with _told(Path(file).name):
+        layer = layer or _layers(file)[0]
         return [str(field) for field in pyogrio.read_info(file, layer=layer)["fields"]]
+
+
+def _layers(file: str) -> list[str]:
+    """The layers that have geometries."""
+    return [str(layer) for layer, kind in pyogrio.list_layers(file) if kind is not None]
 
 
 def _read(path: str | os.PathLike[str], grid: Grid, class_field: str | None) -> _Features:
@@ -134,7 +138,7 @@ def _read(path: str | os.PathLike[str], grid: Grid, class_field: str | None) -> 
     name = Path(file).name
     problems: list[str] = []
     with _told(name):
-        layers = [str(one) for one, kind in pyogrio.list_layers(file) if kind is not None]
+        layers = _layers(file)
         if layer is None and len(layers) > 1:
             layer = layers[0]
             problems.append(f"{name} has {len(layers)} layers; '{layer}' was read.")
@@ -185,11 +189,11 @@ def _reproject(
     geometries: NDArray[Any], crs: str | None, grid: Grid, name: str, problems: list[str]
 ) -> NDArray[Any]:
     if (crs is None) != (grid.crs is None):
-        which, other = (name, "the series") if crs is None else ("the series", name)
+        which, other = (name, "the series") if crs is None else ("The series", name)
         raise LabelError(
             "labels_no_crs",
-            f"{which[0].upper() + which[1:]} has no coordinate system, but {other} has one.",
-            f"Set the coordinate system of {which}.",
+            f"{which} has no coordinate system, but {other} has one.",
+            "Set the missing coordinate system.",
         )
     if crs is None or grid.rasterio_crs is None:
         return geometries
@@ -223,8 +227,8 @@ def _reproject(
 
 def _number_classes(
     column: NDArray[Any], name: str, field: str, ignore: int | None
-) -> tuple[list[int], list[str], NDArray[np.int32]]:
-    """Values and names of the classes, and each feature's index among them (-1: no class)."""
+) -> tuple[list[int], list[str], NDArray[np.int32], int]:
+    """Values and names of the classes, each feature's index among them (-1: none), and how many lack one."""
     missing, labels = _as_labels(column, name, field)
     present = sorted({label for label, gone in zip(labels, missing) if not gone})
     numbers = all(isinstance(label, int) for label in present)
@@ -242,7 +246,7 @@ def _number_classes(
         names = ["false" if value == 0 else "true" for value in values]
     index = {label: i for i, label in enumerate(present)}
     codes = [-1 if gone else index.get(label, -1) for label, gone in zip(labels, missing)]
-    return values, names, np.array(codes, np.int32)
+    return values, names, np.array(codes, np.int32), sum(missing)
 
 
 def _as_labels(column: NDArray[Any], name: str, field: str) -> tuple[list[bool], list[Any]]:

@@ -11,7 +11,6 @@ import shapely
 from affine import Affine
 
 from timo.series.grid import Grid
-from timo.series.labels import NOT_LABELLED, ClassInfo, ClassScheme, Labels
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 UTM = "EPSG:32631"
@@ -94,19 +93,3 @@ def write_layer():
 def grid():
     """40 columns, 30 rows of 10 m."""
     return Grid(UTM, CORNER, 40, 30)
-
-
-def labels_of(indices):
-    """Labels with a given (H, W) map of class indices."""
-    indices = np.asarray(indices, np.uint8)
-    used = np.unique(indices[indices != NOT_LABELLED])
-    classes = int(used.max()) + 1 if len(used) else 0
-    counts = np.bincount(indices.ravel(), minlength=256)[:classes]
-    scheme = ClassScheme(tuple(ClassInfo(k + 1, f"class {k + 1}", "#112233") for k in range(classes)))
-    grid = Grid(UTM, CORNER, indices.shape[1], indices.shape[0])
-    return Labels(indices, scheme, counts, 0, (), grid, "labels.gpkg")
-
-
-@pytest.fixture
-def make_labels():
-    return labels_of
