@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Scores of this many bytes are held at once when no gradient is needed.
-BLOCK_BYTES = 16 * 2**20
+# Where no gradient is needed, scores of this many bytes are held at once: they stay in a CPU's cache.
+BLOCK_BYTES = 4 * 2**20
 
 
 class GyroscopeAttention(nn.Module):
@@ -51,46 +51,58 @@ class GyroscopeAttention(nn.Module):
         """Attend: x (B, T, N, C), present (B, T) bool or None for all -> (B, T, N, C)."""
         B, T, N, C = x.shape
         heads = self.num_heads
-        q: Tensor = self.q(x).view(B, T, N, heads, -1)  # B T N h d
-        k, v = self.kv(x).view(B, T, N, 2, heads, -1).unbind(3)
+        x = x.transpose(1, 2).contiguous()  # B N T C: what is added up lies close together
+        q: Tensor = self.q(x).view(B, N, T, heads, -1)
+        k, v = self.kv(x).view(B, N, T, 2, heads, -1).unbind(3)  # B N T h d
         q_median, k_median = lower_median(q, present), lower_median(k, present)  # B N h d
-        d: Tensor = self.differential(q, q_median, present)  # B T N h 1
+        d: Tensor = self.differential(q, q_median, present)  # B N T h 1
 
         keys = k_median.permute(0, 2, 3, 1)  # B h d N
-        values = v.permute(0, 3, 2, 1, 4).reshape(B, heads, N, -1)  # B h N (T d), of all dates side by side
+        values = v.permute(0, 3, 1, 2, 4).reshape(B, heads, N, -1)  # B h N (T d): all dates side by side
         rows = N if torch.is_grad_enabled() else max(1, BLOCK_BYTES // (4 * B * heads * N))
         blocks = []
         for start in range(0, N, rows):
             at = slice(start, start + rows)
             over_space, L = _over_space(q_median[:, at], keys, values)
-            over_time, M = _over_time(q[:, :, at], k[:, :, at], v[:, :, at], present)
-            w = torch.sigmoid(L + d[:, :, at] - M).to(v.dtype)
+            over_time, M = _over_time(q[:, at], k[:, at], v[:, at], present)
+            w = torch.sigmoid(L + d[:, at] - M).to(v.dtype)
             blocks.append(torch.lerp(over_time, over_space, w))
-        out: Tensor = self.proj(torch.cat(blocks, dim=2).view(B, T, N, C))
-        return out
+        out: Tensor = self.proj(torch.cat(blocks, dim=1).view(B, N, T, C))
+        return out.transpose(1, 2)
 
 
 def _over_space(q: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Spatial part at each date: median queries q (B, n, h, d) -> (B, T, n, h, d), and L (B, 1, n, h, 1)."""
+    """Spatial part at each date: median queries q (B, n, h, d) -> (B, n, T, h, d), and L (B, n, 1, h, 1)."""
     B, n, heads, dim = q.shape
-    scores = (q.transpose(1, 2) @ keys).float()  # B h n N
-    L = scores.logsumexp(-1, keepdim=True)
-    out = (scores - L).exp().to(values.dtype) @ values  # B h n (T d)
-    return out.view(B, heads, n, -1, dim).permute(0, 3, 2, 1, 4), L.transpose(1, 2)[:, None]
+    weights, L = _softmax(_exact(q.transpose(1, 2) @ keys))  # B h n N, B h n 1
+    out = weights.to(values.dtype) @ values  # B h n (T d)
+    return out.view(B, heads, n, -1, dim).permute(0, 2, 3, 1, 4), L.transpose(1, 2)[:, :, None]
 
 
 def _over_time(q: Tensor, k: Tensor, v: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Each query's temporal part, q, k, v (B, T, n, h, d) -> (B, T, n, h, d), and M (B, T, n, h, 1)."""
-    T = q.shape[1]
+    """Each query's temporal part: q, k, v (B, n, T, h, d) -> (B, n, T, h, d), and M (B, n, T, h, 1)."""
+    T = q.shape[2]
     out_of_reach = torch.eye(T, dtype=torch.bool, device=q.device)
     if present is not None:
         out_of_reach = out_of_reach | ~present[:, None, None, None, :]
-    scores = (q.permute(0, 2, 3, 1, 4) @ k.permute(0, 2, 3, 4, 1)).float()  # B n h T T
+    scores = _exact(q.transpose(2, 3) @ k.permute(0, 1, 3, 4, 2))  # B n h T T
     # The lowest finite number: a query with no other date gets w = 1 and no NaN, forward and backward.
-    scores = scores.masked_fill(out_of_reach, torch.finfo(scores.dtype).min)
-    M = scores.logsumexp(-1, keepdim=True)
-    out = (scores - M).exp().to(v.dtype) @ v.permute(0, 2, 3, 1, 4)  # B n h T d
-    return out.permute(0, 3, 1, 2, 4), M.permute(0, 3, 1, 2, 4)
+    weights, M = _softmax(scores.masked_fill(out_of_reach, torch.finfo(scores.dtype).min))
+    out = weights.to(v.dtype) @ v.transpose(2, 3)  # B n h T d
+    return out.transpose(2, 3), M.transpose(2, 3)
+
+
+def _exact(scores: Tensor) -> Tensor:
+    """Scores in float32 where a lower precision made them: unscaled, they are large."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
+
+
+def _softmax(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax of the last dimension, and its log-sum-exp (..., 1)."""
+    weights = scores.softmax(-1)
+    # The greatest weight is exp(greatest score - log-sum-exp), and no less than 1 over their number: this is
+    # as exact as torch.logsumexp, with the same gradient, and takes a third of its time on a CPU.
+    return weights, scores.amax(-1, keepdim=True) - weights.amax(-1, keepdim=True).log()
 
 
 class Differential(nn.Module):
@@ -102,11 +114,12 @@ class Differential(nn.Module):
         self.norm = nn.BatchNorm1d(1)
 
     def forward(self, q: Tensor, q_median: Tensor, present: Tensor | None = None) -> Tensor:
-        """From q (B, T, N, h, d), q_median (B, N, h, d): d (B, T, N, h, 1). Statistics: present dates."""
-        d: Tensor = self.project(q) - self.project(q_median)[:, None]
+        """From q (B, N, T, h, d), q_median (B, N, h, d): d (B, N, T, h, 1). Statistics: present dates."""
+        d: Tensor = self.project(q) - self.project(q_median)[:, :, None]
         if present is None:
             return self._activate(d)
-        return torch.zeros_like(d).masked_scatter(present[:, :, None, None, None], self._activate(d[present]))
+        kept = present[:, None, :, None, None].expand_as(d)
+        return torch.zeros_like(d).masked_scatter(kept, self._activate(d[kept]))
 
     def _activate(self, d: Tensor) -> Tensor:
         return F.relu(self.norm(d.reshape(1, 1, -1))).view(d.shape)
@@ -139,8 +152,21 @@ class FullAttention(nn.Module):
 
 
 def lower_median(x: Tensor, present: Tensor | None = None) -> Tensor:
-    """Median over dates of x (B, T, ...) -> (B, ...), the lower one for an even number of present dates."""
+    """Median over present dates of x (B, N, T, ...) -> (B, N, ...), the lower one for an even number."""
+    if present is None and not torch.is_grad_enabled() and x.device.type == "cpu" and x.shape[2] <= 32:
+        # torch.median sorts value by value; exchanging whole slices is 5 times faster at a dozen dates.
+        return torch.cat([_middle(block) for block in torch.split(x, 256, dim=1)], dim=1)
     if present is None:
-        return x.median(dim=1).values
-    absent = ~present.reshape(*present.shape, *[1] * (x.dim() - 2))
-    return x.masked_fill(absent, float("nan")).nanmedian(dim=1).values
+        return x.median(dim=2).values
+    absent = ~present.view(present.shape[0], 1, -1, *[1] * (x.dim() - 3))
+    return x.masked_fill(absent, float("nan")).nanmedian(dim=2).values
+
+
+def _middle(x: Tensor) -> Tensor:
+    """Median over dates of x (B, N, T, ...) by odd-even transposition sort."""
+    dates = list(x.unbind(2))
+    for turn in range(len(dates)):
+        for i in range(turn % 2, len(dates) - 1, 2):
+            low, high = dates[i], dates[i + 1]
+            dates[i], dates[i + 1] = torch.minimum(low, high), torch.maximum(low, high)
+    return dates[(len(dates) - 1) // 2]

@@ -55,11 +55,19 @@ def convert_state_dict(
         unused = re.match(r"(?:encoder\.)?block(\d)\.\d+\.attn\.cheap_operation\.", key)
         if unused and attention[int(unused[1]) - 1] == "full":
             continue
-        converted[_convert_key(key)] = state[published]
+        name = _convert_key(key)
+        if name is None:
+            raise ModelError(
+                "unknown_weight",
+                f"The weights hold '{published}', which is no part of a published TiMo encoder or segmenter.",
+                "Give the weights of a TiMo encoder or UPerNet segmenter as published.",
+            )
+        converted[name] = state[published]
     return converted
 
 
-def _convert_key(key: str) -> str:
+def _convert_key(key: str) -> str | None:
+    """The name here of a published name, None if it has none."""
     if match := re.match(_CLASSIFIER, key):
         return "classifier." + key[match.end() :]
     part, rules = "", _ENCODER
@@ -73,8 +81,4 @@ def _convert_key(key: str) -> str:
             if rules is _ENCODER and numbers:
                 numbers[0] -= 1  # published stages count from 1
             return part + name.format(*numbers) + key[match.end() :]
-    raise ModelError(
-        "unknown_weight",
-        f"The weights hold '{part}{key}', which is no part of a published TiMo encoder or segmenter.",
-        "Give the weights of a TiMo encoder or UPerNet segmenter as published.",
-    )
+    return None

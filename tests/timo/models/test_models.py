@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every registered variant, and what the encoder and segmenter promise beyond parity."""
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+
+import timo.models  # noqa: F401  # registers the variants
+from timo.errors import ModelError
+from timo.models import TiMoEncoder, TiMoSegmenter
+from timo.models.registry import HEAD_CHANNELS, VARIANTS, segmenter
+
+MILLIONS = {"timo_base": 90.2, "timo_large": 296.9, "timo_huge": 672.5}
+# large and huge take gigabytes: they are counted, and run with depths of 1.
+RUN = {name: {"depths": (1, 1, 1, 1)} if name in ("timo_large", "timo_huge") else {} for name in VARIANTS}
+SMALLER = ("timo_tiny", "timo_small")
+
+
+def create(name, **options):
+    return timm.create_model(name, in_chans=3, **RUN[name], **options)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variant_is_registered_and_gives_four_stages_of_any_size(name):
+    model = create(name).eval()
+    assert isinstance(model, TiMoEncoder)
+    with torch.no_grad():
+        stages = model(torch.randn(1, 2, 3, 32, 96))
+    dims = VARIANTS[name]["embed_dims"]
+    assert [tuple(stage.shape) for stage in stages] == [
+        (1, 2, dim, 32 // stride, 96 // stride) for dim, stride in zip(dims, (4, 8, 16, 32))
+    ]
+    assert all(stage.isfinite().all() for stage in stages)
+
+
+@pytest.mark.parametrize(("name", "millions"), MILLIONS.items())
+def test_variant_has_the_papers_number_of_parameters(name, millions):
+    with torch.device("meta"):
+        model = timm.create_model(name)
+    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(
+        millions, abs=0.05
+    )
+
+
+def test_constructor_without_arguments_is_the_published_base_model():
+    with torch.device("meta"):
+        named, plain = timm.create_model("timo_base"), TiMoEncoder()
+    shapes = [{name: tensor.shape for name, tensor in model.state_dict().items()} for model in (named, plain)]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_every_parameter_of_a_segmenter_gets_a_gradient(name):
+    model = segmenter(name, num_classes=3, in_chans=5)
+    model(torch.randn(2, 3, 5, 32, 64)).square().mean().backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_saved_weights_give_the_same_map(name, tmp_path):
+    first, second = (segmenter(name, num_classes=4, in_chans=2).eval() for _ in range(2))
+    save_file(first.state_dict(), tmp_path / "weights.safetensors")
+    second.load_state_dict(load_file(tmp_path / "weights.safetensors"), strict=True)
+    series = torch.randn(1, 2, 2, 64, 32)
+    with torch.no_grad():
+        assert first(series).equal(second(series))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_segmenter_of_a_variant_has_an_analysts_head(name):
+    with torch.device("meta"):
+        model = segmenter(name, num_classes=3, in_chans=4)
+        wider = segmenter(name, num_classes=3, in_chans=4, head_channels=96)
+    assert model.classifier.in_channels == HEAD_CHANNELS[name]
+    assert wider.classifier.in_channels == 96
+
+
+def test_segmenter_defaults_to_the_papers_head_and_one_map(small):
+    model = TiMoSegmenter(**small).eval()
+    assert model.classifier.in_channels == small["embed_dims"][-1]
+    with torch.no_grad():
+        assert model(torch.randn(2, 3, 4, 32, 64)).shape == (2, 6, 32, 64)
+
+
+def test_segmenter_per_date_gives_a_map_for_every_date(small):
+    model = TiMoSegmenter(num_classes=5, head_channels=8, per_date=True, **small).eval()
+    with torch.no_grad():
+        assert model(torch.randn(2, 3, 4, 32, 64)).shape == (2, 3, 5, 32, 64)
+
+
+def test_the_order_of_frames_matters(small):
+    model = TiMoEncoder(**small).eval()
+    series = torch.randn(1, 3, 4, 32, 32)
+    with torch.no_grad():
+        forward, back = model(series)[3], model(series.flip(1))[3].flip(1)
+    assert (forward - back).abs().max() > 1e-3
+
+
+def test_samples_of_a_batch_do_not_touch_each_other(small):
+    model = TiMoEncoder(**small).eval()
+    series = torch.randn(3, 4, 4, 32, 32)
+    with torch.no_grad():
+        together, alone = model(series)[3], model(series[1:2])[3]
+    torch.testing.assert_close(together[1:2], alone, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("per_date", [False, True])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_a_date_without_valid_pixels_changes_nothing(small, per_date, gradients):
+    model = TiMoSegmenter(head_channels=8, per_date=per_date, **small).eval()
+    series = torch.randn(2, 5, 4, 32, 64)
+    valid = torch.rand(2, 5, 32, 64) < 0.5
+    valid[0, 1] = valid[1, 3] = valid[1, 4] = False
+    series[0, 1] = torch.nan
+    series[1, 3:] = 1e6
+    with torch.set_grad_enabled(gradients):
+        whole = model(series, valid)
+        for sample, kept in enumerate(([0, 2, 3, 4], [0, 1, 2])):
+            cut = model(series[sample : sample + 1, kept])[0]
+            ours = whole[sample, kept] if per_date else whole[sample]
+            torch.testing.assert_close(ours, cut, atol=1e-5, rtol=1e-5)
+    assert whole.isfinite().all()
+
+
+def test_a_date_without_valid_pixels_is_in_no_training_statistics(small):
+    whole, cut = (TiMoSegmenter(head_channels=8, **small).train() for _ in range(2))
+    cut.load_state_dict(whole.state_dict())
+    series, valid = torch.randn(2, 4, 4, 32, 64), torch.ones(2, 4, 32, 64, dtype=torch.bool)
+    valid[:, 2] = False
+    series[:, 2] = torch.nan
+    logits = [whole(series, valid), cut(series[:, [0, 1, 3]])]
+    torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
+    for output in logits:
+        output.square().mean().backward()
+    for (name, ours), expected in zip(whole.named_parameters(), cut.parameters()):
+        assert (ours.grad - expected.grad).norm() <= 1e-3 * expected.grad.norm() + 1e-6, name
+    for (name, ours), expected in zip(whole.named_buffers(), cut.buffers()):
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_a_sample_without_any_valid_pixel_is_taken_as_it_is(small):
+    model = TiMoSegmenter(head_channels=8, **small).eval()
+    series, valid = torch.randn(2, 3, 4, 32, 32), torch.ones(2, 3, 32, 32, dtype=torch.bool)
+    valid[0] = False
+    with torch.no_grad():
+        torch.testing.assert_close(model(series, valid), model(series), atol=1e-5, rtol=1e-5)
+
+
+def test_dates_change_nothing(small):
+    model = TiMoEncoder(**small).eval()
+    series = torch.randn(1, 3, 4, 32, 32)
+    with torch.no_grad():
+        for ours, plain in zip(model(series, dates=torch.tensor([[10, 400, 3]])), model(series)):
+            assert ours.equal(plain)
+
+
+def test_every_block_of_a_stage_is_dropped_at_most_at_the_rate_asked_for(small):
+    model = TiMoEncoder(**small, drop_path_rate=0.3)
+    rates = [getattr(block.drop_path, "drop_prob", 0.0) for stage in model.stages for block in stage.blocks]
+    assert rates == pytest.approx([0.0, 0.06, 0.12, 0.18, 0.24, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((1, 2, 4, 32, 50), "32 x 50"),
+        ((1, 2, 4, 16, 32), "16 x 32"),
+        ((1, 2, 3, 32, 32), "(B, T, 4, H, W)"),
+        ((2, 4, 32, 32), "(B, T, 4, H, W)"),
+    ],
+)
+def test_a_series_that_does_not_fit_is_refused_in_one_sentence(small, shape, words):
+    for model in (TiMoEncoder(**small), TiMoSegmenter(**small)):
+        with pytest.raises(ModelError) as caught:
+            model(torch.zeros(shape))
+        assert words in caught.value.message
+        assert caught.value.action
+
+
+@pytest.mark.parametrize(
+    "valid", [torch.ones(1, 2, dtype=torch.bool), torch.ones(1, 2, 32, 32), torch.ones(1, 3, 32, 32).bool()]
+)
+def test_validity_that_does_not_fit_is_refused(small, valid):
+    with pytest.raises(ModelError, match="valid must be bool"):
+        TiMoEncoder(**small)(torch.zeros(1, 2, 4, 32, 32), valid)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"embed_dims": (20, 32, 40, 48)},
+        {"num_heads": (3, 2, 4, 6)},
+        {"depths": (1, 1, 1)},
+        {"attention": ("gyroscope", "gyroscope", "full", "none")},
+    ],
+)
+def test_stages_that_do_not_fit_together_are_refused(small, change):
+    with pytest.raises(ModelError) as caught:
+        TiMoEncoder(**{**small, **change})
+    assert caught.value.code == "encoder_config"
+
+
+def test_an_unknown_variant_is_refused_with_those_there_are():
+    with pytest.raises(ModelError, match="timo_tiny"):
+        segmenter("timo_giant", num_classes=2, in_chans=3)
+
+
+def test_pretrained_weights_that_are_not_there_are_not_promised():
+    with pytest.raises(ModelError, match="No pre-trained weights"):
+        timm.create_model("timo_tiny", pretrained=True)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The models compute what the published ones do: 1e-5 on outputs, 1e-4 of the norm on gradients."""
+
+import pytest
+import torch
+
+from tests.timo.models.conftest import SMALL
+from timo.models import TiMoEncoder, TiMoSegmenter
+
+MOMENTUM = 0.1
+
+
+def converted(model, state):
+    model.load_state_dict(state, strict=True)
+    return model
+
+
+def training_loss(model, published):
+    stages = model(published["input"])
+    return sum(
+        (stage.flatten(0, 1) * published[f"train.weight{number}"]).mean()
+        for number, stage in enumerate(stages, start=1)
+    )
+
+
+def state_before_training(published, small):
+    """The weights as they were for the eval outputs.
+
+    The file's running statistics are those after its training step (tests/data/parity/README.md). A step from
+    zero statistics leaves 0.1 of the batch's, which is taken back: before = (after - 0.1 * batch's) / 0.9.
+    """
+    state = published.part("state.")
+    statistics = [name for name in state if name.endswith(("running_mean", "running_var"))]
+    model = TiMoEncoder(**small)
+    model.load_state_dict({**state, **{name: torch.zeros_like(state[name]) for name in statistics}})
+    with torch.no_grad():
+        model.train()(published["input"])
+    for name in statistics:
+        state[name] = (state[name] - model.state_dict()[name]) / (1 - MOMENTUM)
+    return state
+
+
+@pytest.fixture(scope="module")
+def before_training(published_encoder):
+    return state_before_training(published_encoder, SMALL)
+
+
+def test_encoder_gives_the_published_stages(published_encoder, before_training, small):
+    model = converted(TiMoEncoder(**small), before_training).eval()
+    with torch.no_grad():
+        stages = model(published_encoder["input"])
+    for number, stage in enumerate(stages, start=1):
+        torch.testing.assert_close(
+            stage.flatten(0, 1), published_encoder[f"stage{number}"], atol=1e-5, rtol=0, msg=f"stage {number}"
+        )
+
+
+def test_encoder_gives_the_published_stages_with_gradients_on(published_encoder, before_training, small):
+    model = converted(TiMoEncoder(**small), before_training).eval()
+    for number, stage in enumerate(model(published_encoder["input"]), start=1):
+        torch.testing.assert_close(
+            stage.flatten(0, 1), published_encoder[f"stage{number}"], atol=1e-5, rtol=0
+        )
+
+
+@pytest.mark.parametrize("dates", [1, 2, 4])
+def test_encoder_gives_the_published_stage_for_few_dates(published_encoder, before_training, small, dates):
+    model = converted(TiMoEncoder(**small), before_training).eval()
+    with torch.no_grad():
+        stage = model(published_encoder["input"][:, :dates])[3]
+    torch.testing.assert_close(stage.flatten(0, 1), published_encoder[f"stage4_T{dates}"], atol=1e-5, rtol=0)
+
+
+def test_encoder_has_the_published_loss_and_gradients_in_training(published_encoder, small):
+    model = converted(TiMoEncoder(**small), published_encoder.part("state.")).train()
+    loss = training_loss(model, published_encoder)
+    torch.testing.assert_close(loss, published_encoder["train.loss"], atol=1e-5, rtol=0)
+    loss.backward()
+    expected = published_encoder.part("train.grad.")
+    assert expected.keys() == dict(model.named_parameters()).keys()
+    for name, parameter in model.named_parameters():
+        error = (parameter.grad - expected[name]).norm() / expected[name].norm()
+        assert error < 1e-4, f"{name}: {error:.1e}"
+
+
+def test_a_training_step_leaves_the_published_running_statistics(published_encoder, before_training, small):
+    """With the eval outputs above, which hold for these starting statistics alone, this fixes the update."""
+    model = converted(TiMoEncoder(**small), before_training).train()
+    model(published_encoder["input"])
+    left = model.state_dict()
+    expected = published_encoder.part("train.after.")
+    assert expected.keys() == {name for name in left if name.endswith(("running_mean", "running_var"))}
+    for name, statistic in expected.items():
+        torch.testing.assert_close(left[name], statistic, atol=1e-5, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("per_date", [False, True])
+def test_segmenter_gives_the_published_logits(published_segmenter, small, per_date):
+    model = converted(
+        TiMoSegmenter(num_classes=6, per_date=per_date, **small), published_segmenter.part("state.")
+    )
+    with torch.no_grad():
+        logits = model.eval()(published_segmenter["input"])
+    if per_date:
+        logits, expected = logits.flatten(0, 1), published_segmenter["logits_per_date"]
+    else:
+        expected = published_segmenter["logits_per_series"]
+    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
