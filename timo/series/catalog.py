@@ -157,6 +157,23 @@ def touches(grid: Grid, other: Grid) -> bool:
     return theirs[0] < right and theirs[2] > left and theirs[1] < top and theirs[3] > bottom
 
 
+def scaling_problems(frames: Sequence[Frame], keys: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where the dates' values are not scaled alike, and so may not be comparable."""
+    first: dict[str, tuple[Raster, Band]] = {}
+    for frame in frames:
+        for key in keys:
+            found = frame.find(key)
+            assert found is not None, key  # noqa: S101 - the frames were selected so
+            raster, band = first.setdefault(key, found)
+            if (band.scale, band.offset) != (found[1].scale, found[1].offset):
+                return (
+                    f"Band '{key}' has scale {band.scale:g} and offset {band.offset:g} in {raster.path.name}, "
+                    f"but {found[1].scale:g} and {found[1].offset:g} in {found[0].path.name}: check that their "
+                    "values are comparable.",
+                )
+    return ()
+
+
 def select(
     frames: Sequence[Frame], keys: Sequence[str]
 ) -> tuple[tuple[Frame, ...], tuple[Band, ...], tuple[LeftOut, ...]]:

@@ -31,6 +31,12 @@ def read_raster_labels(path: Path, grid: Grid, ignore: int | None) -> RawLabels:
             usable = inside & ~is_nodata(band, dataset.nodata)
             if ignore is not None:
                 usable &= band != ignore
+            if inside.any() and not usable.any():
+                raise LabelError(
+                    "no_labels",
+                    f"{path.name} holds no class on the series, only its nodata value.",
+                    "Give a raster whose labels lie on the series.",
+                )
             found = _class_values(band[usable], path.name)
             names = _names(path, dataset)
             colors = _colors(dataset)

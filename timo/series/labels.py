@@ -136,7 +136,7 @@ def _finish(raw: RawLabels, grid: Grid, path: str, name: str, colors: Mapping[st
         problems.append(f"{raw.conflicts} pixels of {name} carry two classes and are not used.")
     if not len(present):
         raise LabelError(
-            "labels_outside",
+            "labels_elsewhere",
             f"No label of {name} lies on the series.",
             "Give labels of the same place, and check both coordinate systems.",
         )

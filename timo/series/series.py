@@ -21,6 +21,7 @@ from timo.series.catalog import (
     check_georeference,
     common_bands,
     reference_grid,
+    scaling_problems,
     select,
     touches,
 )
@@ -91,7 +92,8 @@ class Series:
         self.keys = tuple(keys)
         self.dates: tuple[dt.date, ...] = tuple(frame.date for frame in self._frames)
         self.left_out = left_out + lacking
-        self.problems: tuple[str, ...] = tuple(frame.problem for frame in self._frames if frame.problem)
+        doubts = tuple(frame.problem for frame in self._frames if frame.problem)
+        self.problems: tuple[str, ...] = doubts + scaling_problems(self._frames, self.keys)
         self._plan = [_reading_plan(frame, self.keys) for frame in self._frames]
         self._reader = RasterReader(grid)
         self._clear: NDArray[np.float64] | None = None

@@ -119,7 +119,10 @@ def _list_folder(folder: Path) -> list[Path]:
 def _read_csv(path: Path) -> list[DatedFile]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            header = file.readline()
+            file.seek(0)
+            # Spreadsheets of many countries separate by semicolons.
+            reader = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
             fields = [(name or "").strip().lower() for name in reader.fieldnames or ()]
             rows = [dict(zip(fields, (value or "" for value in row.values()))) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

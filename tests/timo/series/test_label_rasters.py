@@ -96,8 +96,8 @@ def test_rasters_that_cannot_be_labels_are_refused(tmp_path, write_raster, grid)
         assert path.name in caught.value.message
 
     refusal("one_class", np.where(VALUES == 1, 1, 255).astype(np.uint8), nodata=255)
-    refusal("labels_outside", np.full((30, 40), 255, np.uint8), nodata=255)
-    refusal("labels_outside", VALUES, transform=Affine(10, 0, 900_000, 0, -10, 5_600_000))
+    refusal("no_labels", np.full((30, 40), 255, np.uint8), nodata=255)
+    refusal("labels_elsewhere", VALUES, transform=Affine(10, 0, 900_000, 0, -10, 5_600_000))
     refusal("labels_decimal", np.linspace(0, 1, 1200, dtype=np.float32).reshape(30, 40))
     refusal("too_many_classes", np.arange(1200, dtype=np.uint16).reshape(30, 40))
     refusal("labels_no_crs", VALUES, crs=None)

@@ -205,7 +205,7 @@ def test_labels_that_cannot_be_used_are_refused_with_a_sentence(tmp_path, write_
 
     far = [square(grid, 900, 900, 2, 2), square(grid, 990, 990, 2, 2)]
     assert "far.gpkg" in refusal(
-        "labels_outside", write_layer(tmp_path / "far.gpkg", far, kind=["a", "b"]), grid
+        "labels_elsewhere", write_layer(tmp_path / "far.gpkg", far, kind=["a", "b"]), grid
     )
 
     same = write_layer(tmp_path / "same.gpkg", [here, there], kind=["a", "a"])

@@ -153,6 +153,16 @@ def test_a_date_of_two_dates_in_a_name_is_a_problem(tmp_path, write_raster):
     assert summary["dates"][0]["problem"] == summary["problems"][0]
 
 
+def test_dates_that_are_scaled_differently_are_a_problem(tmp_path, write_raster):
+    write_raster(tmp_path / "S2_20200101.tif", np.ones((2, 2), np.uint16), names=("B04",))
+    write_raster(tmp_path / "LE07_20200111.tif", np.ones((2, 2), np.uint16), names=("B3",))
+    series = open_series(tmp_path)
+    assert series.keys == ("red",)
+    assert series.bands[0].sensor is None
+    assert "but 1 and 0 in LE07_20200111.tif" in series.problems[0]
+    assert series.select_dates(series.dates[:1]).problems == ()
+
+
 def test_a_series_reads_alike_in_threads_and_after_pickling(folder):
     series = open_series(folder)
     whole = series.read().values

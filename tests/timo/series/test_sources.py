@@ -55,6 +55,14 @@ def test_a_csv_dates_files_whose_names_do_not(tmp_path, write_raster):
     assert series.files[0][0].endswith("before.tif")
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_csv_may_be_separated_as_spreadsheets_do(tmp_path, write_raster, separator):
+    write_raster(tmp_path / "a.tif", FLAT)
+    rows = (("path", "date", "note"), ("a.tif", "2021-05-01", "clear"))
+    (tmp_path / "dates.csv").write_text("\n".join(separator.join(row) for row in rows))
+    assert str(open_series(tmp_path / "dates.csv").dates[0]) == "2021-05-01"
+
+
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
