@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Time and memory of gyroscope attention, fused against literal, in the whole `timo_base` encoder.
+
+The literal form is the tests' oracle, put in place of the fused one with the same weights; full attention is
+the same in both. Each runs once, in a process of its own. Extra memory is the process's peak above what stands
+once model and input are loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.results_file import Figure, report
+
+ROOT = Path(__file__).parents[1]
+DATES, SIZE, BANDS = 12, 224, 3
+
+
+def main() -> None:
+    if not Path("/proc/self/clear_refs").exists():
+        print("Not measured: peak memory is read from /proc, which only Linux has.")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measured = {
+            form: _in_a_process(form, Path(folder) / f"{form}.safetensors") for form in ("fused", "literal")
+        }
+        difference = _greatest_difference(*sorted(Path(folder).glob("*.safetensors")))
+    fused, literal = measured["fused"], measured["literal"]
+    speed, memory = literal["seconds"] / fused["seconds"], fused["extra_mb"] / literal["extra_mb"]
+    report(
+        "attention",
+        f"timo_base encoder, {DATES} dates of {SIZE} x {SIZE}, one run, {fused['threads']} CPU threads",
+        [
+            Figure("literal", literal["seconds"], "s"),
+            Figure("fused", fused["seconds"], "s"),
+            Figure("fused is faster by", speed, "x", "at least 3", speed >= 3),
+            Figure("literal, extra memory", literal["extra_mb"], "MB"),
+            Figure("fused, extra memory", fused["extra_mb"], "MB"),
+            Figure("fused, share of literal's extra memory", memory, "", "at most 0.333", memory <= 1 / 3),
+            Figure("greatest difference of the outputs", difference, "", "at most 1e-4", difference <= 1e-4),
+        ],
+    )
+
+
+def _in_a_process(form: str, outputs: Path) -> dict:
+    command = [sys.executable, "-m", "benchmarks.attention", form, str(outputs)]
+    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return json.loads(run.stdout)
+
+
+def _greatest_difference(first: Path, second: Path) -> float:
+    from safetensors.torch import load_file
+
+    ours, theirs = load_file(first), load_file(second)
+    return max((ours[name] - theirs[name]).abs().max().item() for name in ours)
+
+
+def measure(form: str, outputs: Path) -> None:
+    """Run one form once, print its figures as JSON, and write its four stages."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    import timo.models  # noqa: F401  # registers timo_base
+
+    torch.manual_seed(0)
+    encoder = timm.create_model("timo_base", in_chans=BANDS).eval()
+    series = torch.randn(1, DATES, BANDS, SIZE, SIZE)
+    if form == "literal":
+        _make_literal(encoder)
+
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    loaded = _memory_mb("VmRSS")
+    started = time.perf_counter()
+    with torch.inference_mode():
+        stages = encoder(series)
+    seconds = time.perf_counter() - started
+    extra = _memory_mb("VmHWM") - loaded
+
+    save_file({f"stage{i}": stage.contiguous() for i, stage in enumerate(stages, start=1)}, outputs)
+    print(json.dumps({"seconds": seconds, "extra_mb": extra, "threads": torch.get_num_threads()}))
+
+
+def _make_literal(encoder) -> None:
+    import torch
+
+    from tests.timo.models.literal import LiteralGyroscopeAttention
+    from timo.models.attention import GyroscopeAttention
+
+    for stage in encoder.stages:
+        for block in stage.blocks:
+            if isinstance(block.attn, GyroscopeAttention):
+                with torch.device("meta"):
+                    literal = LiteralGyroscopeAttention(block.attn.q.in_features, block.attn.num_heads)
+                literal.load_state_dict(block.attn.state_dict(), strict=True, assign=True)
+                block.attn = literal.eval()
+
+
+def _memory_mb(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        measure(sys.argv[1], Path(sys.argv[2]))
+    else:
+        main()
