@@ -34,6 +34,7 @@ LINGER_MS = 300
 
 _GONE = (
     zmq.EVENT_CLOSED,  # nobody listens there
+    zmq.EVENT_DISCONNECTED,  # somebody does, and hung up before the handshake was done
     zmq.EVENT_HANDSHAKE_FAILED_AUTH,
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
@@ -185,8 +186,8 @@ class Core:
                 self._handshakes += 1
                 if self._handshakes > 1:
                     self._resume()
-            elif event == zmq.EVENT_DISCONNECTED:
-                self.connected = False
+            elif event == zmq.EVENT_DISCONNECTED and self.connected:
+                self.connected = False  # libzmq dials again: what comes next tells whether the server lives
             elif event in _GONE:
                 self.connected = False
                 if not self._lost:

@@ -185,6 +185,7 @@ class _Worker:
         self._lines: list[bytes] = []
         self._room = threading.Condition()
         self._timers: list[asyncio.TimerHandle] = []
+        self._reaping = threading.Lock()
         with log.open("ab") as errors:
             # Called in the main thread: the kernel's parent-death signal is tied to the thread that forks.
             self._process = subprocess.Popen(
@@ -206,8 +207,19 @@ class _Worker:
         if grace is None:
             grace = GRACE_S.get(self.job.task, GRACE_DEFAULT_S)
         self._order({"cancel": grace})
-        self._timers.append(self._loop.call_later(grace, self._process.terminate))
-        self._timers.append(self._loop.call_later(grace + KILL_AFTER_S, _kill_group, self._process.pid))
+        self._timers.append(self._loop.call_later(grace, self._terminate))
+        self._timers.append(self._loop.call_later(grace + KILL_AFTER_S, self._kill))
+
+    def _terminate(self) -> None:
+        with self._reaping:
+            if self._process.returncode is None:
+                _signal(self._process, group=False)
+
+    def _kill(self) -> None:
+        # Until it is reaped, its process id is nobody else's.
+        with self._reaping:
+            if self._process.returncode is None:
+                _signal(self._process, group=True)
 
     def _order(self, order: Mapping[str, Any]) -> None:
         self._orders.put(dumps(order).encode() + b"\n")
@@ -228,7 +240,7 @@ class _Worker:
         while line := pipe.readline(MAX_LINE + 1):
             if len(line) > MAX_LINE:
                 logger.error("job %s: the worker wrote a line over %d bytes", self.job.id, MAX_LINE)
-                _kill_group(self._process.pid)
+                self._kill()
                 return
             with self._room:
                 self._room.wait_for(lambda: len(self._lines) < BACKLOG)
@@ -240,11 +252,13 @@ class _Worker:
 
     def _wait(self, reader: threading.Thread) -> None:
         if os.name == "posix":
-            # Not yet reaped, its process id is nobody else's: what is left of its group can be ended safely.
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-            _kill_group(self._process.pid)
-        status = self._process.wait()
-        reader.join()
+            self._kill()  # its children
+            with self._reaping:
+                status = self._process.wait()
+        else:
+            status = self._process.wait()
+        reader.join(KILL_AFTER_S)  # longer only if a child has left the group and kept the pipe
         with suppress(RuntimeError):  # the loop is closed: the server ends
             self._loop.call_soon_threadsafe(self._finish, status)
 
@@ -277,13 +291,16 @@ def interrupted(what: str) -> dict[str, Any]:
     )
 
 
-def _kill_group(pid: int) -> None:
-    if os.name == "posix":
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-    else:
-        with suppress(OSError):
-            os.kill(pid, signal.SIGTERM)
+def _signal(process: subprocess.Popen[bytes], *, group: bool) -> None:
+    """SIGTERM to the process, or SIGKILL to it and all its children."""
+    if os.name != "posix":
+        process.kill() if group else process.terminate()
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        if group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            os.kill(process.pid, signal.SIGTERM)
 
 
 def _parse(line: bytes) -> tuple[str, dict[str, Any]]:

@@ -110,7 +110,12 @@ def main() -> int:
         reporter.tell("ready", {})
         summary = run(order["task"], spec, reporter)
         reporter.tell("done", summary)
-    except (Cancelled, Terminated):
+    except Cancelled:
+        return EXIT_CANCELLED
+    except Terminated:
+        if not reporter.cancelled.is_set():  # a signal from outside: the server is to see it as such
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
         return EXIT_CANCELLED
     except TimoError as error:
         reporter.tell("error", error.to_dict())
@@ -164,9 +169,7 @@ def _terminate(_signal: int, _frame: object) -> None:
 def _internal(task: str, error: Exception) -> dict[str, Any]:
     return TimoError(
         "internal",
-        f"Task '{task}' failed for a reason that TiMo does not know: {type(error).__name__}: {error}".strip()[
-            :1000
-        ],
+        f"Task '{task}' failed unexpectedly ({type(error).__name__}: {str(error)[:500]}).",
         "Send the job's log file with a report of what you did.",
         detail={"traceback": traceback.format_exc()[-20000:]},
     ).to_dict()

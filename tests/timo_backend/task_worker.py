@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real worker with small tasks in the place of the models': the spec's ``model`` says what happens.
+
+Run by the supervisor in tests as the worker's program; pipes, signals and reports are those of the product.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from timo.errors import SeriesError
+from timo_backend import worker
+
+
+def play(task, spec, reporter):
+    act, _, argument = Path(spec.model).name.partition("-")
+    reporter.log(f"pid {os.getpid()}")
+    if act == "succeed":
+        for step in range(int(argument or 3)):
+            reporter.metric("loss", 1.0 / (step + 1), step + 1)
+        reporter.metric("never", float("nan"), 1)
+        print("a library that prints")
+        reporter.artifact(Path(spec.out), "map")
+        reporter.progress(1.0, "Done")
+        return {"out": spec.out, "iou": float("inf")}
+    if act == "hold":  # a task that looks at the flag, as those of the product do
+        while True:
+            reporter.check()
+            reporter.cancelled.wait(0.02)
+    if act == "linger":
+        reporter.cancelled.wait(float(argument))
+        return {}
+    if act == "deaf":  # a task inside one long call of a library
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Event().wait()
+    if act == "slow":  # a task that takes its time to clean up, but comes to an end
+        try:
+            time.sleep(3600)
+        finally:
+            Path(spec.out).write_text("cleaned up")
+    if act == "deny":
+        raise SeriesError("series_empty", "Folder /x has no rasters.", "Pick another folder.")
+    if act == "break":
+        raise ZeroDivisionError("a fault of the code")
+    if act == "exit":
+        os._exit(3)
+    if act == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+        threading.Event().wait()
+    if act == "child":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+        reporter.log(f"child {child.pid}")
+        while True:
+            reporter.check()
+            reporter.cancelled.wait(0.02)
+    raise AssertionError(act)
+
+
+worker.run = play
+worker.import_module = lambda name: None
+
+if __name__ == "__main__":
+    status = worker.main()
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state machine alone, and the store that carries it out, under arbitrary sequences."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from timo_backend.states import ACTIVE, FINAL, TRANSITIONS, Happening, State, advance
+from timo_backend.store import Store
+
+
+def test_a_final_state_is_never_left():
+    assert all(advance(state, happening) is None for state in FINAL for happening in Happening)
+
+
+def test_every_state_can_reach_an_end():
+    ends = set(FINAL)
+    while True:
+        more = {old for (old, _), new in TRANSITIONS.items() if new in ends} - ends
+        if not more:
+            break
+        ends |= more
+    assert ends == set(State)
+
+
+def test_a_job_can_be_cancelled_wherever_it_stands():
+    for state in set(State) - FINAL - {State.CANCELLING}:
+        assert advance(state, Happening.CANCEL) in (State.CANCELLED, State.CANCELLING)
+
+
+def test_a_server_that_ends_leaves_no_job_with_a_worker():
+    assert all(advance(state, Happening.LOST) not in ACTIVE for state in ACTIVE)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Anything may happen to any job at any time: the store follows the table and numbers without a gap."""
+
+    jobs = Bundle("jobs")
+
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.store = Store(Path(self.folder.name) / "jobs.sqlite")
+        self.expected = {}
+        self.keys = {}
+
+    @rule(target=jobs, key=st.sampled_from("abc"))
+    def submit(self, key):
+        job, new = self.store.submit("predict", {"key": key}, key)
+        assert new is (key not in self.keys)
+        assert self.keys.setdefault(key, job.id) == job.id
+        self.expected.setdefault(job.id, State.QUEUED)
+        return job.id
+
+    @rule(job=jobs, happening=st.sampled_from(Happening))
+    def happen(self, job, happening):
+        expected = advance(self.expected[job], happening)
+        assert self.store.advance(job, happening, error={"code": "x"}, summary={"y": 1}) == expected
+        self.expected[job] = expected or self.expected[job]
+
+    @rule(job=jobs, count=st.integers(0, 3))
+    def tell(self, job, count):
+        self.store.append(job, [("metric", {"value": n}, 0.0) for n in range(count)])
+
+    @rule()
+    def open_anew(self):
+        self.store.close()
+        self.store = Store(Path(self.folder.name) / "jobs.sqlite")
+
+    @rule()
+    def recover(self):
+        self.store.recover({"code": "interrupted"})
+        for job, state in self.expected.items():
+            if state in ACTIVE or state is State.INTERRUPTED:
+                ended = State.CANCELLED if state is State.CANCELLING else State.FAILED
+                self.expected[job] = ended
+
+    @invariant()
+    def rows_and_events_agree(self):
+        assert {job.id: job.state for job in self.store.jobs()} == self.expected
+        for job in self.store.jobs():
+            events = self.store.events(job.id, 0, 10_000)
+            assert [event.seq for event in events] == list(range(1, job.last_seq + 1))
+            states = [event.body["state"] for event in events if event.kind == "state"]
+            assert states[-1] == job.state.value
+            assert sum(state in {end.value for end in FINAL} for state in states) == job.state.final
+            assert (job.ended is not None) == job.state.final
+            assert (job.error is not None) == (job.state is State.FAILED)
+            assert (job.summary is not None) == (job.state is State.SUCCEEDED)
+
+    def teardown(self):
+        self.store.close()
+        self.folder.cleanup()
+
+
+StoreMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestStore = StoreMachine.TestCase

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server spoken to with bare pyzmq and json, as ``docs/protocol.md`` describes it, and by strangers."""
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import zmq
+import zmq.asyncio
+from zmq.utils.monitor import parse_monitor_message
+
+from tests.timo_backend.conftest import PATIENCE_S
+from timo_backend.auth import Authenticator, Keys, guard, self_check
+from timo_backend.errors import BackendError
+
+GOLDEN = Path(__file__).parents[1] / "data" / "messages"
+
+
+class Bare:
+    """A socket with the keys of a connection file, and nothing else."""
+
+    def __init__(self, home):
+        self.connection = json.loads((home / "connection.json").read_text())
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.linger = 0
+        self.socket.rcvtimeo = int(PATIENCE_S * 1000)
+        self.socket.curve_serverkey = self.connection["server_public_key"].encode()
+        self.socket.curve_publickey = self.connection["client_public_key"].encode()
+        self.socket.curve_secretkey = self.connection["client_secret_key"].encode()
+        self.socket.connect(self.connection["endpoint"])
+
+    def ask(self, data):
+        self.socket.send(data if isinstance(data, bytes) else json.dumps(data).encode())
+        return self.receive()
+
+    def receive(self):
+        return json.loads(self.socket.recv())
+
+    def close(self):
+        self.context.destroy(linger=0)
+
+
+@pytest.fixture
+def bare(server):
+    talker = Bare(server.home)
+    yield talker
+    talker.close()
+
+
+def keys(value):
+    """The names in a message's body, to two levels."""
+    if not isinstance(value, dict):
+        return None
+    return {
+        name: sorted(item) if isinstance(item, dict) and name == "body" else None
+        for name, item in value.items()
+    }
+
+
+def alike(answer, name):
+    expected = json.loads((GOLDEN / "answers" / f"{name}.json").read_text())
+    assert (
+        answer["type"] == expected["type"] and answer["v"] == expected["v"] and set(answer) == set(expected)
+    )
+    assert keys(answer["body"]) == keys(expected["body"])
+    return answer
+
+
+def test_the_written_protocol_is_enough_to_speak_it(bare, spec):
+    def request(name, ident, **body):
+        message = json.loads((GOLDEN / "requests" / f"{name}.json").read_text())
+        return {**message, "id": ident, "body": {**message["body"], **body}}
+
+    assert alike(bare.ask(request("hello", "1")), "hello")["id"] == "1"
+    alike(bare.ask(request("ping", "2")), "ping")
+    submitted = alike(bare.ask(request("submit", "3", spec=spec("succeed"))), "submit")["body"]
+    assert submitted["new"] is True
+    job = submitted["job"]
+    again = alike(bare.ask(request("submit", "4", spec=spec("succeed"))), "submit")["body"]
+    assert (again["job"], again["new"]) == (job, False)
+    alike(bare.ask(request("subscribe", "6", job=job, after=0)), "subscribe")
+    events = [bare.receive()]
+    while events[-1]["body"]["body"].get("state") not in ("succeeded", "failed"):
+        events.append(bare.receive())
+    assert {event["id"] for event in events} == {"6"}
+    for event in events:
+        alike(event, "event_" + event["body"]["kind"])
+    assert {event["body"]["kind"] for event in events} == {"state", "progress", "metric", "log", "artifact"}
+    bare.socket.send(json.dumps(request("ack", "7", id="6", seq=events[-1]["body"]["seq"])).encode())
+    alike(bare.ask(request("unsubscribe", "8", id="6")), "unsubscribe")
+    alike(bare.ask(request("cancel", "9", job=job)), "cancel")
+    row = alike(bare.ask(request("job", "10", job=job)), "job")["body"]
+    listed = alike(bare.ask(request("jobs_limit", "11")), "jobs")["body"]
+    assert listed["jobs"] == [row]
+    golden = json.loads((GOLDEN / "answers" / "job.json").read_text())["body"]
+    assert set(row) == set(golden) and set(row["spec"]) == set(golden["spec"])
+    alike(bare.ask(request("cancel", "12", job="nobody")), "error")
+    alike(bare.ask(request("stop", "13")), "stop")
+
+
+def test_the_server_holds_back_what_the_client_has_not_acknowledged(bare, spec):
+    job = bare.ask(
+        {
+            "v": 1,
+            "id": "1",
+            "type": "submit",
+            "body": {"task": "predict", "spec": spec("succeed-1000"), "key": "k"},
+        }
+    )["body"]["job"]
+    bare.ask({"v": 1, "id": "2", "type": "subscribe", "body": {"job": job}})
+    events = [bare.receive() for _ in range(512)]
+    assert [event["body"]["seq"] for event in events] == list(range(1, 513))
+    assert bare.ask({"v": 1, "id": "3", "type": "ping", "body": {}})["id"] == "3", (
+        "no event 513 came before this"
+    )
+    bare.socket.send(b'{"v":1,"id":"4","type":"ack","body":{"id":"2","seq":100}}')
+    assert [bare.receive()["body"]["seq"] for _ in range(100)] == list(range(513, 613))
+
+
+@pytest.mark.parametrize("path", [pytest.param(p, id=p.stem) for p in sorted((GOLDEN / "refused").iterdir())])
+def test_a_wrong_message_is_answered_with_an_error_and_the_server_lives_on(bare, path):
+    mistake = json.loads(path.read_text())
+    answer = bare.ask(mistake["data"].encode())
+    assert answer["type"] == "error"
+    assert (answer["id"], answer["body"]["code"]) == (mistake["id"], mistake["code"])
+    assert bare.ask({"v": 1, "id": "after", "type": "ping", "body": {}})["id"] == "after"
+
+
+def test_a_message_over_the_limit_is_answered_with_an_error(bare):
+    assert bare.ask(b"x" * (1024 * 1024 + 1))["body"]["code"] == "message_too_large"
+    assert bare.ask(b"[" * 900_000)["body"]["code"] == "message_invalid"
+
+
+def test_a_message_far_over_the_limit_costs_the_connection_alone(server, bare, client):
+    bare.socket.send(b"x" * (8 * 1024 * 1024))
+    monitor = bare.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    assert monitor.poll(int(PATIENCE_S * 1000))
+    assert client.hello()["pid"] == server.process.pid
+
+
+def test_frames_too_many_reach_no_handler(bare):
+    bare.socket.send_multipart([b'{"v":1,"id":"a","type":"stop","body":{}}', b"more"])
+    assert bare.ask({"v": 1, "id": "after", "type": "ping", "body": {}})["id"] == "after"
+
+
+def outcome(endpoint, server_key=None, own=None):
+    """How the handshake of a socket with these keys ends."""
+    context = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    dealer.linger = 0
+    dealer.handshake_ivl = 2000
+    if own is not None:
+        dealer.curve_serverkey = server_key
+        dealer.curve_publickey, dealer.curve_secretkey = own
+    monitor = dealer.get_monitor_socket()
+    dealer.connect(endpoint)
+    dealer.send(b'{"v":1,"id":"a","type":"stop","body":{}}')
+    try:
+        while monitor.poll(int(PATIENCE_S * 1000)):
+            event = zmq.Event(parse_monitor_message(monitor.recv_multipart())["event"])
+            if event.name.startswith("HANDSHAKE"):
+                return event.name
+        raise AssertionError("the handshake has no outcome")
+    finally:
+        dealer.disable_monitor()
+        context.destroy(linger=0)
+
+
+def test_a_stranger_is_not_let_in(server, client):
+    server_key = json.loads((server.home / "connection.json").read_text())["server_public_key"].encode()
+    own = zmq.curve_keypair()
+    assert outcome(server.endpoint, server_key, own) == "HANDSHAKE_FAILED_AUTH"
+    assert outcome(server.endpoint, zmq.curve_keypair()[0], own).startswith("HANDSHAKE_FAILED")
+    assert outcome(server.endpoint).startswith("HANDSHAKE_FAILED"), "no key at all"
+    assert client.hello()["pid"] == server.process.pid, "no stranger's `stop` was heard"
+
+
+def test_junk_on_the_port_disturbs_nobody(server, client):
+    host, port = server.endpoint.removeprefix("tcp://").split(":")
+    junk = [socket.create_connection((host, int(port))) for _ in range(20)]
+    for number, peer in enumerate(junk):
+        peer.sendall(b"GET / HTTP/1.1\r\n\r\n" if number % 2 else bytes(range(256)) * 10)
+    assert client.hello()["pid"] == server.process.pid
+    for peer in junk:
+        peer.close()
+
+
+def guarded(context, made):
+    router = context.socket(zmq.ROUTER)
+    guard(router, made)
+    port = router.bind_to_random_port("tcp://127.0.0.1")
+    return router, f"tcp://127.0.0.1:{port}"
+
+
+def test_nobody_is_let_in_while_the_authenticator_does_not_run():
+    async def check():
+        context, made = zmq.asyncio.Context(), Keys.generate()
+        router, endpoint = guarded(context, made)
+        try:
+            own = (made.client_public, made.client_secret)
+            found = await asyncio.to_thread(outcome, endpoint, made.server_public, own)
+            assert not await router.poll(0)
+            return found
+        finally:
+            context.destroy(linger=0)
+
+    assert asyncio.run(check()).startswith("HANDSHAKE_FAILED")
+
+
+class OpenDoor(Authenticator):
+    def callback(self, _domain, _key):
+        return True
+
+
+class ShutDoor(Authenticator):
+    def callback(self, _domain, _key):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("door", "fault"), [(OpenDoor, "stranger"), (ShutDoor, "own"), (Authenticator, None)]
+)
+def test_the_self_check_finds_a_door_that_does_not_work(door, fault):
+    async def check():
+        context, made = zmq.asyncio.Context(), Keys.generate()
+        authenticator = door(context, made)
+        authenticator.start()
+        router, endpoint = guarded(context, made)
+        try:
+            await self_check(endpoint, made)
+            assert not router.closed
+        finally:
+            authenticator.stop()
+            context.destroy(linger=0)
+
+    if fault is None:
+        asyncio.run(check())
+        return
+    with pytest.raises(BackendError, match="strangers") as caught:
+        asyncio.run(check())
+    assert caught.value.code == "not_guarded"
+    wrong = {"stranger": "HANDSHAKE_SUCCEEDED", "own": "HANDSHAKE_FAILED_AUTH"}
+    assert caught.value.detail[fault] == wrong[fault]
+
+
+def test_keys_are_not_shown_where_they_are_printed():
+    made = Keys.generate()
+    assert made.server_secret.decode() not in repr(made) and made.client_secret.decode() not in repr(made)
