@@ -165,11 +165,12 @@ def scaling_problems(frames: Sequence[Frame], keys: Sequence[str]) -> tuple[str,
             found = frame.find(key)
             assert found is not None, key  # noqa: S101 - the frames were selected so
             raster, band = first.setdefault(key, found)
-            if (band.scale, band.offset) != (found[1].scale, found[1].offset):
+            other, changed = found
+            if (band.scale, band.offset) != (changed.scale, changed.offset):
                 return (
-                    f"Band '{key}' has scale {band.scale:g} and offset {band.offset:g} in {raster.path.name}, "
-                    f"but {found[1].scale:g} and {found[1].offset:g} in {found[0].path.name}: check that their "
-                    "values are comparable.",
+                    f"Band '{key}' has scale {band.scale:g} and offset {band.offset:g} in {raster.path.name}, but "
+                    f"{changed.scale:g} and {changed.offset:g} in {other.path.name}: check that their values are "
+                    "comparable.",
                 )
     return ()
 
