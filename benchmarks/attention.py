@@ -2,8 +2,8 @@
 """Time and memory of gyroscope attention, fused against literal, in the whole `timo_base` encoder.
 
 The literal form is the tests' oracle, put in place of the fused one with the same weights; full attention is
-the same in both. Each runs once, in a process of its own. Extra memory is the process's peak above what stands
-once model and input are loaded.
+the same in both. Each runs once, in a process of its own. Extra memory is the process's peak above what it
+holds once model and input are loaded.
 """
 
 from __future__ import annotations
