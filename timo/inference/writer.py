@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,7 +73,7 @@ def map_type(values: Sequence[int]) -> tuple[str, int]:
         info = np.iinfo(dtype)
         if info.min <= min(values) and max(values) <= info.max:
             taken = set(values)
-            for nodata in (info.max, info.min, *range(info.max)):
+            for nodata in itertools.chain((info.max, info.min), range(info.max)):
                 if nodata not in taken:
                     return dtype, int(nodata)
     raise OutputError(

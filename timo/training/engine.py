@@ -89,7 +89,7 @@ def fit(
         optimizer,
         max_lr=schedule.learning_rate,
         total_steps=steps,
-        pct_start=WARM_UP if steps * WARM_UP >= 1 else 1 / steps,
+        pct_start=max(WARM_UP, min(2 / steps, 0.5)),  # a warm-up of less than two steps is none
         cycle_momentum=False,
     )
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
@@ -109,7 +109,7 @@ def fit(
             wrapped_optimizer.step()
             wrapped_optimizer.zero_grad()
             scheduler.step()
-            total += float(value)
+            total += float(value.detach())
             reporter.progress(((epoch - 1) * chips.steps + step + 1) / steps, message)
         validation_loss, figures = validate(fabric, wrapped, loss, chips, classes, reporter)
         row = {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timo.inference.blending import Blend
@@ -39,7 +39,8 @@ def test_blocks_tile_the_raster_once(height, width, side):
     assert (times == 1).all()
 
 
-@given(sides, sides, chip_sizes, st.integers(1, 150))
+@given(st.integers(1, 150), st.integers(1, 150), st.just(32), st.integers(10, 150))
+@settings(max_examples=20)
 def test_blending_gives_the_same_in_any_block(height, width, chip, side):
     random = np.random.default_rng(0)
     chips = {

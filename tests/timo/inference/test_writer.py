@@ -55,11 +55,11 @@ def test_a_failed_write_keeps_the_file_that_stood_there(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("no/map.tif", "output_no_folder"), ("map.png", "output_suffix"), ("there.tif", "output_exists")],
+    [("nowhere/map.tif", "output_no_folder"), ("map.png", "output_suffix"), ("there.tif", "output_exists")],
 )
 def test_an_output_that_cannot_be_written_is_refused_at_once(tmp_path, name, code):
     (tmp_path / "there.tif").touch()
-    with pytest.raises(OutputError, match=name) as caught:
+    with pytest.raises(OutputError, match=name.split("/")[0]) as caught:
         check_raster(tmp_path / name, overwrite=False)
     assert caught.value.code == code
 

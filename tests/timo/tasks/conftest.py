@@ -30,7 +30,7 @@ class Scene:
 
     def finetune(self, out, **more):
         given = {"series": str(self.folder), "labels": str(self.labels), "class_field": "kind", "out": str(out)}
-        return tasks.run("finetune", load("finetune", {**given, "epochs": 6, **more}))
+        return tasks.run("finetune", load("finetune", {**given, "epochs": 6, "zoom": 1, **more}))
 
     def predict(self, bundle, out, **more):
         given = {"series": str(self.folder), "model": str(bundle), "out": str(out)}
@@ -53,8 +53,8 @@ def write_polygons(path, boxes, field="kind", crs="EPSG:32631"):
     """Write rectangles (row, column, height, width, class) in pixels."""
     shapes, classes = [], []
     for row, column, height, width, name in boxes:
-        left, top = TRANSFORM * (column, row)
-        right, bottom = TRANSFORM * (column + width, row + height)
+        left, top = TRANSFORM @ (column, row)
+        right, bottom = TRANSFORM @ (column + width, row + height)
         shapes.append(shapely.to_wkb(shapely.box(left, bottom, right, top)))
         classes.append(name)
     pyogrio.raw.write(

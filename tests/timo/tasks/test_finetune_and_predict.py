@@ -71,7 +71,7 @@ def test_progress_rises_to_the_end_and_each_epoch_has_its_figures(scene, tmp_pat
     spec = load(
         "finetune",
         {"series": str(scene.folder), "labels": str(scene.labels), "class_field": "kind", "out": str(tmp_path / "m"),
-         "epochs": 2},
+         "epochs": 2, "zoom": 1},
     )  # fmt: skip
     tasks.run("finetune", spec, recorder)
     assert recorder.fractions == sorted(recorder.fractions)
