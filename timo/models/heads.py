@@ -109,13 +109,19 @@ class TiMoSegmenter(nn.Module):
             x = spread(self.head([stage[present] for stage in stages]), present)
         if self.per_date:
             return resize(self.classifier(x), (H, W)).view(B, T, -1, H, W)
-        out: Tensor = self.classifier(self._greatest(x.view(B, T, *x.shape[1:]), (H, W)))
+        out: Tensor = self.classifier(_greatest(x.view(B, T, *x.shape[1:]), (H, W)))
         return out
 
-    def _greatest(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        """Maximum over the dates at full resolution, (B, T, C, h, w) -> (B, C, H, W)."""
+
+def _greatest(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maximum over the dates at full resolution, (B, T, C, h, w) -> (B, C, *size)."""
+    if not torch.is_grad_enabled():
         # One date after the other: all dates at full resolution would be the largest tensor of the model.
         return reduce(torch.maximum, (resize(frame, size) for frame in x.unbind(1)))
+    # With channels last, and the place of each maximum kept, the way back is 5 times shorter on a CPU.
+    frames = resize(x.flatten(0, 1).contiguous(memory_format=torch.channels_last), size)
+    greatest = frames.permute(0, 2, 3, 1).reshape(*x.shape[:2], *size, -1).max(dim=1).values
+    return greatest.permute(0, 3, 1, 2)
 
 
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:

@@ -94,12 +94,13 @@ def test_a_training_step_leaves_the_published_running_statistics(published_encod
         torch.testing.assert_close(left[name], statistic, atol=1e-5, rtol=0, msg=name)
 
 
+@pytest.mark.parametrize("gradients", [False, True])
 @pytest.mark.parametrize("per_date", [False, True])
-def test_segmenter_gives_the_published_logits(published_segmenter, small, per_date):
+def test_segmenter_gives_the_published_logits(published_segmenter, small, per_date, gradients):
     model = converted(
         TiMoSegmenter(num_classes=6, per_date=per_date, **small), published_segmenter.part("state.")
     )
-    with torch.no_grad():
+    with torch.set_grad_enabled(gradients):
         logits = model.eval()(published_segmenter["input"])
     if per_date:
         logits, expected = logits.flatten(0, 1), published_segmenter["logits_per_date"]
