@@ -168,9 +168,9 @@ def scaling_problems(frames: Sequence[Frame], keys: Sequence[str]) -> tuple[str,
             other, changed = found
             if (band.scale, band.offset) != (changed.scale, changed.offset):
                 return (
-                    f"Band '{key}' has scale {band.scale:g} and offset {band.offset:g} in {raster.path.name}, but "
-                    f"{changed.scale:g} and {changed.offset:g} in {other.path.name}: check that their values are "
-                    "comparable.",
+                    f"Band '{key}' has scale {band.scale:g} and offset {band.offset:g} in {raster.path.name} "
+                    f"but {changed.scale:g} and {changed.offset:g} in {other.path.name}: check that their "
+                    "values are comparable.",
                 )
     return ()
 

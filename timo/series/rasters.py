@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +21,11 @@ from rasterio.windows import Window
 from timo.errors import SeriesError
 from timo.series.bands import Band, describe_bands
 from timo.series.grid import Grid
+from timo.series.handles import HandlePool
 
 # Allowed, where all rasters of a series are so.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
-_OPEN_FILES = 256  # a thread; below the 1024 that systems grant a process
 # Of a pixel. 0 is what is meant, but with 0 rasterio 1.4 gives GDAL no transformer at all.
 _EXACT = 1e-12
 _COLORS = {ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue"}
@@ -109,23 +106,35 @@ class _unreadable:  # noqa: N801 - reads as what it guards against
             ) from error
 
 
+@dataclass(frozen=True)
+class _View:
+    """An open raster as seen on a grid: the file itself, or its warp; ``offset`` is its first pixel's."""
+
+    dataset: DatasetReader
+    pixels: DatasetReader | WarpedVRT
+    offset: tuple[int, int]
+
+    def close(self) -> None:
+        self.pixels.close()
+        self.dataset.close()
+
+
 class RasterReader:
     """Reads rasters on one grid, keeping files open: chips by the thousand come from the same few.
 
-    Each thread has its own open files (GDAL's handles are not to be shared), as has each forked process. The
-    files least recently read are closed when there are many.
+    Any number of threads may read at once.
     """
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
-        self._local = threading.local()
+        self._views: HandlePool[_View] = HandlePool()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"grid": self.grid}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.grid = state["grid"]
-        self._local = threading.local()
+        self._views = HandlePool()
 
     def read(
         self, raster: Raster, bands: Sequence[Band], window: Window, shape: tuple[int, int] | None = None
@@ -151,9 +160,9 @@ class RasterReader:
         height, width = shape or (int(window.height), int(window.width))
         values = np.zeros((len(bands), height, width), np.float32)
         valid = np.zeros(values.shape, np.bool_)
-        with _unreadable(raster.path):
-            dataset, offset = self._open(raster)
-            row, col = int(window.row_off) - offset[0], int(window.col_off) - offset[1]
+        with _unreadable(raster.path), self._views.borrow(raster.path, lambda: self._open(raster)) as view:
+            dataset = view.pixels
+            row, col = int(window.row_off) - view.offset[0], int(window.col_off) - view.offset[1]
             top, left = max(row, 0), max(col, 0)
             bottom = min(row + int(window.height), dataset.height)
             right = min(col + int(window.width), dataset.width)
@@ -184,25 +193,12 @@ class RasterReader:
             valid[i][into] = good
         return values, valid
 
-    def _open(self, raster: Raster) -> tuple[DatasetReader | WarpedVRT, tuple[int, int]]:
-        """The open file, or its warp, and the (row, column) of its first pixel in the grid."""
-        if getattr(self._local, "pid", None) != os.getpid():
-            self._local.pid, self._local.files = os.getpid(), OrderedDict()
-        files: OrderedDict[Path, tuple[DatasetReader, DatasetReader | WarpedVRT, tuple[int, int]]]
-        files = self._local.files
-        entry = files.get(raster.path)
-        if entry is None:
-            dataset = rasterio.open(raster.path)
-            offset = raster.grid.offset_in(self.grid)
-            view = dataset if offset is not None else warp(dataset, raster, self.grid)
-            entry = files[raster.path] = (dataset, view, offset or (0, 0))
-            while len(files) > _OPEN_FILES:
-                old, old_view, _ = files.popitem(last=False)[1]
-                old_view.close()
-                old.close()
-        else:
-            files.move_to_end(raster.path)
-        return entry[1], entry[2]
+    def _open(self, raster: Raster) -> _View:
+        dataset = rasterio.open(raster.path)
+        offset = raster.grid.offset_in(self.grid)
+        if offset is not None:
+            return _View(dataset, dataset, offset)
+        return _View(dataset, warp(dataset, raster, self.grid), (0, 0))
 
 
 def warp(
