@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long training and mapping 20 dates of 11 bands take, on the command line, as an analyst would type it."""
+"""How long training and mapping 20 dates of 11 bands take, as an analyst would type it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The model bundle: a folder that holds all that is needed to use a trained model rightly.
 
-``model.json`` describes the model, ``weights.safetensors`` holds its parameters, ``split.gpkg`` shows where it was
-trained and where it was judged.
+``model.json`` describes the model, ``weights.safetensors`` holds its parameters, ``split.gpkg`` shows where it
+was trained and where it was judged.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return ClassScheme(tuple(ClassInfo(c.value, c.name, c.color) for c in self.classes))
 
 
-def save(folder: Path, card: Card, model: nn.Module, *, split: Path | None = None, overwrite: bool = False) -> None:
+def save(
+    folder: Path, card: Card, model: nn.Module, *, split: Path | None = None, overwrite: bool = False
+) -> None:
     """Write a bundle as a whole: the folder appears when it is complete, or not at all.
 
     Args:
@@ -161,7 +163,9 @@ def load_card(folder: Path) -> Card:
         card = msgspec.json.decode(path.read_bytes(), type=Card)
     except (msgspec.MsgspecError, OSError, RecursionError) as error:
         raise BundleError(
-            "bundle_damaged", f"'{path}' cannot be read: {error}.", "Restore the bundle, or train the model again."
+            "bundle_damaged",
+            f"'{path}' cannot be read: {error}.",
+            "Restore the bundle, or train the model again.",
         ) from error
     if card.format != FORMAT:
         raise BundleError(

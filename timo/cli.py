@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import typer
@@ -41,7 +41,9 @@ app = typer.Typer(
 _out = Console()
 _err = Console(stderr=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout, and nothing else there.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print a summary as JSON on stdout, and nothing else there.")
+]
 
 
 class TerminalReporter(Reporter):
@@ -111,11 +113,16 @@ def _command(task: str) -> Callable[..., None]:
 
     parameters = [
         inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=_default(field), annotation=_option(SPECS[task], field)
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_default(field),
+            annotation=_option(SPECS[task], field),
         )
         for field in msgspec.structs.fields(SPECS[task])
     ]
-    parameters.append(inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AsJson))
+    parameters.append(
+        inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AsJson)
+    )
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__doc__ = SPECS[task].__doc__
@@ -166,7 +173,9 @@ for _task in SPECS:
 
 @app.command()
 def series(
-    source: Annotated[list[str], typer.Argument(help="A folder, a glob, files, or a CSV with columns path,date.")],
+    source: Annotated[
+        list[str], typer.Argument(help="A folder, a glob, files, or a CSV with columns path,date.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Show what is found as a series: dates, bands, grid and problems."""
@@ -181,11 +190,13 @@ def series(
     for date in summary["dates"]:
         files = ", ".join(Path(file).name for file in date["files"])
         dates.add_row(date["date"], f"{date['clear']:.0%}", files, date["problem"] or "")
-    bands = Table("Band", "Role", "Sensor", "Scale", "Offset", "Nodata", title=f"{len(summary['bands'])} bands")
+    bands = Table(
+        "Band", "Role", "Sensor", "Scale", "Offset", "Nodata", title=f"{len(summary['bands'])} bands"
+    )
     for band in summary["bands"]:
         bands.add_row(
-            band["name"], band["role"] or "", band["sensor"] or "", f"{band['scale']:g}", f"{band['offset']:g}",
-            "" if band["nodata"] is None else f"{band['nodata']:g}",
+            band["name"], band["role"] or "", band["sensor"] or "", f"{band['scale']:g}",
+            f"{band['offset']:g}", "" if band["nodata"] is None else f"{band['nodata']:g}",
         )  # fmt: skip
     _out.print(dates, bands)
     size = " x ".join(f"{side:g}" for side in grid["pixel_size"])
@@ -202,7 +213,7 @@ def models(as_json: AsJson = False) -> None:
     from timo.models import TiMoEncoder
     from timo.models.registry import VARIANTS
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": name,
             "widths": list(variant["embed_dims"]),
@@ -218,7 +229,9 @@ def models(as_json: AsJson = False) -> None:
     table = Table("Model", "Widths", "Depths", "Encoder parameters", "Pre-trained weights")
     for row in rows:
         widths, depths = ("-".join(map(str, row[key])) for key in ("widths", "depths"))
-        table.add_row(row["name"], widths, depths, f"{row['encoder_parameters'] / 1e6:.1f} M", "none published")
+        table.add_row(
+            row["name"], widths, depths, f"{row['encoder_parameters'] / 1e6:.1f} M", "none published"
+        )
     _out.print(table)
 
 
@@ -230,9 +243,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = (
-        False
-    ),
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = (False),
 ) -> None:
     """Maps from satellite image time series."""
 

@@ -72,7 +72,7 @@ class OutputError(TimoError):
     """A result cannot be written."""
 
 
-class Cancelled(TimoError):
+class Cancelled(TimoError):  # noqa: N818  # nothing went wrong
     """The analyst stopped the task."""
 
     def __init__(self) -> None:

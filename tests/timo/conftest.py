@@ -20,7 +20,9 @@ def shared_data():
     def folder(name):
         path = SHARED / name
         if not path.is_dir():
-            pytest.skip(f"the series '{name}' is not on this machine: it is not the project's to redistribute")
+            pytest.skip(
+                f"the series '{name}' is not on this machine: it is not the project's to redistribute"
+            )
         return path
 
     return folder

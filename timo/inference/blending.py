@@ -55,5 +55,4 @@ class Blend:
     def result(self) -> NDArray[np.float32]:
         """Probabilities of the block, (classes, rows, columns), summing to 1; NaN where no chip lay."""
         with np.errstate(invalid="ignore"):
-            probabilities: NDArray[np.float32] = self.total / self.weight
-        return probabilities
+            return np.divide(self.total, self.weight, dtype=np.float32)

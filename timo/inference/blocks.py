@@ -63,7 +63,9 @@ class BlockPredictor:
     def blocks(self) -> list[tuple[slice, slice]]:
         """The blocks that hold some of the area of interest."""
         every = blocks(self.height, self.width, self.side)
-        return [(rows, columns) for rows, columns in every if self.area is None or self.area[rows, columns].any()]
+        return [
+            (rows, columns) for rows, columns in every if self.area is None or self.area[rows, columns].any()
+        ]
 
     def count_chips(self) -> int:
         """Chips that the model will see, for the progress."""
@@ -107,5 +109,3 @@ class BlockPredictor:
         if self.area is not None:
             valid = valid & self.area[rows, columns]
         return Block(rows, columns, blend.result(), valid)
-
-

@@ -36,11 +36,15 @@ def check_folder(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise OutputError(
-            "output_no_folder", f"The folder '{folder}' for the output does not exist.", "Make it, or pick another."
+            "output_no_folder",
+            f"The folder '{folder}' for the output does not exist.",
+            "Make it, or pick another.",
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(
-            "output_unwritable", f"The folder '{folder}' cannot be written to.", "Pick one that you may write to."
+            "output_unwritable",
+            f"The folder '{folder}' cannot be written to.",
+            "Pick one that you may write to.",
         )
 
 
@@ -53,13 +57,17 @@ def check_raster(path: Path, *, overwrite: bool, sources: Sequence[Path] = ()) -
     check_folder(path.parent)
     if path.suffix.lower() not in (".tif", ".tiff"):
         raise OutputError(
-            "output_suffix", f"The output '{path}' is not named as a GeoTIFF.", "Give it a name that ends in .tif."
+            "output_suffix",
+            f"The output '{path}' is not named as a GeoTIFF.",
+            "Give it a name that ends in .tif.",
         )
     if path.is_dir():
         raise OutputError("output_is_folder", f"The output '{path}' is a folder.", "Give the name of a file.")
     if any(path.exists() and source.exists() and path.samefile(source) for source in sources):
         raise OutputError(
-            "output_is_input", f"The output '{path}' is one of the inputs.", "Pick another name for the output."
+            "output_is_input",
+            f"The output '{path}' is one of the inputs.",
+            "Pick another name for the output.",
         )
     if path.exists() and not overwrite:
         raise OutputError(
@@ -93,7 +101,7 @@ class RasterWriter:
         nodata: Its nodata value.
         bands: Names of its bands.
         tags: Provenance: goes into the file's metadata.
-        scheme: The classes, if the raster holds class values: colour table, names and a QGIS style are written.
+        scheme: The classes, if the raster holds class values: gives it colours, names and a QGIS style.
     """
 
     def __init__(
@@ -182,7 +190,7 @@ def category_names(scheme: ClassScheme) -> bytes:
 
 
 def paletted_style(scheme: ClassScheme) -> bytes:
-    """A QGIS style (.qml) that names and colours the classes; QGIS takes it by itself when it stands beside."""
+    """A QGIS style (.qml) that names and colours the classes; beside the map QGIS takes it by itself."""
     root = ET.Element("qgis", version="3.22")
     pipe = ET.SubElement(root, "pipe")
     renderer = ET.SubElement(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812  # its usual name
+from torch.nn import functional as F
 
 
 class Zoomed(nn.Module):
@@ -31,5 +31,5 @@ class Zoomed(nn.Module):
         dates = series.shape[1]
         frames = series.flatten(0, 1)  # B T C H W -> (B T) C H W
         frames = F.interpolate(frames, scale_factor=self.zoom, mode="bilinear", align_corners=False)
-        logits = self.segmenter(frames.unflatten(0, (-1, dates)))
+        logits = self.segmenter(frames.reshape(-1, dates, *frames.shape[1:]))
         return F.avg_pool2d(logits, self.zoom)

@@ -92,7 +92,8 @@ class PreparedSeries:
         top, bottom = max(row, 0), min(row + height, grid.height)
         left, right = max(column, 0), min(column + width, grid.width)
         if self._whole is not None:
-            values, seen = (part[..., top:bottom, left:right] for part in self._whole)
+            values = self._whole[0][..., top:bottom, left:right]
+            seen = self._whole[1][top:bottom, left:right]
         else:
             values, seen = self._prepare(self.series.read(Window(left, top, right - left, bottom - top)))
         beyond = ((top - row, row + height - bottom), (left - column, column + width - right))
@@ -102,4 +103,5 @@ class PreparedSeries:
 
     def _prepare(self, frames: Frames) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         standardised = (frames.filled(np.nan) - self._mean) / self._std
-        return np.nan_to_num(standardised, copy=False, nan=0.0), frames.valid.any(0)
+        seen: NDArray[np.bool_] = frames.valid.any(0)
+        return np.nan_to_num(standardised, copy=False, nan=0.0), seen

@@ -115,7 +115,7 @@ class _Rest(Reporter):
 
 
 def _chip_for(series: Series) -> int:
-    """The largest chip of which a few fit beside each other, so that training and validation can be parted."""
+    """The largest chip of which a few fit beside each other: training and validation are to be parted."""
     side = min(series.grid.width, series.grid.height)
     return next((chip for chip in CHIPS if chip * CHIPS_A_SIDE <= side), CHIPS[-1])
 
@@ -125,7 +125,9 @@ def _colors(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, _, color = pair.rpartition("=")
         if not name or not COLOR.fullmatch(color):
-            raise SpecError("spec_invalid", f"Colour '{pair}' is not of the form NAME=#rrggbb.", "Correct it.")
+            raise SpecError(
+                "spec_invalid", f"Colour '{pair}' is not of the form NAME=#rrggbb.", "Correct it."
+            )
         colors[name] = color.lower()
     return colors
 

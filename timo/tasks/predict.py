@@ -90,7 +90,9 @@ def _check_outputs(spec: PredictSpec, series: Series) -> dict[str, Path]:
         check_raster(path, overwrite=spec.overwrite, sources=sources)
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise OutputError(
-            "outputs_collide", f"Two outputs have the same name '{spec.out}'.", "Give each output a name of its own."
+            "outputs_collide",
+            f"Two outputs have the same name '{spec.out}'.",
+            "Give each output a name of its own.",
         )
     return outputs
 
@@ -100,8 +102,8 @@ def _doubts(card: bundle.Card, series: Series) -> list[str]:
     doubts = []
     if len(series.dates) != card.dates.count:
         doubts.append(
-            f"The series has {len(series.dates)} dates; model '{card.name}' was trained on {card.dates.count} "
-            f"({card.dates.first} to {card.dates.last}). It tells dates by their order: the map may be poor."
+            f"The series has {len(series.dates)} dates; model '{card.name}' was trained on "
+            f"{card.dates.count} ({card.dates.first} to {card.dates.last}). It tells dates by their order: the map may be poor."
         )
     ratio = series.grid.pixel_size[0] / card.ground_sample_distance[0]
     if series.grid.crs == card.crs and not 0.75 < ratio < 1.33:
@@ -147,7 +149,9 @@ def _write(
         )
         for block in predictor.run(step):
             best = block.probabilities.argmax(0)
-            classes.write(np.where(block.valid, lookup[best], nodata).astype(dtype), block.rows, block.columns)
+            classes.write(
+                np.where(block.valid, lookup[best], nodata).astype(dtype), block.rows, block.columns
+            )
             counts += np.bincount(best[block.valid], minlength=len(values))
             if confidence:
                 confidence.write(_confidence(block), block.rows, block.columns)

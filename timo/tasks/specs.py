@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The parameters of every task, declared once.
 
-The command line, the plugin's forms and the Processing algorithms are all made from these declarations; the
-plugin, which has no msgspec, reads their JSON Schema from ``resources/schemas/`` (``make schemas`` exports it).
+The command line, the plugin's forms and the Processing algorithms are all made from these declarations;
+the plugin, which has no msgspec, reads their JSON Schema from ``resources/schemas/`` (``make schemas``).
 
-Beside JSON Schema's own keywords a field may carry: ``format`` (``series``, ``labels``, ``bundle``, ``model``,
+Beside JSON Schema's own keywords a field may carry: ``format`` (``series``, ``labels``, ``bundle``,
 ``raster-out``, ``folder-out``, ``polygons``), ``unit``, and ``advanced`` (shown folded away in forms).
 """
 
@@ -37,7 +37,11 @@ Device = Annotated[
 ]
 Overwrite = Annotated[
     bool,
-    Meta(title="Overwrite", description="Replace the output if it exists.", extra_json_schema={"advanced": True}),
+    Meta(
+        title="Overwrite",
+        description="Replace the output if it exists.",
+        extra_json_schema={"advanced": True},
+    ),
 ]
 
 
@@ -62,7 +66,9 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
     class_field: Annotated[
         str | None,
-        Meta(title="Class field", description="The field that holds the class; needed for polygons and points."),
+        Meta(
+            title="Class field", description="The field that holds the class; needed for polygons and points."
+        ),
     ] = None
     out: Annotated[
         str,
@@ -76,13 +82,15 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["timo_tiny", "timo_small", "timo_base"],
         Meta(
             title="Size",
-            description="The model variant: larger ones learn finer differences and take longer. They start from "
-            "random weights: no pre-trained ones are published yet.",
+            description="The model variant: larger ones learn finer differences and take longer. They start "
+            "from random weights: no pre-trained ones are published yet.",
         ),
     ] = "timo_tiny"
     epochs: Annotated[
         int,
-        Meta(title="Epochs", description="Passes over the labelled area; the best one is kept.", ge=1, le=10000),
+        Meta(
+            title="Epochs", description="Passes over the labelled area; the best one is kept.", ge=1, le=10000
+        ),
     ] = 30
     seed: Annotated[
         int,
@@ -122,8 +130,8 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(
             title="Zoom",
-            description="How many times frames are enlarged before the model, whose finest features are 4 pixels "
-            "wide. 1 is for large, even areas and 4 times faster than 2; 4 is for things of one pixel.",
+            description="How many times frames are enlarged before the model, whose finest features are 4 "
+            "pixels wide. 1 is for large, even areas and 4 times faster than 2; 4 is for things of one pixel.",
             ge=1,
             le=4,
             extra_json_schema={"advanced": True},
@@ -153,8 +161,8 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float,
         Meta(
             title="Validation share",
-            description="Share of the labelled area that is kept from training, in spatial blocks, to choose the "
-            "best epoch.",
+            description="Share of the labelled area that is kept from training, in spatial blocks, to choose "
+            "the best epoch.",
             ge=0.05,
             le=0.5,
             extra_json_schema={"advanced": True},
@@ -193,7 +201,8 @@ class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str | None,
         Meta(
             title="Probabilities",
-            description="A GeoTIFF with a band for each class: its probability, 0 to 250 for 0 to 1 (255: no data).",
+            description="A GeoTIFF with a band for each class: its probability, 0 to 250 for 0 to 1, "
+            "255 for no data.",
             extra_json_schema={"format": "raster-out", "advanced": True},
         ),
     ] = None

@@ -31,9 +31,7 @@ class LabelledChips:
         seed: With an epoch's number it decides that epoch's chips and how they are turned.
     """
 
-    def __init__(
-        self, series: PreparedSeries, split: Split, *, chip: int, batch: int, seed: int
-    ) -> None:
+    def __init__(self, series: PreparedSeries, split: Split, *, chip: int, batch: int, seed: int) -> None:
         self._series, self._chip, self._batch, self._seed, self._split = series, chip, batch, seed, split
         self._maps = {part: split.target(part) for part in PARTS}
         self.steps = max(LEAST_STEPS, -(-len(split.tiles("train")) // batch))
@@ -53,7 +51,12 @@ class LabelledChips:
         """Chips that cover the validation labels, as they are."""
         windows = self._split.tiles("validation").tolist()
         for first in range(0, len(windows), self._batch):
-            yield _stack([self._read("validation", row, column) for row, column in windows[first : first + self._batch]])
+            yield _stack(
+                [
+                    self._read("validation", row, column)
+                    for row, column in windows[first : first + self._batch]
+                ]
+            )
 
     def _read(self, part: Part, row: int, column: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         frames, _ = self._series.read(row, column, self._chip, self._chip)

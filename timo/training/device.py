@@ -20,10 +20,17 @@ def fabric_for(device: str, seed: int = 0) -> Fabric:
     """
     import torch
 
-    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "auto": True,
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if not there[device]:
         raise ModelError(
-            "device_missing", f"This machine has no '{device}' device that can be used.", "Choose 'auto' or 'cpu'."
+            "device_missing",
+            f"This machine has no '{device}' device that can be used.",
+            "Choose 'auto' or 'cpu'.",
         )
     fabric = Fabric(accelerator=device, devices=1)
     fabric.seed_everything(seed, verbose=False)

@@ -24,7 +24,7 @@ WARM_UP = 0.1
 
 
 class Chips(Protocol):
-    """Where batches come from: series (B, T, C, H, W) float32 and labels (B, H, W) int64, 255 not labelled."""
+    """Where batches come from: series (B, T, C, H, W) float32 and labels (B, H, W) int64 (255 for none)."""
 
     steps: int
     """Batches an epoch."""

@@ -36,7 +36,7 @@ class Accuracy:
         matrix = self._matrix.compute().to(torch.int64)
         right, reference, mapped = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
         either = reference + mapped - right
-        per_class = [
+        per_class: list[dict[str, Any]] = [
             {
                 "name": name,
                 "pixels": int(reference[k]),

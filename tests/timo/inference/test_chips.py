@@ -44,7 +44,9 @@ def test_blocks_tile_the_raster_once(height, width, side):
 def test_blending_gives_the_same_in_any_block(height, width, chip, side):
     random = np.random.default_rng(0)
     chips = {
-        (r, c): random.random((2, chip, chip), np.float32) for r in offsets(height, chip) for c in offsets(width, chip)
+        (r, c): random.random((2, chip, chip), np.float32)
+        for r in offsets(height, chip)
+        for c in offsets(width, chip)
     }
 
     def blended(side):

@@ -29,7 +29,12 @@ class Scene:
     truth: np.ndarray  # (H, W), 1 field, 2 woods
 
     def finetune(self, out, **more):
-        given = {"series": str(self.folder), "labels": str(self.labels), "class_field": "kind", "out": str(out)}
+        given = {
+            "series": str(self.folder),
+            "labels": str(self.labels),
+            "class_field": "kind",
+            "out": str(out),
+        }
         return tasks.run("finetune", load("finetune", {**given, "epochs": 6, "zoom": 1, **more}))
 
     def predict(self, bundle, out, **more):

@@ -39,7 +39,9 @@ class Recorder(Reporter):
 
 def test_a_model_trained_on_polygons_maps_the_whole_scene(scene, bundle, tmp_path):
     out = tmp_path / "map.tif"
-    summary = scene.predict(bundle, out, confidence=str(tmp_path / "c.tif"), probabilities=str(tmp_path / "p.tif"))
+    summary = scene.predict(
+        bundle, out, confidence=str(tmp_path / "c.tif"), probabilities=str(tmp_path / "p.tif")
+    )
     with rasterio.open(out) as source:
         mapped = source.read(1)
         assert source.nodata == 255
@@ -70,8 +72,8 @@ def test_progress_rises_to_the_end_and_each_epoch_has_its_figures(scene, tmp_pat
     recorder = Recorder()
     spec = load(
         "finetune",
-        {"series": str(scene.folder), "labels": str(scene.labels), "class_field": "kind", "out": str(tmp_path / "m"),
-         "epochs": 2, "zoom": 1},
+        {"series": str(scene.folder), "labels": str(scene.labels), "class_field": "kind",
+         "out": str(tmp_path / "m"), "epochs": 2, "zoom": 1},
     )  # fmt: skip
     tasks.run("finetune", spec, recorder)
     assert recorder.fractions == sorted(recorder.fractions)
@@ -104,7 +106,10 @@ def test_bands_are_matched_by_role_not_by_position(scene, bundle, tmp_path):
             bands = dict(zip(source.descriptions, source.read(), strict=True))
         write_frame(turned / path.name, dict(reversed(bands.items())))
     scene.predict(bundle, tmp_path / "a.tif")
-    tasks.run("predict", load("predict", {"series": str(turned), "model": str(bundle), "out": str(tmp_path / "b.tif")}))
+    tasks.run(
+        "predict",
+        load("predict", {"series": str(turned), "model": str(bundle), "out": str(tmp_path / "b.tif")}),
+    )
     with rasterio.open(tmp_path / "a.tif") as a, rasterio.open(tmp_path / "b.tif") as b:
         np.testing.assert_array_equal(a.read(), b.read())
 
@@ -147,7 +152,12 @@ def test_colours_of_the_analyst_are_the_maps(scene, tmp_path):
 def test_a_stopped_training_leaves_nothing(scene, tmp_path):
     spec = load(
         "finetune",
-        {"series": str(scene.folder), "labels": str(scene.labels), "class_field": "kind", "out": str(tmp_path / "m")},
+        {
+            "series": str(scene.folder),
+            "labels": str(scene.labels),
+            "class_field": "kind",
+            "out": str(tmp_path / "m"),
+        },
     )
     with pytest.raises(Cancelled):
         tasks.run("finetune", spec, Recorder(stop_after=5))
@@ -155,7 +165,9 @@ def test_a_stopped_training_leaves_nothing(scene, tmp_path):
 
 
 def test_a_stopped_prediction_leaves_nothing(scene, bundle, tmp_path):
-    spec = load("predict", {"series": str(scene.folder), "model": str(bundle), "out": str(tmp_path / "map.tif")})
+    spec = load(
+        "predict", {"series": str(scene.folder), "model": str(bundle), "out": str(tmp_path / "map.tif")}
+    )
     with pytest.raises(Cancelled):
         tasks.run("predict", spec, Recorder(stop_after=1))
     assert list(tmp_path.iterdir()) == []
@@ -165,7 +177,11 @@ def some_frames(scene, folder, names, bands=None):
     folder.mkdir()
     for name in names:
         with rasterio.open(scene.folder / name) as source:
-            kept = {d: v for d, v in zip(source.descriptions, source.read(), strict=True) if not bands or d in bands}
+            kept = {
+                d: v
+                for d, v in zip(source.descriptions, source.read(), strict=True)
+                if not bands or d in bands
+            }
         write_frame(folder / name, kept)
     return folder
 
@@ -183,7 +199,9 @@ def refused(kind, code, call, tmp_path, *named):
 
 
 def test_a_missing_band_is_named(scene, bundle, tmp_path):
-    folder = some_frames(scene, tmp_path / "s", [p.name for p in scene.folder.glob("*.tif")], bands=["B04", "B08"])
+    folder = some_frames(
+        scene, tmp_path / "s", [p.name for p in scene.folder.glob("*.tif")], bands=["B04", "B08"]
+    )
     spec = load("predict", {"series": str(folder), "model": str(bundle), "out": str(tmp_path / "map.tif")})
     refused(SeriesError, "band_missing", lambda: tasks.run("predict", spec), tmp_path, "swir1")
 
@@ -204,7 +222,13 @@ def test_changed_weights_are_refused(scene, bundle, tmp_path):
     shutil.copytree(bundle, tmp_path / "m")
     weights = tmp_path / "m" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-    refused(BundleError, "bundle_changed", lambda: scene.predict(tmp_path / "m", tmp_path / "o.tif"), tmp_path, "weights")
+    refused(
+        BundleError,
+        "bundle_changed",
+        lambda: scene.predict(tmp_path / "m", tmp_path / "o.tif"),
+        tmp_path,
+        "weights",
+    )
 
 
 def test_one_class_alone_is_refused(scene, tmp_path):
