@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The model bundle: a folder that holds all that is needed to use a trained model rightly.
 
-``model.json`` describes the model, ``weights.safetensors`` holds its parameters, ``split.gpkg`` shows where it
-was trained and where it was judged.
+``model.json`` describes the model, ``weights.safetensors`` holds its parameters, ``split.gpkg`` shows where
+it was trained and where it was judged.
 """
 
 from __future__ import annotations

@@ -103,5 +103,5 @@ class PreparedSeries:
 
     def _prepare(self, frames: Frames) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         standardised = (frames.filled(np.nan) - self._mean) / self._std
-        seen: NDArray[np.bool_] = frames.valid.any(0)
+        seen: NDArray[np.bool_] = np.asarray(frames.valid.any(axis=0))
         return np.nan_to_num(standardised, copy=False, nan=0.0), seen

@@ -103,7 +103,8 @@ def _doubts(card: bundle.Card, series: Series) -> list[str]:
     if len(series.dates) != card.dates.count:
         doubts.append(
             f"The series has {len(series.dates)} dates; model '{card.name}' was trained on "
-            f"{card.dates.count} ({card.dates.first} to {card.dates.last}). It tells dates by their order: the map may be poor."
+            f"{card.dates.count} ({card.dates.first} to {card.dates.last}). "
+            "It tells dates by their order: the map may be poor."
         )
     ratio = series.grid.pixel_size[0] / card.ground_sample_distance[0]
     if series.grid.crs == card.crs and not 0.75 < ratio < 1.33:

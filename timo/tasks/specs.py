@@ -131,7 +131,7 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             title="Zoom",
             description="How many times frames are enlarged before the model, whose finest features are 4 "
-            "pixels wide. 1 is for large, even areas and 4 times faster than 2; 4 is for things of one pixel.",
+            "pixels wide. 1 is for large, even areas, 4 times faster than 2; 4 is for things of a pixel.",
             ge=1,
             le=4,
             extra_json_schema={"advanced": True},

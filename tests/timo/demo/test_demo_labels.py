@@ -69,7 +69,7 @@ def test_test_polygons_lie_in_a_part_of_their_own(polygons):
 
 
 def test_style_names_and_colours_every_class(labels):
-    root = ET.parse(labels.with_suffix(".qml")).getroot()  # noqa: S314 - ours
+    root = ET.parse(labels.with_suffix(".qml")).getroot()
     renderer = root.find("renderer-v2")
     assert renderer.get("attr") == "class"
     assert {category.get("value") for category in renderer.iter("category")} == CLASSES

@@ -166,7 +166,7 @@ def test_dates_that_are_scaled_differently_are_a_problem(tmp_path, write_raster)
 def test_a_series_reads_alike_in_threads_and_after_pickling(folder):
     series = open_series(folder)
     whole = series.read().values
-    copy = pickle.loads(pickle.dumps(series))  # noqa: S301 - our own
+    copy = pickle.loads(pickle.dumps(series))
     np.testing.assert_array_equal(copy.read().values, whole)
     results = []
     threads = [threading.Thread(target=lambda: results.append(series.read().values)) for _ in range(4)]
