@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +32,8 @@ NICENESS = 5
 
 MAX_LINE = 256 * 1024
 PROGRESS_EVERY_S = 0.1
+# The time left follows the pace of about the last half minute: reading data at first says little about it.
+PACE_EVERY_S, PACE_SAMPLES, PACE_LEAST_S = 0.5, 60, 1.5
 EXIT_CANCELLED = 75
 # A task in one long call of a library sees neither flag nor signal: so long after the signal it is ended.
 AFTER_TERM_S = 0.5
@@ -50,8 +53,8 @@ class PipeReporter(Reporter):
     def __init__(self, pipe: IO[str]) -> None:
         self._pipe = pipe
         self._writing = threading.Lock()
-        self._begun = time.monotonic()
         self._told = -PROGRESS_EVERY_S
+        self._pace: deque[tuple[float, float]] = deque(maxlen=PACE_SAMPLES)
         self.cancelled = threading.Event()
 
     def tell(self, kind: str, body: dict[str, Any]) -> None:
@@ -64,14 +67,23 @@ class PipeReporter(Reporter):
             self._pipe.flush()
 
     def progress(self, fraction: float, message: str) -> None:
-        """Sends at most ten a second; the time left is the time gone, scaled by what is to do."""
+        """Sends at most ten a second, with the seconds left as the pace of late suggests them."""
         now = time.monotonic()
         if now - self._told < PROGRESS_EVERY_S and fraction < 1:
             return
         self._told = now
-        gone = now - self._begun
-        eta = gone * (1 - fraction) / fraction if fraction > 0 and gone > 1 else None
-        self.tell("progress", {"fraction": min(max(fraction, 0.0), 1.0), "message": message, "eta_s": eta})
+        fraction = min(max(fraction, 0.0), 1.0)
+        self.tell("progress", {"fraction": fraction, "message": message, "eta_s": self._left(now, fraction)})
+
+    def _left(self, now: float, fraction: float) -> float | None:
+        if not self._pace or now - self._pace[-1][0] >= PACE_EVERY_S:
+            self._pace.append((now, fraction))
+        begun, done = self._pace[0]
+        if fraction >= 1:
+            return 0.0
+        if now - begun < PACE_LEAST_S or fraction <= done:
+            return None
+        return (1 - fraction) * (now - begun) / (fraction - done)
 
     def metric(self, name: str, value: float, step: int) -> None:
         """One figure of a curve."""

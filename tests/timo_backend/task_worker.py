@@ -46,6 +46,8 @@ def play(task, spec, reporter):
         raise SeriesError("series_empty", "Folder /x has no rasters.", "Pick another folder.")
     if act == "break":
         raise ZeroDivisionError("a fault of the code")
+    if act == "huge":
+        reporter.metric("x" * 300_000, 0.0, 1)
     if act == "exit":
         os._exit(3)
     if act == "segfault":

@@ -187,6 +187,7 @@ def test_a_worker_ended_by_a_signal_cleans_up_and_its_job_has_failed(client, spe
         ("exit", "worker_ended"),
         ("deny", "series_empty"),
         ("break", "internal"),
+        ("huge", "internal"),
     ],
 )
 def test_a_job_that_fails_says_why(client, spec, act, code):
