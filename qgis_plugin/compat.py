@@ -10,7 +10,7 @@ from typing import Any
 from qgis.core import NULL
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QLabel, QWidget
+from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QWidget
 
 RESOURCES = Path(__file__).resolve().parent / "resources"
 
@@ -52,6 +52,26 @@ def mute(widget: QWidget) -> None:
     widget.setPalette(palette)
 
 
+def form_layout(parent: QWidget | None = None) -> QFormLayout:
+    """A form whose fields fill the room beside their captions."""
+    form = QFormLayout(parent) if parent else QFormLayout()
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+    form.setVerticalSpacing(6)
+    return form
+
+
+def caption(text: str, top: bool = False) -> QLabel:
+    """The text before a form's field, as wide as in all other forms; ``top`` beside several lines."""
+    widget = QLabel(text)
+    widget.setTextFormat(Qt.TextFormat.PlainText)
+    widget.setMinimumWidth(widget.fontMetrics().horizontalAdvance("Validation share") + 4)
+    widget.setAlignment(Qt.AlignmentFlag.AlignTop if top else Qt.AlignmentFlag.AlignVCenter)
+    return widget
+
+
 def icon(name: str) -> QIcon:
-    """An icon of ours."""
-    return QIcon(str(RESOURCES / "icons" / f"{name}.svg"))
+    """An icon of ours; it keeps its colours in a selected row."""
+    made = QIcon(str(RESOURCES / "icons" / f"{name}.svg"))
+    made.addPixmap(made.pixmap(48, 48), QIcon.Mode.Selected)
+    return made

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from importlib import import_module
+from typing import Any, Optional, Tuple
 
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QAction
 
 from . import log
 from .compat import icon
 from .timing import slot
+
+# What the dock stands on, loaded one by one so that the interface does not stand still meanwhile.
+PARTS = ("._client.client", ".backend.link", ".layers.results", ".gui.form", ".gui.page_train", ".gui.dock")
 
 
 class TimoPlugin:
@@ -77,12 +81,36 @@ class TimoPlugin:
 
     @slot
     def _on_triggered(self, on: bool) -> None:
-        if on:
-            self.open()
-            if self.action is not None:
-                self.action.setChecked(True)
+        if not on:
+            if self.dock is not None:
+                self.dock.close()
         elif self.dock is not None:
-            self.dock.close()
+            self.open()
+        else:
+            self._load(PARTS)
+
+    @slot
+    def _load(self, parts: Tuple[str, ...]) -> None:
+        """Import the first of these, the others when the interface had its turn; then open the dock."""
+        if self.action is None:
+            return  # unloaded meanwhile
+        if not parts:
+            self.open()
+            return
+        try:
+            import_module(parts[0], __package__)
+        except ImportError as error:
+            if error.name != "zmq":
+                raise
+            self.action.setChecked(False)
+            log.log(
+                "TiMo needs the Python package pyzmq, which this QGIS does not have. "
+                "Install it for QGIS's Python (Debian and Ubuntu: python3-zmq), and start QGIS again.",
+                "error",
+                push=True,
+            )
+            return
+        QTimer.singleShot(0, lambda: self._load(parts[1:]))
 
     @slot
     def _on_closed(self) -> None:

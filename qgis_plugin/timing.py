@@ -2,7 +2,7 @@
 """The decorator that every slot of ours has: an error in it ends in the log, and it can be timed.
 
 With the environment variable ``TIMO_SLOT_TIMES`` set to a path, each outermost slot on the interface's thread
-writes a line of JSON there: ``slot`` (its name), ``ms`` (our time), ``qgis_ms`` (time inside calls into QGIS),
+writes a line of JSON there: ``slot`` (its name), ``ms`` (our time), ``qgis_ms`` (time inside QGIS itself),
 and ``at`` (seconds since 1970).
 """
 

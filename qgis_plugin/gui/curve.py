@@ -48,7 +48,7 @@ class CurveWidget(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Loss and validation score by epoch")
         self._metrics: Mapping[str, Points] = {}
-        self._epochs = 1
+        self._epochs = 2
 
     def sizeHint(self) -> QSize:
         """As wide as there is room, and high enough to read."""

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from qgis.gui import QgsCollapsibleGroupBox, QgsDoubleSpinBox, QgsSpinBox
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
-from ..compat import label, plain
+from ..compat import caption, form_layout, label, plain
 from ..schema import Parameter
 from ..timing import slot
 
@@ -47,7 +47,7 @@ class SpecForm(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         plain_ones = [p for p in parameters if not p.advanced]
         if plain_ones:
-            form = _form_layout()
+            form = form_layout()
             whole.addLayout(form)
             for parameter in plain_ones:
                 self._add(form, name, parameter, explain=True)
@@ -57,7 +57,7 @@ class SpecForm(QWidget):
             box.setObjectName(f"{name}Advanced")
             box.setSaveCollapsedState(False)
             box.setCollapsed(True)
-            form = _form_layout(box)
+            form = form_layout(box)
             whole.addWidget(box)
             for parameter in advanced:
                 self._add(form, name, parameter, explain=False)
@@ -80,10 +80,10 @@ class SpecForm(QWidget):
         widget.setAccessibleName(parameter.title)
         signal.connect(self._on_change)
         self._widgets[parameter.name] = (parameter, widget)
-        form.addRow("" if parameter.kind == "boolean" else parameter.title, widget)
+        form.addRow(caption("" if parameter.kind == "boolean" else parameter.title), widget)
         if explain:
             help_text = label(parameter.help, f"{prefix}_{parameter.name}Help", muted=True)
-            form.addRow("", help_text)
+            form.addRow(caption(""), help_text)
             if isinstance(widget, QComboBox):
                 self._explain_choice(widget, parameter, help_text)
 
@@ -100,15 +100,6 @@ class SpecForm(QWidget):
     @slot
     def _on_change(self) -> None:
         self.changed.emit()
-
-
-def _form_layout(parent: Optional[QWidget] = None) -> QFormLayout:
-    form = QFormLayout(parent) if parent else QFormLayout()
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
-    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    form.setVerticalSpacing(6)
-    return form
 
 
 def _make(parameter: Parameter) -> Tuple[QWidget, Any]:

@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import QFormLayout, QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from ..compat import label
+from ..compat import caption, form_layout, label
 from ..models import Model
 
 MOST = 24
@@ -37,10 +37,9 @@ class ModelCard(QFrame):
         if model is None:
             return
         self._inner = QWidget()
-        form = QFormLayout(self._inner)
+        form = form_layout(self._inner)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(4)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         if model.problem:
             form.addRow(label(model.problem, f"{self.objectName()}Problem"))
         else:
@@ -48,20 +47,19 @@ class ModelCard(QFrame):
         self._layout.addWidget(self._inner)
 
     def _fill(self, form: QFormLayout, model: Model) -> None:
-        form.addRow("Classes", _legend(model))
-        form.addRow("Bands", label(", ".join(model.bands)))
+        form.addRow(caption("Classes", top=True), _legend(model))
+        form.addRow(caption("Bands", top=True), label(", ".join(model.bands)))
         dates = (
             f"{model.date_count}, from {model.first} to {model.last}"
             if model.first
             else str(model.date_count)
         )
-        form.addRow("Dates", label(dates))
-        form.addRow("Accuracy", label(model.accuracy_text or "Not measured", f"{self.objectName()}Accuracy"))
-        form.addRow("Trained", label(_origin(model)))
-        for row in range(form.rowCount()):
-            item = form.itemAt(row, QFormLayout.ItemRole.LabelRole)
-            if item is not None:
-                item.widget().setAlignment(Qt.AlignmentFlag.AlignTop)
+        form.addRow(caption("Dates", top=True), label(dates))
+        form.addRow(
+            caption("Accuracy", top=True),
+            label(model.accuracy_text or "Not measured"),
+        )
+        form.addRow(caption("Trained", top=True), label(_origin(model)))
 
 
 def _origin(model: Model) -> str:

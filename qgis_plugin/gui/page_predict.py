@@ -10,10 +10,10 @@ from typing import Any, Dict, List, Mapping, Optional
 from qgis.core import QgsProject
 from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QToolButton
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QToolButton
 
 from ..backend.jobs import JobView
-from ..compat import icon, label
+from ..compat import caption, form_layout, icon, label
 from ..layers.sources import unique_path
 from ..models import Model, find_models, read_model
 from ..schema import select
@@ -88,21 +88,19 @@ class PredictPage(Page):
         self.fit = label("", "timoPredictFit")
 
     def _build(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = form_layout()
         self.series_text = label("", "timoPredictSeries")
-        form.addRow("Series", self.series_text)
+        form.addRow(caption("Series", top=True), self.series_text)
         row = QHBoxLayout()
         row.addWidget(self.models, 1)
         row.addWidget(self.browse)
-        form.addRow("Model", row)
+        form.addRow(caption("Model"), row)
         self.body.addLayout(form)
         self.body.addWidget(self.card)
         self.body.addWidget(self.fit)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Map", self.out)
-        form.addRow("", self.confidence)
+        form = form_layout()
+        form.addRow(caption("Map"), self.out)
+        form.addRow(caption(""), self.confidence)
         self.body.addLayout(form)
         self.body.addWidget(self.form)
         self.body.addWidget(self.box)

@@ -147,7 +147,7 @@ class SeriesPage(Page):
         faulty = [row for row in self.rows if row.problem and (row.ticked or row.date is None)]
         lines = [f"{row.name}: {row.problem}" for row in faulty[:3]]
         if len(faulty) > 3:
-            lines.append(f"and {len(faulty) - 3} more, see the column Problem.")
+            lines.append(f"{len(faulty) - 3} more are marked in the column Problem.")
         self.problems.setText("\n".join(lines))
         self.problems.setVisible(bool(lines))
         self.changed.emit()

@@ -11,10 +11,10 @@ from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsMapLayerProx
 from qgis.gui import QgsFieldComboBox, QgsMapLayerComboBox
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QFormLayout, QLineEdit
+from qgis.PyQt.QtWidgets import QCheckBox, QLineEdit
 
 from ..backend.jobs import JobView
-from ..compat import label
+from ..compat import caption, form_layout, label
 from ..layers import labels
 from ..layers.sources import safe_name, unique_path
 from ..schema import select
@@ -79,14 +79,13 @@ class TrainPage(Page):
         self.curve = CurveWidget("timoTrainCurve")
 
     def _build(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = form_layout()
         self.series_text = label("", "timoTrainSeries")
-        form.addRow("Series", self.series_text)
-        form.addRow("Labels", self.layers)
-        form.addRow("Class field", self.field)
-        form.addRow("", self.selected)
-        form.addRow("Model name", self.name)
+        form.addRow(caption("Series", top=True), self.series_text)
+        form.addRow(caption("Labels"), self.layers)
+        form.addRow(caption("Class field"), self.field)
+        form.addRow(caption(""), self.selected)
+        form.addRow(caption("Model name"), self.name)
         self.body.addLayout(form)
         self.body.addWidget(self.classes)
         self.body.addWidget(self.hint)

@@ -49,13 +49,13 @@ class RunBox(QFrame):
         layout.setContentsMargins(10, 8, 10, 8)
         layout.setSpacing(6)
         layout.addWidget(self.title)
+        layout.addWidget(self.message)
         if extra is not None:
             layout.addWidget(extra)
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.cancel)
         layout.addLayout(row)
-        layout.addWidget(self.message)
         layout.addWidget(self.open, 0, Qt.AlignmentFlag.AlignLeft)
         self.cancel.clicked.connect(self._on_cancel)
         self.open.clicked.connect(self._on_open)
@@ -97,4 +97,6 @@ def _sentence(job: JobView) -> str:
         return "The job is being stopped."
     if job.state == "queued":
         return "Waits for the jobs before it."
+    if not job.message:
+        return "The job is starting."
     return " · ".join(part for part in (job.message, time_left(job.eta_s)) if part)

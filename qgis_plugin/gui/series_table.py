@@ -155,10 +155,10 @@ class SeriesView(QTableView):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         measure = self.fontMetrics().horizontalAdvance
         for column, text in (
-            (LAYER, "x" * 17),
-            (DATE, "0000-00-00  "),
-            (BANDS, "Bands   "),
-            (SIZE, "0000 × 0000 "),
+            (LAYER, "S2_20200804_x"),
+            (DATE, "0000-00-00 "),
+            (BANDS, "Bands "),
+            (SIZE, "000 × 0000"),
         ):
             self.setColumnWidth(column, measure(text) + 10)
         self.setMinimumHeight(160)
@@ -182,7 +182,7 @@ def _text(row: Row, column: int) -> str:
         return str(len(row.bands))
     if column == SIZE:
         return row.size
-    return row.problem or row.note
+    return row.fault or row.note
 
 
 def _hint(row: Row, column: int) -> str:

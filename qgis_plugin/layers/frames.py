@@ -28,7 +28,8 @@ class Row:
     Attributes:
         path: Its file; None if it has none that the backend could read.
         bands: Names of its bands; empty strings where they have none.
-        problem: What keeps it from being used, as a sentence; empty if nothing.
+        fault: What keeps it from being used, in two words; empty if nothing.
+        problem: The same as a sentence that says what to do.
         note: What is worth knowing about it.
     """
 
@@ -42,6 +43,7 @@ class Row:
     width: int
     height: int
     crs: str
+    fault: str = ""
     problem: str = ""
     note: str = ""
 
@@ -82,19 +84,23 @@ def check(rows: Sequence[Row]) -> List[Row]:
             by_date.setdefault(row.date, []).append(row)
     checked = []
     for row in rows:
-        problem, note = "", row.note
+        fault, problem, note = "", "", row.note
         others = [other for other in by_date.get(row.date, []) if other is not row] if row.date else []
         if row.path is None:
-            problem = "It is no file on this computer."
+            fault, problem = (
+                "No file",
+                "It is no file that the backend could read: untick it.",
+            )
         elif row.date is None:
-            problem = "No date in its name: type one here."
+            fault, problem = "No date", "It has no date in its name: double-click its Date and type one."
         elif row.ticked and others:
             twins = [other for other in others if _share_bands(row, other)]
             if twins:
-                problem = f"Same date and bands as {twins[0].name}: untick one."
+                fault = "Duplicate"
+                problem = f"It has the same date and bands as {twins[0].name}: untick one of them."
             else:
                 note = f"One date together with {', '.join(other.name for other in others)}."
-        checked.append(replace(row, problem=problem, note=note))
+        checked.append(replace(row, fault=fault, problem=problem, note=note))
     return checked
 
 

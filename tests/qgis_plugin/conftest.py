@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plugin as it is built: unpacked from its zip, in a real QgsApplication, driven by its widgets."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal, osr
+from qgis.core import (
+    QgsApplication,
+    QgsFeature,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsSettings,
+    QgsVectorLayer,
+)
+from qgis.gui import QgsMessageBar
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QMainWindow
+
+ROOT = Path(__file__).resolve().parents[2]
+BANDS = ("blue", "green", "red", "nir")
+NO_BACKEND = "/nowhere/timo-backend"
+
+
+def load(path: Path, name: str):
+    """A module from a file that is in no package."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def build_plugin():
+    return load(ROOT / "tools" / "build_plugin.py", "build_plugin")
+
+
+@pytest.fixture(scope="session")
+def plugin_zip(build_plugin, tmp_path_factory):
+    return build_plugin.build(tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def package(qgis_app, plugin_zip, tmp_path_factory):
+    """The module ``timo_qgis``, from the zip and from nowhere else."""
+    folder = tmp_path_factory.mktemp("plugins")
+    with zipfile.ZipFile(plugin_zip) as archive:
+        archive.extractall(folder)
+    sys.path.insert(0, str(folder))
+    import timo_qgis
+
+    assert Path(timo_qgis.__file__).is_relative_to(folder)
+    return timo_qgis
+
+
+class Iface:
+    """What a plugin asks of QGIS's window, with real widgets."""
+
+    def __init__(self):
+        self.window = QMainWindow()
+        self.bar = QgsMessageBar(self.window)
+        self.actions = []
+
+    def mainWindow(self):
+        return self.window
+
+    def messageBar(self):
+        return self.bar
+
+    def addToolBarIcon(self, action):
+        self.actions.append(action)
+
+    def removeToolBarIcon(self, action):
+        self.actions.remove(action)
+
+    def addPluginToRasterMenu(self, _menu, action):
+        self.actions.append(action)
+
+    def removePluginRasterMenu(self, _menu, action):
+        self.actions.remove(action)
+
+    def addDockWidget(self, area, dock):
+        self.window.addDockWidget(Qt.DockWidgetArea(area), dock)
+        dock.show()
+
+    def removeDockWidget(self, dock):
+        self.window.removeDockWidget(dock)
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch, tmp_path, package):
+    """No settings, no layers, a home of the test's own, and no slot that failed."""
+    QgsSettings().remove("timo")
+    QgsProject.instance().clear()
+    monkeypatch.setenv("TIMO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TIMO_BACKEND", NO_BACKEND)
+    failures = []
+
+    def listen(message, tag, level):
+        if tag == "TiMo" and message.startswith("Something went wrong"):
+            failures.append(message)
+
+    QgsApplication.messageLog().messageReceived[str, str, "Qgis::MessageLevel"].connect(listen)
+    yield
+    QgsApplication.messageLog().messageReceived[str, str, "Qgis::MessageLevel"].disconnect(listen)
+    QgsProject.instance().clear()
+    assert not failures
+
+
+@pytest.fixture
+def make_iface():
+    return Iface
+
+
+@pytest.fixture
+def iface(make_iface):
+    return make_iface()
+
+
+@pytest.fixture
+def plugin(package, iface, qtbot):
+    """The plugin with its dock not opened yet."""
+    plugin = package.classFactory(iface)
+    plugin.initGui()
+    iface.window.resize(1200, 850)
+    iface.window.show()
+    yield plugin
+    plugin.unload()
+    iface.window.close()
+    iface.window.deleteLater()
+
+
+@pytest.fixture
+def dock(plugin):
+    return plugin.open()
+
+
+@pytest.fixture
+def write_raster(tmp_path):
+    """Writes a GeoTIFF of 10 m pixels: ``write_raster(name, values (bands, rows, columns), names)``."""
+
+    def write(name, values=None, names=BANDS, folder=tmp_path):
+        if values is None:
+            values = np.arange(len(names) * 64, dtype=np.uint16).reshape(len(names), 8, 8)
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        driver = gdal.GetDriverByName("GTiff")
+        kind = gdal.GDT_Byte if values.dtype == np.uint8 else gdal.GDT_UInt16
+        dataset = driver.Create(str(path), values.shape[2], values.shape[1], values.shape[0], kind)
+        dataset.SetGeoTransform((500000, 10, 0, 5000000, 0, -10))
+        reference = osr.SpatialReference()
+        reference.ImportFromEPSG(32631)
+        dataset.SetProjection(reference.ExportToWkt())
+        for number, (band, title) in enumerate(zip(values, names), 1):
+            dataset.GetRasterBand(number).WriteArray(band)
+            dataset.GetRasterBand(number).SetDescription(title)
+        dataset = None
+        return path
+
+    return write
+
+
+@pytest.fixture
+def add_raster(write_raster):
+    """Adds a small raster to the project under this file name."""
+
+    def add(name, **options):
+        path = write_raster(name, **options)
+        layer = QgsRasterLayer(str(path), path.stem, "gdal")
+        assert layer.isValid()
+        QgsProject.instance().addMapLayer(layer)
+        return layer
+
+    return add
+
+
+@pytest.fixture
+def twelve_dates(add_raster):
+    """A layer for each month of 2020, added in the wrong order."""
+    return [
+        add_raster(f"S2_{dt.date(2020, month, 15):%Y%m%d}.tif") for month in (*range(7, 13), *range(1, 7))
+    ]
+
+
+@pytest.fixture
+def make_labels():
+    """A memory layer of polygons: ``make_labels([(class, (left, top, right, bottom) in pixels)])``."""
+
+    def make(rows, name="fields", field="class"):
+        layer = QgsVectorLayer(
+            f"Polygon?crs=EPSG:32631&field={field}:string&field=note:string", name, "memory"
+        )
+        features = []
+        for value, (left, top, right, bottom) in rows:
+            feature = QgsFeature(layer.fields())
+            feature.setAttributes([value, "x"])
+            feature.setGeometry(
+                QgsGeometry.fromRect(
+                    QgsRectangle(
+                        500000 + 10 * left, 5000000 - 10 * bottom, 500000 + 10 * right, 5000000 - 10 * top
+                    )
+                )
+            )
+            features.append(feature)
+        layer.dataProvider().addFeatures(features)
+        QgsProject.instance().addMapLayer(layer)
+        return layer
+
+    return make
+
+
+@pytest.fixture
+def backend_program():
+    """The real backend of this checkout."""
+    program = ROOT / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "timo-backend"
+    if not program.exists():
+        pytest.skip(f"the backend is not installed at {program}: run `make setup`")
+    return program

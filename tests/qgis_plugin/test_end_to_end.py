@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job with the real backend: from ticked layers to a styled map, by the widgets."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+
+import numpy as np
+import pytest
+from qgis.core import QgsPalettedRasterRenderer, QgsProject
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QLineEdit, QWidget
+
+SIZE = 96
+READY, JOB = 60_000, 240_000
+
+
+@pytest.fixture
+def scene(add_raster):
+    """Five dates of a scene whose left part grows green and whose right part does not."""
+    generator = np.random.default_rng(0)
+    for number in range(5):
+        values = generator.integers(200, 400, (4, SIZE, SIZE)).astype(np.uint16)
+        values[3, :, : SIZE // 2] += np.uint16(600 * number)
+        add_raster(f"S2_{dt.date(2020, 3 + number, 1):%Y%m%d}.tif", values=values)
+
+
+@pytest.fixture
+def fields(make_labels):
+    boxes = [(x, y, x + 10, y + 10) for x in range(2, SIZE - 10, 14) for y in range(2, SIZE - 10, 14)]
+    return make_labels(
+        [("crop" if box[2] <= SIZE // 2 else "bare", box) for box in boxes if not box[0] < 48 < box[2]]
+    )
+
+
+@pytest.fixture
+def running(plugin, scene, fields, backend_program, monkeypatch, tmp_path, qtbot):
+    """The dock with a backend that it started itself, and the series ticked."""
+    monkeypatch.setenv("TIMO_BACKEND", str(backend_program))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    dock = plugin.open()
+    qtbot.waitUntil(lambda: dock.shared.backend.state.ready, timeout=READY)
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 5)
+    press(qtbot, dock, "timoSeriesTickAll")
+    yield dock
+    dock.shared.backend.close()  # else it would start the backend again
+    subprocess.run(
+        [str(backend_program), "stop", "--home", str(tmp_path / "home")],
+        check=False,
+        capture_output=True,
+        timeout=30,
+    )
+
+
+def press(qtbot, dock, name):
+    button = dock.findChild(QAbstractButton, name)
+    qtbot.waitUntil(button.isEnabled, timeout=10_000)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def train(qtbot, dock, epochs, name):
+    dock.tabs.setCurrentWidget(dock.train)
+    line = dock.findChild(QLineEdit, "timoTrainName")
+    line.selectAll()
+    qtbot.keyClicks(line, name)
+    dock.findChild(QWidget, "timoTrain_epochs").setValue(epochs)
+    before = dock.train.box.job
+    press(qtbot, dock, "timoTrainRun")
+    qtbot.waitUntil(
+        lambda: dock.train.box.job is not before and dock.train.box.job is not None, timeout=20_000
+    )
+
+
+def test_from_ticked_layers_to_a_styled_map(running, qtbot):
+    dock = running
+    train(qtbot, dock, 2, "fields-2020")
+    qtbot.waitUntil(lambda: dock.train.box.job.final, timeout=JOB)
+    job = dock.train.box.job
+    assert job.state == "succeeded", job.error
+    assert [step for step, _ in job.metrics["train_loss"]] == [1, 2]
+
+    press(qtbot, dock, "timoTrainOpen")
+    assert dock.tabs.currentWidget() is dock.predict
+    qtbot.waitUntil(lambda: dock.predict.model() is not None and dock.predict.model().name == "fields-2020")
+    press(qtbot, dock, "timoPredictRun")
+    qtbot.waitUntil(lambda: dock.predict.box.job is not None and dock.predict.box.job.final, timeout=JOB)
+    assert dock.predict.box.job.state == "succeeded", dock.predict.box.job.error
+
+    out = dock.predict.box.job.outputs()["map"]
+    qtbot.waitUntil(
+        lambda: any(layer.source() == out for layer in QgsProject.instance().mapLayers().values())
+    )
+    layer = next(layer for layer in QgsProject.instance().mapLayers().values() if layer.source() == out)
+    assert isinstance(layer.renderer(), QgsPalettedRasterRenderer)
+    assert {c.label for c in layer.renderer().classes()} == {"crop", "bare"}
+    assert "fields-2020" in layer.metadata().abstract()
+    assert len(dock.series.rows) == 5
+    assert dock.jobs.model.rowCount() == 2
+
+
+def test_running_job_is_cancelled(running, qtbot):
+    dock = running
+    train(qtbot, dock, 1000, "long")
+    qtbot.waitUntil(lambda: "train_loss" in dock.train.box.job.metrics, timeout=JOB)
+    press(qtbot, dock, "timoTrainCancel")
+    qtbot.waitUntil(lambda: dock.train.box.job.final, timeout=30_000)
+    assert dock.train.box.job.state == "cancelled"
+    assert not (dock.shared.settings.home_folder / "models" / "long").exists()
+
+
+def test_job_that_fails_says_so_in_a_sentence(running, fields, qtbot):
+    dock = running
+    fields.startEditing()
+    for feature in fields.getFeatures():
+        geometry = feature.geometry()
+        geometry.translate(100_000, 0)
+        fields.changeGeometry(feature.id(), geometry)
+    train(qtbot, dock, 1, "elsewhere")
+    qtbot.waitUntil(lambda: dock.train.box.job.final, timeout=JOB)
+    assert dock.train.box.job.state == "failed"
+    assert dock.findChild(QLabel, "timoTrainMessage").text().count(".") >= 1
+    assert "Traceback" not in dock.findChild(QLabel, "timoTrainMessage").text()
+    fields.rollBack()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a process as POSIX does")
+def test_backend_that_is_killed_is_started_again_and_knows_its_jobs(running, qtbot, tmp_path):
+    dock = running
+    train(qtbot, dock, 1000, "long")
+    qtbot.waitUntil(lambda: dock.train.box.job.state == "running", timeout=JOB)
+    job = dock.train.box.job.id
+    connection = json.loads((tmp_path / "home" / "connection.json").read_text(encoding="utf-8"))
+    phases = []
+    dock.shared.backend.state_changed.connect(lambda state: phases.append(state.phase))
+    os.kill(connection["pid"], signal.SIGKILL)
+    qtbot.waitUntil(lambda: phases[-1:] == ["ready"], timeout=READY)
+    qtbot.waitUntil(lambda: dock.shared.backend.jobs[job].state != "running", timeout=30_000)
+    if not dock.shared.backend.jobs[job].final:
+        dock.shared.backend.cancel(job)
+        qtbot.waitUntil(lambda: dock.shared.backend.jobs[job].final, timeout=30_000)
+
+
+def test_jobs_are_there_again_when_qgis_was_closed_meanwhile(running, package, make_iface, qtbot):
+    first = running
+    train(qtbot, first, 1000, "long")
+    qtbot.waitUntil(lambda: "train_loss" in first.train.box.job.metrics, timeout=JOB)
+    first.shared.backend.close()
+
+    plugin = package.classFactory(make_iface())
+    plugin.initGui()
+    second = plugin.open()
+    try:
+        qtbot.waitUntil(lambda: second.jobs.model.rowCount() == 1, timeout=READY)
+        qtbot.waitUntil(lambda: second.train.box.job is not None, timeout=10_000)
+        qtbot.waitUntil(lambda: "train_loss" in second.train.box.job.metrics, timeout=10_000)
+        assert second.train.box.job.metrics["train_loss"][0][0] == 1
+        second.shared.backend.cancel(second.train.box.job.id)
+        qtbot.waitUntil(lambda: second.train.box.job.final, timeout=30_000)
+    finally:
+        plugin.unload()

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job learns from is what the labels layer shows: its filter, edits, selection and colours."""
+
+from __future__ import annotations
+
+import pytest
+from osgeo import ogr
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsFillSymbol,
+    QgsProject,
+    QgsRendererCategory,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+)
+
+ROWS = [("oak", (0, 0, 2, 2)), ("oak", (2, 0, 4, 2)), ("birch", (0, 4, 2, 6)), (None, (4, 4, 6, 6))]
+
+
+@pytest.fixture
+def labels():
+    from timo_qgis.layers import labels
+
+    return labels
+
+
+@pytest.fixture
+def on_disk(make_labels, tmp_path):
+    """The same polygons in a GeoPackage of one layer."""
+    memory = make_labels(ROWS)
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName = "GPKG"
+    path = tmp_path / "fields.gpkg"
+    QgsVectorFileWriter.writeAsVectorFormatV3(
+        memory, str(path), QgsProject.instance().transformContext(), options
+    )
+    layer = QgsVectorLayer(str(path), "fields", "ogr")
+    QgsProject.instance().removeMapLayer(memory.id())
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def copied(labels, layer, path, qtbot, selected_only=False):
+    results = []
+    copy = labels.LabelCopy(layer, "class", selected_only, path, lambda *result: results.append(result))
+    copy.start()
+    qtbot.waitUntil(lambda: bool(results))
+    return results[0]
+
+
+def classes_in(path):
+    source = ogr.Open(str(path))
+    return sorted(str(feature.GetField("class")) for feature in source.GetLayer(0))
+
+
+def test_features_are_counted_by_class_without_those_that_have_none(labels, make_labels):
+    assert labels.counter(make_labels(ROWS), "class", False)() == {"birch": 1, "oak": 2}
+
+
+def test_selected_features_alone_are_counted_where_asked(labels, make_labels):
+    layer = make_labels(ROWS)
+    layer.selectByExpression("\"class\" = 'oak'")
+    assert labels.counter(layer, "class", True)() == {"oak": 2}
+
+
+def test_filtered_features_are_not_counted(labels, on_disk):
+    on_disk.setSubsetString("\"class\" = 'birch'")
+    assert labels.counter(on_disk, "class", False)() == {"birch": 1}
+
+
+def test_colours_are_those_of_the_layers_style(labels, make_labels):
+    layer = make_labels(ROWS)
+    assert labels.colors(layer, "class") == {}
+    categories = [
+        QgsRendererCategory(value, QgsFillSymbol.createSimple({"color": color}), value)
+        for value, color in (("oak", "#228844"), ("birch", "#ddcc88"), ("", "#000000"))
+    ]
+    layer.setRenderer(QgsCategorizedSymbolRenderer("class", categories))
+    assert labels.colors(layer, "class") == {"oak": "#228844", "birch": "#ddcc88"}
+    assert labels.colors(layer, "note") == {}
+
+
+def test_file_with_one_layer_needs_no_copy(labels, on_disk):
+    assert labels.why_copy(on_disk, selected_only=False) == ""
+
+
+def test_layer_that_shows_something_else_than_its_file_needs_a_copy(labels, on_disk, make_labels):
+    assert labels.why_copy(on_disk, selected_only=True)
+    on_disk.startEditing()
+    assert labels.why_copy(on_disk, selected_only=False)
+    on_disk.rollBack()
+    on_disk.setSubsetString("\"class\" = 'birch'")
+    assert labels.why_copy(on_disk, selected_only=False)
+    assert labels.why_copy(make_labels(ROWS), selected_only=False)
+
+
+def test_copy_of_a_filtered_layer_has_what_the_filter_leaves(labels, on_disk, tmp_path, qtbot):
+    on_disk.setSubsetString("\"class\" = 'oak'")
+    path, error = copied(labels, on_disk, tmp_path / "copy.gpkg", qtbot)
+    assert error == ""
+    assert classes_in(path) == ["oak", "oak"]
+
+
+def test_copy_has_unsaved_edits(labels, on_disk, tmp_path, qtbot):
+    on_disk.startEditing()
+    first = next(on_disk.getFeatures())
+    on_disk.changeAttributeValue(first.id(), on_disk.fields().indexOf("class"), "beech")
+    path, error = copied(labels, on_disk, tmp_path / "copy.gpkg", qtbot)
+    assert error == ""
+    assert "beech" in classes_in(path)
+    on_disk.rollBack()
+
+
+def test_copy_of_a_selection_has_no_more_than_that(labels, make_labels, tmp_path, qtbot):
+    layer = make_labels(ROWS)
+    layer.selectByExpression("\"class\" = 'birch'")
+    path, error = copied(labels, layer, tmp_path / "copy.gpkg", qtbot, selected_only=True)
+    assert error == ""
+    assert classes_in(path) == ["birch"]
+
+
+def test_copy_that_cannot_be_written_says_so_in_a_sentence(labels, make_labels, tmp_path, qtbot):
+    _, error = copied(labels, make_labels(ROWS), tmp_path / "nowhere" / "copy.gpkg", qtbot)
+    assert "fields" in error
+
+
+@pytest.mark.parametrize(
+    ("counts", "word"),
+    [
+        ({}, "no features"),
+        ({"oak": 3}, "All features have the class 'oak'"),
+        ({str(n): 1 for n in range(300)}, "300"),
+    ],
+)
+def test_classes_that_cannot_be_learned_are_refused_in_words(labels, counts, word):
+    assert word in labels.why_not(counts)
+
+
+def test_two_classes_can_be_learned(labels):
+    assert labels.why_not({"oak": 1, "birch": 1}) == ""

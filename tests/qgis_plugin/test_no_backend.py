@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backend that is not there, or does not start, is said in the dock with what to do."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QWidget
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the programs of these tests are shell scripts")
+
+
+def script(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def phase(dock):
+    return dock.shared.backend.state.phase
+
+
+def test_missing_program_is_said_with_a_field_to_name_it_and_a_retry(dock, qtbot):
+    qtbot.waitUntil(lambda: phase(dock) == "missing")
+    assert "/nowhere/timo-backend" in dock.findChild(QLabel, "timoBannerMessage").text()
+    assert "Retry" in dock.findChild(QLabel, "timoBannerAction").text()
+    assert dock.findChild(QWidget, "timoBannerProgram").isVisible()
+    assert dock.findChild(QAbstractButton, "timoBannerRetry").isEnabled()
+
+
+def test_nothing_can_be_run_and_the_pages_say_why(dock, twelve_dates, qtbot):
+    qtbot.waitUntil(lambda: phase(dock) == "missing")
+    for name in ("timoTrain", "timoPredict"):
+        assert not dock.findChild(QAbstractButton, f"{name}Run").isEnabled()
+        assert "backend" in dock.findChild(QLabel, f"{name}Reason").text()
+
+
+def test_program_that_fails_is_said_with_its_last_words(dock, tmp_path, qtbot):
+    program = script(tmp_path / "broken", "echo 'No module named timo' >&2; exit 1")
+    qtbot.waitUntil(lambda: phase(dock) == "missing")
+    dock.findChild(QWidget, "timoBannerProgram").setFilePath(str(program))
+    qtbot.mouseClick(dock.findChild(QAbstractButton, "timoBannerRetry"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: phase(dock) == "failed", timeout=15000)
+    assert "No module named timo" in dock.findChild(QLabel, "timoBannerMessage").text()
+
+
+def test_interface_lives_while_a_program_does_not_answer(dock, tmp_path, qtbot):
+    program = script(tmp_path / "slow", "echo $$ > $(dirname $0)/pid; exec sleep 60")
+    qtbot.waitUntil(lambda: phase(dock) == "missing")
+    dock.shared.backend.use(str(program))
+    qtbot.waitUntil(lambda: phase(dock) == "starting" and (tmp_path / "pid").exists())
+    ticks = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(1))
+    timer.start(10)
+    qtbot.waitUntil(lambda: len(ticks) > 20)
+    assert dock.findChild(QWidget, "timoBannerBusy").isVisible()
+    os.kill(int((tmp_path / "pid").read_text()), 9)
+
+
+def test_damaged_connection_file_does_not_stop_the_search(dock, tmp_path, qtbot):
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    (home / "connection.json").write_text("{", encoding="utf-8")
+    dock.shared.backend.use("/nowhere/else")
+    qtbot.waitUntil(lambda: "/nowhere/else" in dock.findChild(QLabel, "timoBannerMessage").text())
+
+
+def test_connection_file_of_another_release_is_said(plugin, tmp_path, qtbot):
+    home = tmp_path / "home"
+    home.mkdir()
+    keys = '"server_public_key": "a", "client_public_key": "b", "client_secret_key": "c"'
+    (home / "connection.json").write_text(
+        f'{{"protocol": 99, "endpoint": "tcp://x", {keys}}}', encoding="utf-8"
+    )
+    dock = plugin.open()
+    qtbot.waitUntil(lambda: phase(dock) == "failed")
+    assert "version 99" in dock.findChild(QLabel, "timoBannerMessage").text()
+
+
+def test_home_that_cannot_be_made_is_said(plugin, monkeypatch, tmp_path, qtbot):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    program = script(tmp_path / "program", "exit 0")
+    monkeypatch.setenv("TIMO_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.setenv("TIMO_BACKEND", str(program))
+    dock = plugin.open()
+    qtbot.waitUntil(lambda: phase(dock) == "failed")
+    assert "cannot be written" in dock.findChild(QLabel, "timoBannerMessage").text()
+
+
+def test_action_opens_and_closes_the_dock(plugin, iface, qtbot):
+    plugin.action.trigger()
+    qtbot.waitUntil(lambda: plugin.dock is not None and plugin.dock.isVisible())
+    assert plugin.dock.tabs.count() == 4
+    plugin.action.trigger()
+    assert not plugin.dock.isVisible()
+
+
+def test_unload_leaves_nothing_behind(package, iface, qtbot):
+    plugin = package.classFactory(iface)
+    plugin.initGui()
+    dock = plugin.open()
+    qtbot.waitUntil(lambda: phase(dock) == "missing")
+    with qtbot.waitSignal(dock.destroyed):
+        plugin.unload()
+    assert iface.actions == []
+    assert iface.window.findChildren(QWidget, "TimoDock") == []

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Predict page shows what a model is before it is used, and names each map anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from qgis.PyQt.QtWidgets import QLabel
+
+CARD = {
+    "format": 1,
+    "task": "segmentation",
+    "name": "woods <b>2020</b>",
+    "architecture": {"name": "timo_tiny"},
+    "classes": [
+        {"value": 3, "name": "oak", "color": "#228844"},
+        {"value": 7, "name": "birch", "color": "#ddcc88"},
+    ],
+    "bands": [{"key": "blue", "name": "B2", "role": "blue"}, {"key": "x", "name": "x", "role": None}],
+    "dates": {"count": 12, "first": "2020-01-15", "last": "2020-12-15", "minimum": 2},
+    "chip": 32,
+    "metrics": {"overall_accuracy": 0.931, "mean_iou": 0.8},
+    "training": {"started_from": "random weights"},
+}
+
+
+@pytest.fixture
+def write_model(tmp_path):
+    def write(folder_name, **changes):
+        folder = tmp_path / "home" / "models" / folder_name
+        folder.mkdir(parents=True)
+        (folder / "model.json").write_text(json.dumps({**CARD, **changes}), encoding="utf-8")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def page(dock, qtbot):
+    return dock.predict
+
+
+def shown(page):
+    return [label.text() for label in page.card.findChildren(QLabel)]
+
+
+def refresh(page, qtbot, count):
+    page.refresh()
+    qtbot.waitUntil(lambda: page.models.count() == count)
+
+
+def test_card_shows_classes_bands_dates_accuracy_and_origin(write_model, page, qtbot):
+    write_model("woods")
+    refresh(page, qtbot, 1)
+    text = " | ".join(shown(page))
+    for part in (
+        "oak",
+        "birch",
+        "blue, x",
+        "12, from 2020-01-15 to 2020-12-15",
+        "93.1 %",
+        "from random weights",
+    ):
+        assert part in text
+
+
+def test_models_are_listed_newest_first_and_the_last_used_is_chosen(write_model, page, qtbot):
+    write_model("a", name="a")
+    refresh(page, qtbot, 1)
+    write_model("b", name="b")
+    refresh(page, qtbot, 2)
+    assert page.model().name == "a"
+
+
+def test_damaged_model_is_named_and_cannot_be_used(write_model, page, qtbot, tmp_path):
+    folder = write_model("woods")
+    (folder / "model.json").write_text("{}", encoding="utf-8")
+    refresh(page, qtbot, 1)
+    assert page.model().problem
+    assert any("model.json" in text for text in shown(page))
+
+
+def test_model_of_another_folder_is_kept(write_model, page, qtbot, tmp_path):
+    folder = write_model("woods")
+    elsewhere = tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    page.choose(str(elsewhere))
+    qtbot.waitUntil(lambda: page.model() is not None)
+    assert page.shared.settings.bundles == [str(elsewhere)]
+    assert page.model().folder == elsewhere
+
+
+def test_map_gets_a_name_that_is_free(write_model, page, qtbot, tmp_path):
+    write_model("woods")
+    refresh(page, qtbot, 1)
+    first = Path(page.out.filePath())
+    assert first.parent == tmp_path / "home" / "results"
+    first.parent.mkdir()
+    first.write_bytes(b"")
+    page.refresh()
+    qtbot.waitUntil(lambda: page.out.filePath() != str(first))
+    assert Path(page.out.filePath()).name == f"{first.stem}-2.tif"
+
+
+@pytest.mark.parametrize(
+    ("out", "word"), [("", "Name the map"), ("map.tif", "full path"), ("/tmp/map.png", ".tif")]
+)
+def test_output_that_cannot_be_is_refused_before_the_click(write_model, page, qtbot, out, word):
+    write_model("woods")
+    refresh(page, qtbot, 1)
+    page.out.setFilePath(out)
+    assert word in page._why_not_out()
+
+
+def test_other_number_of_dates_than_in_training_is_said(write_model, page, dock, add_raster, qtbot):
+    write_model("woods")
+    refresh(page, qtbot, 1)
+    for month in (1, 2, 3):
+        add_raster(f"S2_2020{month:02}15.tif")
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 3)
+    dock.series.model.tick([0, 1, 2], True)
+    assert "3 dates" in page.fit.text() and "12" in page.fit.text()

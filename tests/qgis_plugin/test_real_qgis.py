@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The desktop program itself loads the zip from a fresh profile, opens the dock, and unloads it again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+
+import pytest
+
+SCRIPT = """
+import json, os, sys, time
+from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import QWidget
+from qgis.utils import iface, plugins, unloadPlugin
+from qgis.core import QgsProject
+
+began = time.monotonic()
+
+def done(**facts):
+    with open(os.environ["TIMO_RESULT"], "w") as file:
+        json.dump(facts, file)
+    iface.actionExit().trigger()
+
+def look():
+    plugin = plugins["timo_qgis"]
+    if plugin.dock is None or plugin.dock.shared.backend.state.phase != "missing":
+        if time.monotonic() - began > 30:
+            timer.stop()
+            done(error="the dock did not open")
+        return
+    timer.stop()
+    facts = {
+        "pages": [plugin.dock.tabs.tabText(n) for n in range(plugin.dock.tabs.count())],
+        "width": plugin.dock.width(),
+        "banner": plugin.dock.banner.message.text(),
+        "torch": "torch" in sys.modules,
+    }
+    unloadPlugin("timo_qgis")
+    facts["unloaded"] = "timo_qgis" not in plugins
+    QTimer.singleShot(200, lambda: done(left=left(), **facts))
+
+def left():
+    return len(iface.mainWindow().findChildren(QWidget, "TimoDock"))
+
+timer = QTimer()
+timer.timeout.connect(look)
+timer.start(100)
+plugins["timo_qgis"].action.trigger()
+"""
+
+
+@pytest.mark.skipif(shutil.which("qgis") is None, reason="the program qgis is not on PATH")
+def test_desktop_loads_opens_and_unloads_the_plugin(plugin_zip, tmp_path):
+    profile = tmp_path / "profiles" / "default"
+    with zipfile.ZipFile(plugin_zip) as archive:
+        archive.extractall(profile / "python" / "plugins")
+    (profile / "QGIS").mkdir()
+    (profile / "QGIS" / "QGIS3.ini").write_text("[PythonPlugins]\ntimo_qgis=true\n", encoding="utf-8")
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    result = tmp_path / "result.json"
+    command = ["qgis", "--nologo", "--noversioncheck", "--profiles-path", str(tmp_path)]
+    process = subprocess.run(
+        [*command, "--code", str(tmp_path / "script.py")],
+        env={**os.environ, "TIMO_RESULT": str(result)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.exists(), process.stderr[-2000:]
+    facts = json.loads(result.read_text(encoding="utf-8"))
+    assert facts["pages"] == ["Series", "Train", "Predict", "Jobs"]
+    assert "timo-backend" in facts["banner"]
+    assert facts["width"] >= 400
+    assert facts["unloaded"] and facts["left"] == 0
+    assert not facts["torch"]

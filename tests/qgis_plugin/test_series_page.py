@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Series page makes a series of the ticked layers, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from qgis.core import QgsProject, QgsRasterLayer
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QLineEdit, QTableView
+
+LAYER, DATE, PROBLEM = 0, 1, 4
+
+
+@pytest.fixture
+def page(dock, qtbot):
+    """The page once it has seen the project's layers."""
+    qtbot.waitUntil(lambda: len(dock.series.rows) == len(QgsProject.instance().mapLayers()))
+    return dock.series
+
+
+def cell(page, row, column):
+    return page.view.model().index(row, column)
+
+
+def text(page, row, column):
+    return cell(page, row, column).data()
+
+
+def click(qtbot, dock, name):
+    qtbot.mouseClick(dock.findChild(QAbstractButton, name), Qt.MouseButton.LeftButton)
+
+
+def test_layers_are_listed_by_the_dates_in_their_names(twelve_dates, page):
+    dates = [text(page, row, DATE) for row in range(12)]
+    assert dates == [f"2020-{month:02}-15" for month in range(1, 13)]
+
+
+@pytest.mark.parametrize(
+    ("name", "date"),
+    [
+        ("S2_20200804.tif", "2020-08-04"),
+        ("scene 2019-06-16.tif", "2019-06-16"),
+        ("MOD_2020032.tif", "2020-02-01"),
+    ],
+)
+def test_date_is_read_from_the_name(add_raster, dock, qtbot, name, date):
+    add_raster(name)
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
+    assert text(dock.series, 0, DATE) == date
+
+
+def test_tick_all_makes_the_series_and_the_summary_counts_it(twelve_dates, dock, page, qtbot):
+    assert page.why_not().startswith("Tick the dated layers")
+    click(qtbot, dock, "timoSeriesTickAll")
+    assert page.why_not() == ""
+    assert page.summary.text() == "12 layers ticked, 12 dates from 2020-01-15 to 2020-12-15."
+    click(qtbot, dock, "timoSeriesTickAll")
+    assert page.date_count() == 0
+
+
+def test_tick_all_ticks_what_the_filter_leaves(twelve_dates, dock, page, qtbot):
+    qtbot.keyClicks(dock.findChild(QLineEdit, "timoSeriesFilter"), "2020-1")
+    assert page.view.model().rowCount() == 3
+    click(qtbot, dock, "timoSeriesTickAll")
+    assert page.date_count() == 3
+
+
+def test_layer_without_a_date_is_named_and_can_be_given_one(add_raster, dock, page, qtbot):
+    add_raster("summer.tif")
+    qtbot.waitUntil(lambda: len(page.rows) == 1)
+    assert text(page, 0, PROBLEM) == "No date"
+    assert "summer" in dock.findChild(QLabel, "timoSeriesProblems").text()
+    table = dock.findChild(QTableView, "timoSeriesTable")
+    table.edit(cell(page, 0, DATE))
+    editor = table.findChild(QLineEdit)
+    qtbot.keyClicks(editor, "20200630")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: text(page, 0, DATE) == "2020-06-30")
+    assert text(page, 0, PROBLEM) == ""
+
+
+def test_what_is_no_date_is_refused_in_words(add_raster, dock, page, qtbot, iface):
+    add_raster("S2_20200101.tif")
+    qtbot.waitUntil(lambda: len(page.rows) == 1)
+    assert not page.view.model().setData(cell(page, 0, DATE), "2020-13-45", Qt.ItemDataRole.EditRole)
+    assert text(page, 0, DATE) == "2020-01-01"
+    assert iface.bar.currentItem() is not None
+
+
+def test_emptied_date_goes_back_to_that_of_the_name(add_raster, page, qtbot):
+    add_raster("S2_20200101.tif")
+    qtbot.waitUntil(lambda: len(page.rows) == 1)
+    model = page.view.model()
+    assert model.setData(cell(page, 0, DATE), "2021-01-01", Qt.ItemDataRole.EditRole)
+    assert model.setData(cell(page, 0, DATE), "", Qt.ItemDataRole.EditRole)
+    assert text(page, 0, DATE) == "2020-01-01"
+
+
+def test_two_layers_of_one_date_and_band_are_a_problem_in_words(add_raster, dock, page, qtbot):
+    add_raster("a_20200101.tif")
+    add_raster("b_20200101.tif")
+    add_raster("c_20200201.tif")
+    qtbot.waitUntil(lambda: len(page.rows) == 3)
+    click(qtbot, dock, "timoSeriesTickAll")
+    assert [text(page, row, PROBLEM) for row in range(3)] == ["Duplicate", "Duplicate", ""]
+    assert "b_20200101" in page.why_not()
+    page.view.model().setData(cell(page, 0, LAYER), Qt.CheckState.Unchecked, Qt.ItemDataRole.CheckStateRole)
+    assert page.why_not() == ""
+
+
+def test_radar_beside_optical_of_one_date_is_one_date(add_raster, dock, page, qtbot):
+    add_raster("S2_20200101.tif")
+    add_raster("S1_20200101.tif", names=("vv", "vh"))
+    add_raster("S2_20200201.tif")
+    qtbot.waitUntil(lambda: len(page.rows) == 3)
+    click(qtbot, dock, "timoSeriesTickAll")
+    assert page.why_not() == ""
+    assert page.date_count() == 2
+
+
+def test_series_file_has_the_ticked_layers_and_the_edited_dates(twelve_dates, dock, page, qtbot):
+    click(qtbot, dock, "timoSeriesTickAll")
+    page.view.model().setData(cell(page, 0, DATE), "2020-01-20", Qt.ItemDataRole.EditRole)
+    with page.write().open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 12
+    paths = {layer.source() for layer in twelve_dates}
+    assert {row["path"] for row in rows} == paths
+    assert [row["date"] for row in rows if row["path"].endswith("S2_20200115.tif")] == ["2020-01-20"]
+
+
+def test_another_series_gets_another_file(twelve_dates, dock, page, qtbot):
+    click(qtbot, dock, "timoSeriesTickAll")
+    first = page.write()
+    assert page.write() == first
+    page.view.model().setData(cell(page, 0, LAYER), Qt.CheckState.Unchecked, Qt.ItemDataRole.CheckStateRole)
+    assert page.write() != first
+    assert first.exists()
+
+
+def test_ticks_and_dates_are_kept_with_the_project(twelve_dates, dock, page, qtbot, tmp_path):
+    click(qtbot, dock, "timoSeriesTickAll")
+    page.view.model().setData(cell(page, 0, DATE), "2020-01-20", Qt.ItemDataRole.EditRole)
+    project = QgsProject.instance()
+    assert project.write(str(tmp_path / "p.qgz"))
+    project.clear()
+    qtbot.waitUntil(lambda: page.rows == [])
+    assert project.read(str(tmp_path / "p.qgz"))
+    qtbot.waitUntil(lambda: len(page.rows) == 12)
+    assert page.date_count() == 12
+    assert text(page, 0, DATE) == "2020-01-20"
+
+
+def test_layer_that_is_removed_leaves_the_series(twelve_dates, dock, page, qtbot):
+    click(qtbot, dock, "timoSeriesTickAll")
+    QgsProject.instance().removeMapLayer(twelve_dates[0].id())
+    qtbot.waitUntil(lambda: page.date_count() == 11)
+
+
+def test_layer_whose_file_is_gone_is_named(twelve_dates, dock, page, qtbot, tmp_path):
+    layer = QgsRasterLayer(str(tmp_path / "gone_20210101.tif"), "gone_20210101", "gdal")
+    QgsProject.instance().addMapLayer(layer)
+    qtbot.waitUntil(lambda: len(page.rows) == 13)
+    assert text(page, 12, PROBLEM) == "No file"
