@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# The models of the tests are so small that threads only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("timo", deadline=None)  # no test judges a time
 settings.load_profile("timo")
 

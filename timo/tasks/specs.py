@@ -146,7 +146,7 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             le=1024,
             extra_json_schema={"unit": "chips", "advanced": True},
         ),
-    ] = 8
+    ] = 4
     learning_rate: Annotated[
         float,
         Meta(

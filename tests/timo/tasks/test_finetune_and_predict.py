@@ -7,12 +7,11 @@ import pytest
 import rasterio
 from safetensors.numpy import load_file
 
+from tests.scenes import write_frame, write_polygons
 from timo import tasks
 from timo.errors import BundleError, Cancelled, LabelError, OutputError, SeriesError, TimoError
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import load
-
-from .conftest import write_frame, write_polygons
 
 
 class Recorder(Reporter):
