@@ -56,7 +56,7 @@ lint: .venv/.done
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 	$(VENV)/lint-imports
-	$(VENV)/bandit --quiet --recursive --configfile pyproject.toml timo timo_backend qgis_plugin tools
+	$(VENV)/bandit --quiet --recursive --configfile pyproject.toml qgis_plugin
 
 bench: setup plugin
 	$(VENV)/python benchmarks/run.py
