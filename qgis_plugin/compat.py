@@ -72,6 +72,8 @@ def caption(text: str, top: bool = False) -> QLabel:
 
 def icon(name: str) -> QIcon:
     """An icon of ours; it keeps its colours in a selected row."""
-    made = QIcon(str(RESOURCES / "icons" / f"{name}.svg"))
-    made.addPixmap(made.pixmap(48, 48), QIcon.Mode.Selected)
+    drawn, made = QIcon(str(RESOURCES / "icons" / f"{name}.svg")), QIcon()
+    for size in (16, 18, 24, 32, 48, 64):
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
+            made.addPixmap(drawn.pixmap(size, size), mode)
     return made

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
+from threading import Thread
 from typing import Any, Optional, Tuple
 
 from qgis.PyQt.QtCore import Qt, QTimer
@@ -11,10 +13,14 @@ from qgis.PyQt.QtWidgets import QAction
 
 from . import log
 from .compat import icon
-from .timing import slot
+from .timing import inside_qgis, slot
 
 # What the dock stands on, loaded one by one so that the interface does not stand still meanwhile.
 PARTS = ("._client.client", ".backend.link", ".layers.results", ".gui.form", ".gui.page_train", ".gui.dock")
+NO_PYZMQ = (
+    "TiMo needs the Python package pyzmq, which this QGIS does not have. "
+    "Install it for QGIS's Python (Debian and Ubuntu: python3-zmq), and start QGIS again."
+)
 
 
 class TimoPlugin:
@@ -28,6 +34,7 @@ class TimoPlugin:
         self.iface = iface
         self.action: Optional[QAction] = None
         self.dock: Any = None
+        self._pyzmq = Thread()
 
     def initGui(self) -> None:
         """Add the action to the toolbar and to the Raster menu."""
@@ -75,8 +82,9 @@ class TimoPlugin:
         window = self.iface.mainWindow()
         backend = Backend(settings.backend_program, settings.home_folder, window)
         self.dock = TimoDock(Shared(self.iface, settings, backend, Background(window)), window)
-        self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
-        window.resizeDocks([self.dock], [self.dock.sizeHint().width()], Qt.Orientation.Horizontal)
+        with inside_qgis():
+            self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+            window.resizeDocks([self.dock], [self.dock.sizeHint().width()], Qt.Orientation.Horizontal)
         self.dock.closed.connect(self._on_closed)
 
     @slot
@@ -87,7 +95,9 @@ class TimoPlugin:
         elif self.dock is not None:
             self.open()
         else:
-            self._load(PARTS)
+            self._pyzmq = Thread(target=_import_pyzmq, name="timo-pyzmq", daemon=True)
+            self._pyzmq.start()
+            QTimer.singleShot(10, self._wait)
 
     @slot
     def _load(self, parts: Tuple[str, ...]) -> None:
@@ -95,7 +105,9 @@ class TimoPlugin:
         if self.action is None:
             return  # unloaded meanwhile
         if not parts:
-            self.open()
+            if self.dock is None:
+                self._make_dock()
+            QTimer.singleShot(0, self._show)
             return
         try:
             import_module(parts[0], __package__)
@@ -103,16 +115,29 @@ class TimoPlugin:
             if error.name != "zmq":
                 raise
             self.action.setChecked(False)
-            log.log(
-                "TiMo needs the Python package pyzmq, which this QGIS does not have. "
-                "Install it for QGIS's Python (Debian and Ubuntu: python3-zmq), and start QGIS again.",
-                "error",
-                push=True,
-            )
+            log.log(NO_PYZMQ, "error", push=True)
             return
         QTimer.singleShot(0, lambda: self._load(parts[1:]))
+
+    @slot
+    def _show(self) -> None:
+        if self.action is not None:
+            self.open()
+
+    @slot
+    def _wait(self) -> None:
+        """Go on when pyzmq is there, which takes longer than a slot may."""
+        if self._pyzmq.is_alive():
+            QTimer.singleShot(10, self._wait)
+        else:
+            self._load(PARTS)
 
     @slot
     def _on_closed(self) -> None:
         if self.action is not None:
             self.action.setChecked(False)
+
+
+def _import_pyzmq() -> None:
+    with suppress(ImportError):  # said when it is needed
+        import_module("zmq")

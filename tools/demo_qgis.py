@@ -57,12 +57,14 @@ def story() -> Iterator[Wait]:
     if not backend.state.ready:
         raise FailedError(f"{backend.state.message} {backend.state.action}")
 
+    _tell("Making the series")
     _page(dock, 0)
     yield Wait(lambda: len(dock.series.rows) == len(rasters), "the Series page does not list the layers")
     _type(_find(QLineEdit, "timoSeriesName"), "forest")
     _click(_find(QAbstractButton, "timoSeriesTickAll"))
     yield from _shoot("series")
 
+    _tell("Training the model")
     _page(dock, 1)
     _find(QWidget, "timoTrainLabels").setLayer(labels)
     _find(QWidget, "timoTrainField").setField("class")
@@ -77,6 +79,7 @@ def story() -> Iterator[Wait]:
 
     _click(_find(QAbstractButton, "timoTrainOpen"))
     yield Wait(lambda: dock.predict.model() is not None, "the trained model is not on the Predict page", 30)
+    _tell("Mapping")
     out = OUT / "map.tif"
     _find(QWidget, "timoPredictOut").setFilePath(str(out))
     run = _find(QAbstractButton, "timoPredictRun")
@@ -205,8 +208,15 @@ def _reason(name: str) -> str:
     return f"label:{name}"
 
 
+def _tell(step: str) -> None:
+    """A line for who started the demo."""
+    print(f"demo: {step}", flush=True)
+
+
 def _finish(result: dict) -> None:
-    (OUT / "qgis.json").write_text(json.dumps(result), encoding="utf-8")
+    part = OUT / "qgis.json.part"
+    part.write_text(json.dumps(result), encoding="utf-8")
+    part.replace(OUT / "qgis.json")
     if TASK["headless"]:
         QgsProject.instance().clear()  # else QGIS asks what to do with layers in a temporary folder
         QTimer.singleShot(0, iface.actionExit().trigger)

@@ -125,12 +125,12 @@ class JobsView(QTableView):
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
-        header.setStretchLastSection(True)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        measure = self.fontMetrics().horizontalAdvance
-        widths = {JOB: "x" * 15, STATE: "Interrupted", PROGRESS: "100 % ----", STARTED: "00/00/00 00:00 AM"}
-        for column, text in widths.items():
-            self.setColumnWidth(column, measure(text) + 12)
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(40)
+        header.setResizeContentsPrecision(0)  # what can be seen decides, however many jobs there are
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(JOB, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(MESSAGE, QHeaderView.ResizeMode.Stretch)
         self.setMinimumHeight(140)
 
 

@@ -69,7 +69,7 @@ class SeriesPage(Page):
 
     def sentence(self) -> str:
         """The series in a few words, for the other pages."""
-        return frames.summary(self.rows)
+        return f"{self.name.text().strip() or 'series'}: {frames.brief(self.rows)}"
 
     def date_count(self) -> int:
         """How many dates the series has."""

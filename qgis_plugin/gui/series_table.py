@@ -151,16 +151,11 @@ class SeriesView(QTableView):
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
-        header.setStretchLastSection(True)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        measure = self.fontMetrics().horizontalAdvance
-        for column, text in (
-            (LAYER, "S2_20200804_x"),
-            (DATE, "0000-00-00 "),
-            (BANDS, "Bands "),
-            (SIZE, "000 × 0000"),
-        ):
-            self.setColumnWidth(column, measure(text) + 10)
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(40)
+        header.setResizeContentsPrecision(0)  # what can be seen decides, however many layers there are
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
         self.setMinimumHeight(160)
 
     @slot
@@ -182,7 +177,7 @@ def _text(row: Row, column: int) -> str:
         return str(len(row.bands))
     if column == SIZE:
         return row.size
-    return row.fault or row.note
+    return row.fault
 
 
 def _hint(row: Row, column: int) -> str:

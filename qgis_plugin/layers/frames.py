@@ -28,9 +28,9 @@ class Row:
     Attributes:
         path: Its file; None if it has none that the backend could read.
         bands: Names of its bands; empty strings where they have none.
-        fault: What keeps it from being used, in two words; empty if nothing.
-        problem: The same as a sentence that says what to do.
-        note: What is worth knowing about it.
+        problem: What keeps it from being used, as a sentence that says what to do; empty if nothing.
+        note: What is worth knowing about it, as a sentence.
+        fault: The problem, or else the note, in two words.
     """
 
     layer_id: str
@@ -43,9 +43,9 @@ class Row:
     width: int
     height: int
     crs: str
-    fault: str = ""
     problem: str = ""
     note: str = ""
+    fault: str = ""
 
     @property
     def size(self) -> str:
@@ -84,13 +84,10 @@ def check(rows: Sequence[Row]) -> List[Row]:
             by_date.setdefault(row.date, []).append(row)
     checked = []
     for row in rows:
-        fault, problem, note = "", "", row.note
+        fault, problem, note = "Two dates" if row.note else "", "", row.note
         others = [other for other in by_date.get(row.date, []) if other is not row] if row.date else []
         if row.path is None:
-            fault, problem = (
-                "No file",
-                "It is no file that the backend could read: untick it.",
-            )
+            fault, problem = "No file", "It is no file that the backend could read: untick it."
         elif row.date is None:
             fault, problem = "No date", "It has no date in its name: double-click its Date and type one."
         elif row.ticked and others:
@@ -99,7 +96,8 @@ def check(rows: Sequence[Row]) -> List[Row]:
                 fault = "Duplicate"
                 problem = f"It has the same date and bands as {twins[0].name}: untick one of them."
             else:
-                note = f"One date together with {', '.join(other.name for other in others)}."
+                fault = "Joined"
+                note = f"Makes one date with {', '.join(other.name for other in others)}."
         checked.append(replace(row, fault=fault, problem=problem, note=note))
     return checked
 
@@ -144,6 +142,14 @@ def summary(rows: Sequence[Row]) -> str:
             else f", {days[0].isoformat()}"
         )
     return f"{text}."
+
+
+def brief(rows: Sequence[Row]) -> str:
+    """The series in a few words; empty if there is none."""
+    days = dates(rows)
+    if not days:
+        return "nothing ticked yet"
+    return f"{_count(len(days), 'date')}, {days[0].isoformat()} to {days[-1].isoformat()}"
 
 
 def write_csv(rows: Sequence[Row], folder: Path, name: str) -> Path:
