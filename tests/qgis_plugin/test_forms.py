@@ -61,7 +61,7 @@ def test_optional_number_is_left_out_until_it_is_set(make_form):
 
 
 def test_values_of_last_time_come_back(make_form):
-    assert make_form("finetune", {"epochs": 9, "batch": 4}).values() == {"epochs": 9, "batch": 4}
+    assert make_form("finetune", {"epochs": 9, "batch": 5}).values() == {"epochs": 9, "batch": 5}
 
 
 def test_values_that_no_longer_fit_fall_back(make_form):
