@@ -60,7 +60,9 @@ def read_model(folder: Path) -> Model:
         return Model(
             folder, folder.name, problem=f"{folder} holds no {CARD}: pick the folder of a TiMo model."
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except KeyError as error:
+        return Model(folder, folder.name, problem=f"{path} does not say its {error.args[0]}.")
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         return Model(folder, folder.name, problem=f"{path} cannot be read: {error}.")
 
 

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any, Dict, List, Optional
 
-from qgis.PyQt.QtCore import QAbstractTableModel, QDateTime, QLocale, QModelIndex, Qt
+from qgis.PyQt.QtCore import QAbstractTableModel, QDate, QDateTime, QLocale, QModelIndex, Qt
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -81,7 +80,7 @@ class JobsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DecorationRole and column == JOB:
             return icon({"finetune": "train", "predict": "predict"}.get(job.task, "timo"))
         if role == Qt.ItemDataRole.ToolTipRole:
-            return plain(f"{job.task_name}: {_text(job, column)}" if column == JOB else _text(job, column))
+            return plain(_hint(job, column))
         if role == Qt.ItemDataRole.UserRole:
             return job
         return None
@@ -134,16 +133,21 @@ class JobsView(QTableView):
         self.setMinimumHeight(140)
 
 
-def when(seconds: Optional[float]) -> str:
-    """A time in the short form of the analyst's country; today without the date."""
+def when(seconds: Optional[float], *, brief: bool = False) -> str:
+    """A time in the short form of the analyst's country.
+
+    Args:
+        seconds: Since 1970-01-01 UTC.
+        brief: Leave out the date where it is today, and the time where it is not.
+    """
     if not seconds:
         return ""
-    moment = QDateTime.fromSecsSinceEpoch(int(seconds))
-    today = dt.datetime.fromtimestamp(seconds).date() == dt.date.today()
-    locale = QLocale()
-    if today:
+    moment, locale = QDateTime.fromSecsSinceEpoch(int(seconds)), QLocale()
+    if not brief:
+        return locale.toString(moment, QLocale.FormatType.ShortFormat)
+    if moment.date() == QDate.currentDate():
         return locale.toString(moment.time(), QLocale.FormatType.ShortFormat)
-    return locale.toString(moment, QLocale.FormatType.ShortFormat)
+    return locale.toString(moment.date(), QLocale.FormatType.ShortFormat)
 
 
 def _text(job: JobView, column: int) -> str:
@@ -154,9 +158,15 @@ def _text(job: JobView, column: int) -> str:
     if column == PROGRESS:
         return "" if job.state == "queued" else f"{round(100 * job.fraction)} %"
     if column == STARTED:
-        return when(job.started or job.created)
+        return when(job.started or job.created, brief=True)
     if job.state == "failed":
         return str((job.error or {}).get("message", ""))
     if job.final:
         return ""
     return " · ".join(part for part in (job.message, time_left(job.eta_s)) if part)
+
+
+def _hint(job: JobView, column: int) -> str:
+    if column == JOB:
+        return f"{job.task_name}: {job.spec.get('out', job.id)}"
+    return when(job.started or job.created) if column == STARTED else _text(job, column)

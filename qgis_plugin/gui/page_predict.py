@@ -129,9 +129,9 @@ class PredictPage(Page):
         self.models.clear()
         for model in models:
             self.models.addItem(model.name if not model.problem else f"{model.name} (cannot be used)")
-        chosen = next(
-            (n for n, model in enumerate(models) if str(model.folder) == current), 0 if models else -1
-        )
+        usable = [number for number, model in enumerate(models) if not model.problem]
+        wanted = [number for number, model in enumerate(models) if str(model.folder) == current]
+        chosen = (wanted or usable or list(range(len(models))) or [-1])[0]
         self.models.setCurrentIndex(chosen)
         self.models.blockSignals(False)
         self._on_model()

@@ -16,7 +16,7 @@ from qgis.PyQt.QtWidgets import QCheckBox, QLineEdit
 from ..backend.jobs import JobView
 from ..compat import caption, form_layout, label
 from ..layers import labels
-from ..layers.sources import safe_name, unique_path
+from ..layers.sources import layer_file, safe_name, unique_path
 from ..schema import select
 from ..shared import Shared
 from ..timing import slot
@@ -71,6 +71,7 @@ class TrainPage(Page):
         self.field.setObjectName("timoTrainField")
         self.selected = QCheckBox("Selected features only")
         self.selected.setObjectName("timoTrainSelected")
+        self.selected.setEnabled(False)
         self.classes = ClassList("timoTrainClasses")
         self.hint = label("", "timoTrainLabelsHint", muted=True)
         self.name = QLineEdit()
@@ -223,7 +224,7 @@ class TrainPage(Page):
             )
             return
         if not labels.why_copy(layer, only):
-            self._submit({**spec, "labels": str(labels.layer_file(layer))})
+            self._submit({**spec, "labels": str(Path(layer_file(layer) or "").absolute())})
             return
         path = folder / f"{safe_name(layer.name())}-{uuid.uuid4().hex[:8]}.gpkg"
         self._copy = labels.LabelCopy(
@@ -258,6 +259,7 @@ class TrainPage(Page):
     def _on_job(self, job: JobView) -> None:
         first = self.box.job is None or self.box.job.id != job.id
         self.curve.show_metrics(job.metrics, int(job.spec.get("epochs") or _default_epochs()))
+        self.curve.setVisible(bool(job.metrics) or not job.final)
         self.box.show_job(job)
         if first:
             self._suggest_name()

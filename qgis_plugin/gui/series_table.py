@@ -156,6 +156,8 @@ class SeriesView(QTableView):
         header.setResizeContentsPrecision(0)  # what can be seen decides, however many layers there are
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(BANDS, QHeaderView.ResizeMode.Fixed)  # no room for a sort arrow
+        self.setColumnWidth(BANDS, self.fontMetrics().horizontalAdvance("Bands") + 14)
         self.setMinimumHeight(160)
 
     @slot

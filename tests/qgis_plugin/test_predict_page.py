@@ -122,3 +122,11 @@ def test_other_number_of_dates_than_in_training_is_said(write_model, page, dock,
     qtbot.waitUntil(lambda: len(dock.series.rows) == 3)
     dock.series.model.tick([0, 1, 2], True)
     assert "3 dates" in page.fit.text() and "12" in page.fit.text()
+
+
+def test_model_that_cannot_be_used_is_not_chosen_by_itself(write_model, page, qtbot):
+    write_model("good", name="good")
+    folder = write_model("bad")
+    (folder / "model.json").write_text("{}", encoding="utf-8")
+    refresh(page, qtbot, 2)
+    assert page.model().name == "good"

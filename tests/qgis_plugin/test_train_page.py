@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Train page says what it will learn from, and why it cannot begin."""
+
+from __future__ import annotations
+
+import pytest
+from qgis.core import QgsProject
+from qgis.PyQt.QtWidgets import QTreeWidget, QWidget
+
+ROWS = [("oak", (0, 0, 2, 2)), ("oak", (2, 0, 4, 2)), ("birch", (0, 4, 2, 6))]
+
+
+@pytest.fixture
+def ready(dock, qtbot):
+    """The dock as if the backend were there: nothing is sent to it."""
+    from timo_qgis.backend.link import LinkState
+
+    qtbot.waitUntil(lambda: dock.shared.backend.state.phase == "missing")
+    dock.shared.backend.close()
+    dock.shared.backend._on_state(LinkState("ready"))
+    return dock
+
+
+def shown(page):
+    tree = page.findChild(QTreeWidget, "timoTrainClasses")
+    return {
+        tree.topLevelItem(n).text(0): tree.topLevelItem(n).text(1) for n in range(tree.topLevelItemCount())
+    }
+
+
+def tick(dock, qtbot, count):
+    qtbot.waitUntil(lambda: len(dock.series.rows) == count)
+    dock.series.model.tick(list(range(count)), True)
+
+
+def test_classes_of_the_layer_are_counted_before_the_run(ready, make_labels, qtbot):
+    make_labels(ROWS)
+    qtbot.waitUntil(lambda: shown(ready.train) == {"oak": "2", "birch": "1"})
+    assert ready.train.field.currentField() == "class"
+
+
+def test_counts_follow_the_layers_edits(ready, make_labels, qtbot):
+    layer = make_labels(ROWS)
+    qtbot.waitUntil(lambda: shown(ready.train) == {"oak": "2", "birch": "1"})
+    layer.startEditing()
+    layer.deleteFeature(next(layer.getFeatures()).id())
+    qtbot.waitUntil(lambda: shown(ready.train) == {"oak": "1", "birch": "1"})
+    layer.rollBack()
+
+
+def test_selected_features_can_be_taken_alone(ready, make_labels, qtbot):
+    layer = make_labels(ROWS)
+    assert not ready.train.selected.isEnabled()
+    layer.selectByExpression("\"class\" = 'oak'")
+    qtbot.waitUntil(ready.train.selected.isEnabled)
+    ready.train.selected.setChecked(True)
+    qtbot.waitUntil(lambda: shown(ready.train) == {"oak": "2"})
+    assert "selected" in ready.train.hint.text()
+
+
+def test_reasons_come_in_the_order_of_the_work(ready, twelve_dates, make_labels, qtbot):
+    page = ready.train
+    assert "Tick the dated layers" in page.why_not()
+    tick(ready, qtbot, 12)
+    assert "Add a layer of polygons" in page.why_not()
+    make_labels([("oak", (0, 0, 2, 2))])
+    qtbot.waitUntil(lambda: "two classes" in page.why_not())
+    make_labels(ROWS, name="better")
+    page.layers.setLayer(QgsProject.instance().mapLayersByName("better")[0])
+    qtbot.waitUntil(lambda: page.why_not() == "")
+    assert page.footer_row.button.isEnabled()
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "with space"])
+def test_name_that_is_no_folder_name_is_refused_before_the_click(ready, make_labels, name):
+    make_labels(ROWS)
+    ready.train.name.setText(name)
+    assert "name" in ready.train._why_not_name()
+
+
+def test_name_of_a_model_that_is_there_is_refused(ready, make_labels, tmp_path):
+    make_labels(ROWS)
+    (tmp_path / "home" / "models" / "woods").mkdir(parents=True)
+    ready.train.name.setText("woods")
+    assert "already" in ready.train._why_not_name()
+
+
+def test_what_the_backend_refuses_is_said_until_something_changes(ready, twelve_dates, make_labels, qtbot):
+    page = ready.train
+    tick(ready, qtbot, 12)
+    make_labels(ROWS)
+    qtbot.waitUntil(lambda: page.why_not() == "")
+    page.follower._key = "key"
+    ready.shared.backend.refused.emit("key", {"message": "Task 'finetune': no.", "action": "Correct it."})
+    assert page.footer_row.reason.text() == "Task 'finetune': no. Correct it."
+    assert page.footer_row.button.isEnabled()
+    page.findChild(QWidget, "timoTrain_epochs").setValue(3)
+    assert page.footer_row.reason.text() == ""
+
+
+def test_layer_that_is_removed_is_no_longer_the_labels(ready, make_labels, qtbot):
+    layer = make_labels(ROWS)
+    qtbot.waitUntil(lambda: shown(ready.train) != {})
+    QgsProject.instance().removeMapLayer(layer.id())
+    qtbot.waitUntil(lambda: shown(ready.train) == {})
+    assert ready.train.layers.currentLayer() is None
