@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from timo.series.frames import Frames
 from timo.series.series import Series
 
 # A series up to this size is read once and kept; larger ones are read window by window.
 RESIDENT_BYTES = 2 << 30
+# So much is prepared at once: filling gaps takes several times the memory of what it fills.
+STRIP_BYTES = 128 << 20
 SAMPLE_WINDOWS = 64
 SAMPLE_SIDE = 256
 
@@ -50,13 +52,21 @@ def statistics(series: Series, seed: int = 0) -> Statistics:
     return Statistics(mean, np.where(std > 1e-6 * np.maximum(np.abs(mean), 1e-6), std, 1.0))
 
 
-def _sample(series: Series, seed: int) -> list[Window | None]:
+def _sample(series: Series, seed: int) -> Iterable[Window]:
     if _bytes(series, series.grid.height, series.grid.width) <= RESIDENT_BYTES:
-        return [None]
+        return _strips(series, series.grid.whole)
     random = np.random.default_rng(seed)
     rows = random.integers(0, max(series.grid.height - SAMPLE_SIDE, 1), SAMPLE_WINDOWS)
     columns = random.integers(0, max(series.grid.width - SAMPLE_SIDE, 1), SAMPLE_WINDOWS)
     return [Window(int(c), int(r), SAMPLE_SIDE, SAMPLE_SIDE) for r, c in zip(rows, columns, strict=True)]
+
+
+def _strips(series: Series, window: Window) -> Iterator[Window]:
+    """Strips of whole rows that tile a window."""
+    width, stop = int(window.width), int(window.row_off + window.height)
+    rows = max(1, STRIP_BYTES // _bytes(series, 1, width))
+    for top in range(int(window.row_off), stop, rows):
+        yield Window(window.col_off, top, width, min(rows, stop - top))
 
 
 def _bytes(series: Series, height: int, width: int) -> int:
@@ -77,7 +87,7 @@ class PreparedSeries:
         self._std = statistics.std.astype(np.float32)[None, :, None, None]
         self._whole: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
         if _bytes(series, series.grid.height, series.grid.width) <= RESIDENT_BYTES:
-            self._whole = self._prepare(series.read())
+            self._whole = self._prepare(series.grid.whole)
 
     def read(
         self, row: int, column: int, height: int, width: int
@@ -95,13 +105,20 @@ class PreparedSeries:
             values = self._whole[0][..., top:bottom, left:right]
             seen = self._whole[1][top:bottom, left:right]
         else:
-            values, seen = self._prepare(self.series.read(Window(left, top, right - left, bottom - top)))
+            values, seen = self._prepare(Window(left, top, right - left, bottom - top))
         beyond = ((top - row, row + height - bottom), (left - column, column + width - right))
         if not any(map(any, beyond)):
             return values, seen
         return np.pad(values, ((0, 0), (0, 0), *beyond), mode="reflect"), np.pad(seen, beyond)
 
-    def _prepare(self, frames: Frames) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        standardised = (frames.filled(np.nan) - self._mean) / self._std
-        seen: NDArray[np.bool_] = np.asarray(frames.valid.any(axis=0))
-        return np.nan_to_num(standardised, copy=False, nan=0.0), seen
+    def _prepare(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        shape = int(window.height), int(window.width)
+        values = np.empty((len(self.series.dates), len(self.series.bands), *shape), np.float32)
+        seen = np.empty(shape, np.bool_)
+        for strip in _strips(self.series, window):
+            frames = self.series.read(strip)
+            rows = slice(strip.row_off - window.row_off, strip.row_off - window.row_off + strip.height)
+            standardised = (frames.filled(np.nan) - self._mean) / self._std
+            values[..., rows, :] = np.nan_to_num(standardised, copy=False, nan=0.0)
+            seen[rows] = frames.valid.any(axis=0)
+        return values, seen
