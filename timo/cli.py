@@ -23,7 +23,7 @@ import typer
 from msgspec import Meta
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from timo import __version__, tasks
 from timo.errors import Cancelled, SpecError, TimoError
@@ -38,8 +38,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_out = Console()
-_err = Console(stderr=True)
+# What analysts name (classes, files) may hold brackets and colons: it is shown as it is.
+_out = Console(markup=False, emoji=False, highlight=False)
+_err = Console(stderr=True, markup=False, emoji=False)
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print a summary as JSON on stdout, and nothing else there.")
@@ -68,7 +69,8 @@ class TerminalReporter(Reporter):
         self._bar.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._bar.live.transient = kind is not None  # what went wrong stands alone
         self._bar.stop()
 
     def progress(self, fraction: float, message: str) -> None:
@@ -84,7 +86,7 @@ class TerminalReporter(Reporter):
     def log(self, message: str, level: str = "info") -> None:
         """Print a line above the bar."""
         style = "yellow" if level == "warning" else None
-        self._bar.console.print(message, style=style, markup=False, highlight=False)
+        self._bar.console.print(message, style=style, highlight=False, soft_wrap=True)
 
     def check(self) -> None:
         """Stop at the next step once the terminal asked for it."""
@@ -202,23 +204,29 @@ def series(
     size = " x ".join(f"{side:g}" for side in grid["pixel_size"])
     _out.print(f"Grid: {grid['width']} x {grid['height']} pixels of {size}, {_short(grid['crs'])}")
     for left in summary["left_out"]:
-        _out.print(f"Left out: {left['path']}: {left['reason']}", markup=False, highlight=False)
+        _out.print(f"Left out: {left['path']}: {left['reason']}", soft_wrap=True)
     for problem in summary["problems"]:
-        _out.print(problem, style="yellow", markup=False, highlight=False)
+        _out.print(problem, style="yellow", soft_wrap=True)
 
 
 @app.command()
 def models(as_json: AsJson = False) -> None:
     """List the model variants."""
+    import torch
+
     from timo.models import TiMoEncoder
     from timo.models.registry import VARIANTS
+
+    def parameters(variant: dict[str, Any]) -> int:
+        with torch.device("meta"):  # counted, not made: the largest would take gigabytes
+            return sum(p.numel() for p in TiMoEncoder(**variant).parameters())
 
     rows: list[dict[str, Any]] = [
         {
             "name": name,
             "widths": list(variant["embed_dims"]),
             "depths": list(variant["depths"]),
-            "encoder_parameters": sum(p.numel() for p in TiMoEncoder(**variant).parameters()),
+            "encoder_parameters": parameters(variant),
             "pretrained": None,
         }
         for name, variant in VARIANTS.items()
@@ -226,7 +234,9 @@ def models(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(rows))  # noqa: T201
         return
-    table = Table("Model", "Widths", "Depths", "Encoder parameters", "Pre-trained weights")
+    table = Table(
+        "Model", Column("Widths", no_wrap=True), "Depths", "Encoder parameters", "Pre-trained weights"
+    )
     for row in rows:
         widths, depths = ("-".join(map(str, row[key])) for key in ("widths", "depths"))
         table.add_row(
@@ -311,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(sentence: str, status: int) -> None:
-    _err.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+    _err.print(sentence, style="red", highlight=False, soft_wrap=True)
     sys.exit(status)
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from timo.cli import _spread_series
+from timo.cli import _print_summary, _spread_series
 from timo.errors import SpecError
 from timo.tasks.specs import SPECS, load, to_dict
 
@@ -68,3 +68,18 @@ def test_a_spec_travels_unchanged():
 def test_a_wrong_parameter_is_named(parameters, named):
     with pytest.raises(SpecError, match=named):
         load("predict", parameters)
+
+
+def test_a_failing_task_says_one_sentence_and_leaves_no_bar(tmp_path):
+    run = timo("predict", "--series", tmp_path, "--model", tmp_path / "nothing", "--out", tmp_path / "o.tif")
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert len(run.stderr.strip().splitlines()) == 1
+    assert "nothing" in run.stderr
+
+
+def test_names_are_shown_as_they_are(capsys):
+    _print_summary({"map": "a[1].tif", "per_class": [{"name": "[/b] :wood:", "pixels": 3}]})
+    shown = capsys.readouterr().out
+    assert "a[1].tif" in shown
+    assert "[/b] :wood:" in shown
