@@ -121,6 +121,7 @@ def save(
     Raises:
         OutputError: If the folder cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     partial = folder.with_name(folder.name + ".partial")
@@ -138,12 +139,14 @@ def save(
             check_writable(folder, overwrite=overwrite)
             shutil.rmtree(folder)
         partial.rename(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise OutputError(
             "output_unwritable",
-            f"The model bundle '{folder}' cannot be written: {error.strerror or error}.",
+            f"The model bundle '{folder}' cannot be written: {_reason(error)}.",
             "Pick a folder that you may write to, on a disk with space.",
         ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def load_card(folder: Path) -> Card:
@@ -199,7 +202,7 @@ def load_model(folder: Path, card: Card) -> nn.Module:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise BundleError(
             "bundle_damaged",
-            f"The weights '{path}' cannot be loaded: {str(error).splitlines()[0]}",
+            f"The weights '{path}' cannot be loaded: {_reason(error)}.",
             "Restore the bundle, or train the model again.",
         ) from error
     return model.eval()
@@ -237,12 +240,22 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         raise OutputError(
             "output_exists", f"'{path}' exists already.", "Pick another name, or allow it to be overwritten."
         )
-    if path.is_dir() and any(path.iterdir()) and not (path / CARD).is_file():
+    if not path.is_dir():
+        raise OutputError(
+            "output_is_file", f"'{path}' is a file; a model bundle is a folder.", "Pick another name."
+        )
+    if any(path.iterdir()) and not (path / CARD).is_file():
         raise OutputError(
             "output_not_bundle",
             f"The folder '{path}' holds other things than a model bundle and is left as it is.",
             "Pick another folder.",
         )
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, as a part of a sentence."""
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or str(error).partition("\n")[0].rstrip(".: ") or type(error).__name__
 
 
 def _sha256(path: Path) -> str:

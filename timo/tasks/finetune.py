@@ -56,6 +56,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
         Path(spec.labels), series.grid, class_field=spec.class_field, ignore=spec.ignore, colors=colors
     )
     _check_colors(spec, colors, labels)
+    nodata = map_type([c.value for c in labels.scheme.classes])[1]  # before the training: it may refuse
     for problem in (*series.problems, *labels.problems):
         reporter.log(problem, "warning")
     chip = spec.chip or _chip_for(series)
@@ -86,7 +87,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     )
     model.load_state_dict(outcome.state)
     seconds = time.monotonic() - started
-    card = _card(spec, series, labels, figures, architecture, split, outcome, seconds)
+    card = _card(spec, series, labels, nodata, figures, architecture, split, outcome, seconds)
     with tempfile.TemporaryDirectory() as folder:
         outline = Path(folder) / bundle.SPLIT
         split.save(outline)
@@ -106,12 +107,19 @@ class _Rest(Reporter):
     """The training's progress as part of the whole task's."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self.metric = reporter.metric  # type: ignore[method-assign]
-        self.check = reporter.check  # type: ignore[method-assign]
         self._reporter = reporter
 
     def progress(self, fraction: float, message: str) -> None:
         self._reporter.progress(READ + (1 - READ) * fraction, message)
+
+    def metric(self, name: str, value: float, step: int) -> None:
+        self._reporter.metric(name, value, step)
+
+    def log(self, message: str, level: str = "info") -> None:
+        self._reporter.log(message, level)
+
+    def check(self) -> None:
+        self._reporter.check()
 
 
 def _chip_for(series: Series) -> int:
@@ -146,6 +154,7 @@ def _card(
     spec: FinetuneSpec,
     series: Series,
     labels: Labels,
+    nodata: int,
     figures: Statistics,
     architecture: bundle.Architecture,
     split: Split,
@@ -182,7 +191,7 @@ def _card(
         ground_sample_distance=[float(side) for side in series.grid.pixel_size],
         crs=series.grid.crs,
         chip=split.chip,
-        nodata=map_type([c.value for c in classes])[1],
+        nodata=nodata,
         metrics=outcome.figures,
         training={
             "spec": to_dict(spec),

@@ -86,14 +86,16 @@ def _check_outputs(spec: PredictSpec, series: Series) -> dict[str, Path]:
     named = {"map": spec.out, "confidence": spec.confidence, "probabilities": spec.probabilities}
     outputs = {kind: Path(path) for kind, path in named.items() if path is not None}
     sources = [Path(path) for files in series.files for path in files]
+    places: set[Path] = set()
     for path in outputs.values():
         check_raster(path, overwrite=spec.overwrite, sources=sources)
-    if len({path.resolve() for path in outputs.values()}) < len(outputs):
-        raise OutputError(
-            "outputs_collide",
-            f"Two outputs have the same name '{spec.out}'.",
-            "Give each output a name of its own.",
-        )
+        if path.resolve() in places:
+            raise OutputError(
+                "outputs_collide",
+                f"Two outputs have the same name '{path}'.",
+                "Give each output a name of its own.",
+            )
+        places.add(path.resolve())
     return outputs
 
 

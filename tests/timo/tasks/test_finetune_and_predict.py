@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import json
 import shutil
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import rasterio
 from safetensors.numpy import load_file
 
-from tests.scenes import write_frame, write_polygons
+from tests.scenes import SIDE, TRANSFORM, write_frame, write_polygons
 from timo import tasks
 from timo.errors import BundleError, Cancelled, LabelError, OutputError, SeriesError, TimoError
 from timo.tasks.reporter import Reporter
@@ -262,3 +264,38 @@ def test_every_refusal_says_what_to_do(scene, tmp_path):
         scene.finetune(tmp_path / "m", colors=["water=#0000ff"])
     assert "water" in str(caught.value)
     assert "field, woods" in str(caught.value)
+
+
+def test_a_file_is_never_replaced_by_a_bundle(scene, tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    call = lambda: scene.finetune(tmp_path / "notes", overwrite=True)  # noqa: E731
+    refused(OutputError, "output_is_file", call, tmp_path, "notes")
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+def test_a_bundle_that_cannot_be_put_in_place_leaves_nothing(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "rename", Mock(side_effect=OSError(28, "No space left on device")))
+    call = lambda: scene.finetune(tmp_path / "m", epochs=1)  # noqa: E731
+    refused(OutputError, "output_unwritable", call, tmp_path, "No space left on device")
+
+
+def test_two_outputs_of_one_name_are_named(scene, bundle, tmp_path):
+    same = str(tmp_path / "same.tif")
+    call = lambda: scene.predict(bundle, tmp_path / "o.tif", confidence=same, probabilities=same)  # noqa: E731
+    refused(OutputError, "outputs_collide", call, tmp_path, "same.tif")
+
+
+def test_class_values_that_no_map_holds_are_refused_before_the_training(scene, tmp_path):
+    with rasterio.open(
+        tmp_path / "codes.tif", "w", driver="GTiff", dtype="uint32", count=1, width=SIDE, height=SIDE,
+        crs="EPSG:32631", transform=TRANSFORM,
+    ) as target:  # fmt: skip
+        target.write((scene.truth + 4_000_000_000).astype(np.uint32), 1)
+    recorder = Recorder()
+    spec = load(
+        "finetune",
+        {"series": str(scene.folder), "labels": str(tmp_path / "codes.tif"), "out": str(tmp_path / "m")},
+    )
+    call = lambda: tasks.run("finetune", spec, recorder)  # noqa: E731
+    refused(OutputError, "class_values", call, tmp_path)
+    assert recorder.metrics == {}
