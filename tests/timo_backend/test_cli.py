@@ -75,3 +75,9 @@ def test_a_home_that_cannot_be_used_is_one_sentence(tmp_path):
 def test_wrong_usage_ends_with_2(home):
     assert call("serve", "--port", "80").returncode == 2
     assert call("cancel", "--home", home).returncode == 2
+
+
+def test_an_installation_without_the_backend_says_how_to_mend_it():
+    code = "import sys; sys.modules['zmq'] = None; from timo_backend.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    one_sentence(done, "pyzmq", "timo-qgis[backend]")
