@@ -10,7 +10,7 @@ PLUGIN := dist/timo_qgis-$(VERSION).zip
 
 help:
 	@echo "make setup     install what is needed: Debian packages, .venv, .venv-qgis"
-	@echo "make demo      the main job, in a real QGIS: train on 6 years of a forest, map its clear-cuts"
+	@echo "make demo      the main job, in a real QGIS: train on 4 years of a forest, map its clear-cuts"
 	@echo "make test      all tests that CI runs;  make test-all  the long ones too"
 	@echo "make lint      ruff, mypy, import rules, bandit"
 	@echo "make bench     speed and memory, printed and written to benchmarks/results/"
