@@ -114,18 +114,20 @@ def fit(
             series, labels = fabric.to_device(batch)
             value = loss(wrapped(series), labels)
             fabric.backward(value)
-            fabric.clip_gradients(wrapped, wrapped_optimizer, max_norm=GRADIENT_NORM)
-            wrapped_optimizer.step()
-            wrapped_optimizer.zero_grad()
-            scheduler.step()
-            averaged.update_parameters(model)
+            norm = fabric.clip_gradients(
+                wrapped, wrapped_optimizer, max_norm=GRADIENT_NORM, error_if_nonfinite=False
+            )
             total += float(value.detach())
-            if not math.isfinite(total):
+            if not math.isfinite(total + float(norm or 0.0)):
                 raise ModelError(
                     "training_diverged",
                     f"The training went astray in epoch {epoch}: its loss is no number any more.",
                     f"Choose a lower learning rate than {schedule.learning_rate:g}.",
                 )
+            wrapped_optimizer.step()
+            wrapped_optimizer.zero_grad()
+            scheduler.step()
+            averaged.update_parameters(model)
             reporter.progress(((epoch - 1) * chips.steps + step + 1) / steps, message)
         validation_loss, figures = validate(fabric, averaged.module, loss, chips, classes, reporter)
         row = {
