@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Time and memory of gyroscope attention, fused against literal, in the whole `timo_base` encoder.
+"""Time and memory of attention, fused against literal, in the whole `timo_base` encoder.
 
-The literal form is the tests' oracle, put in place of the fused one with the same weights; full attention is
-the same in both. Each runs once, in a process of its own. Extra memory is the process's peak above what it
-holds once model and input are loaded.
+The literal form is the tests' oracle, put in place of the fused one with the same weights: once both kinds of
+attention, once gyroscope attention alone (stages 1 and 2; the rest is then the same). Each runs once, in
+a process of its own. Extra memory is the process's peak above what it holds once model and input are loaded.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from benchmarks.results_file import Figure, report
 
 ROOT = Path(__file__).parents[1]
 DATES, SIZE, BANDS = 12, 224, 3
+FORMS = ("fused", "literal", "literal_gyroscope")
 
 
 def main() -> None:
@@ -26,11 +27,12 @@ def main() -> None:
         print("Not measured: peak memory is read from /proc, which only Linux has.")
         return
     with tempfile.TemporaryDirectory() as folder:
-        measured = {
-            form: _in_a_process(form, Path(folder) / f"{form}.safetensors") for form in ("fused", "literal")
-        }
-        difference = _greatest_difference(*sorted(Path(folder).glob("*.safetensors")))
-    fused, literal = measured["fused"], measured["literal"]
+        measured = {form: _in_a_process(form, Path(folder) / f"{form}.safetensors") for form in FORMS}
+        difference = max(
+            _greatest_difference(*(Path(folder) / f"{name}.safetensors" for name in ("fused", form)))
+            for form in FORMS[1:]
+        )
+    fused, literal, gyroscope = (measured[form] for form in FORMS)
     speed, memory = literal["seconds"] / fused["seconds"], fused["extra_mb"] / literal["extra_mb"]
     report(
         "attention",
@@ -39,6 +41,8 @@ def main() -> None:
             Figure("literal", literal["seconds"], "s"),
             Figure("fused", fused["seconds"], "s"),
             Figure("fused is faster by", speed, "x", "at least 3", speed >= 3),
+            Figure("literal gyroscope attention alone", gyroscope["seconds"], "s"),
+            Figure("fused is faster than that by", gyroscope["seconds"] / fused["seconds"], "x"),
             Figure("literal, extra memory", literal["extra_mb"], "MB"),
             Figure("fused, extra memory", fused["extra_mb"], "MB"),
             Figure("fused, share of literal's extra memory", memory, "", "at most 0.333", memory <= 1 / 3),
@@ -71,8 +75,8 @@ def measure(form: str, outputs: Path) -> None:
     torch.manual_seed(0)
     encoder = timm.create_model("timo_base", in_chans=BANDS).eval()
     series = torch.randn(1, DATES, BANDS, SIZE, SIZE)
-    if form == "literal":
-        _make_literal(encoder)
+    if form != "fused":
+        _make_literal(encoder, full=form == "literal")
 
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     loaded = _memory_mb("VmRSS")
@@ -86,17 +90,20 @@ def measure(form: str, outputs: Path) -> None:
     print(json.dumps({"seconds": seconds, "extra_mb": extra, "threads": torch.get_num_threads()}))
 
 
-def _make_literal(encoder) -> None:
+def _make_literal(encoder, *, full: bool) -> None:
     import torch
 
-    from tests.timo.models.literal import LiteralGyroscopeAttention
-    from timo.models.attention import GyroscopeAttention
+    from tests.timo.models.literal import LiteralFullAttention, LiteralGyroscopeAttention
+    from timo.models.attention import FullAttention, GyroscopeAttention
 
+    forms = {GyroscopeAttention: LiteralGyroscopeAttention}
+    if full:
+        forms[FullAttention] = LiteralFullAttention
     for stage in encoder.stages:
         for block in stage.blocks:
-            if isinstance(block.attn, GyroscopeAttention):
+            if literal_form := forms.get(type(block.attn)):
                 with torch.device("meta"):
-                    literal = LiteralGyroscopeAttention(block.attn.q.in_features, block.attn.num_heads)
+                    literal = literal_form(block.attn.q.in_features, block.attn.num_heads)
                 literal.load_state_dict(block.attn.state_dict(), strict=True, assign=True)
                 block.attn = literal.eval()
 

@@ -38,7 +38,11 @@ def report(name: str, title: str, figures: list[Figure]) -> None:
     record = {
         "benchmark": name,
         "date": date.today().isoformat(),
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": {
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+        },
         "figures": [asdict(figure) for figure in figures],
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
