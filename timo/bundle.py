@@ -124,6 +124,8 @@ def save(
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    from timo.series.rasters import reason
+
     partial = folder.with_name(folder.name + ".partial")
     try:
         if partial.exists():
@@ -142,7 +144,7 @@ def save(
     except (OSError, SafetensorError) as error:
         raise OutputError(
             "output_unwritable",
-            f"The model bundle '{folder}' cannot be written: {_reason(error)}.",
+            f"The model bundle '{folder}' cannot be written: {reason(error)}.",
             "Pick a folder that you may write to, on a disk with space.",
         ) from error
     finally:
@@ -188,6 +190,8 @@ def load_model(folder: Path, card: Card) -> nn.Module:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from timo.series.rasters import reason
+
     path = folder / WEIGHTS
     try:
         if _sha256(path) != card.weights_sha256:
@@ -202,7 +206,7 @@ def load_model(folder: Path, card: Card) -> nn.Module:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise BundleError(
             "bundle_damaged",
-            f"The weights '{path}' cannot be loaded: {_reason(error)}.",
+            f"The weights '{path}' cannot be loaded: {reason(error)}.",
             "Restore the bundle, or train the model again.",
         ) from error
     return model.eval()
@@ -250,12 +254,6 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
             f"The folder '{path}' holds other things than a model bundle and is left as it is.",
             "Pick another folder.",
         )
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong, as a part of a sentence."""
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or str(error).partition("\n")[0].rstrip(".: ") or type(error).__name__
 
 
 def _sha256(path: Path) -> str:

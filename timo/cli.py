@@ -71,7 +71,7 @@ class TerminalReporter(Reporter):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._bar.live.transient = kind is not None  # what went wrong stands alone
-        self._bar.stop()
+        (self._bar if kind is None else self._bar.live).stop()
 
     def progress(self, fraction: float, message: str) -> None:
         """Move the bar."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from timo.errors import OutputError
+from timo.series.rasters import reason
 
 if TYPE_CHECKING:
     from timo.series.grid import Grid
@@ -120,6 +122,8 @@ class RasterWriter:
         self.scheme = scheme
         self.nodata = nodata
         self.dtype = dtype
+        self._finished: list[tuple[Path, Path]] = []
+        """Files that are complete, each with the name that it gets."""
         profile: dict[str, Any] = {
             "driver": "GTiff", "dtype": dtype, "nodata": nodata, "count": len(bands),
             "width": grid.width, "height": grid.height, "crs": grid.crs, "transform": grid.transform,
@@ -140,6 +144,25 @@ class RasterWriter:
         with self._told():
             self.dataset.write(values if values.ndim == 3 else values[None], window=window)
 
+    def finish(self) -> None:
+        """Complete the file under its temporary name, so that of several none is in place before all are.
+
+        Raises:
+            OutputError: What was written is not all on the disk.
+        """
+        if self._finished:
+            return
+        with self._told():
+            self.dataset.close()
+            with self.partial.open("rb") as file:
+                os.fsync(file.fileno())
+            self._check_whole()
+            self._finished.append((self.partial, self.path))
+            for target, content in self._sidecars().items():
+                partial = target.with_name(f".{target.name}.partial")
+                self._finished.insert(0, (partial, target))
+                partial.write_bytes(content)
+
     def __enter__(self) -> RasterWriter:
         return self
 
@@ -148,23 +171,43 @@ class RasterWriter:
     ) -> None:
         try:
             with self._told():
-                self.dataset.close()
-                if kind is None:
-                    with self.partial.open("rb") as file:
-                        os.fsync(file.fileno())
-                    self._sidecars()
-                    self.partial.replace(self.path)
+                if kind is not None:
+                    self.dataset.close()
+                    return
+                self.finish()
+                self._aux.unlink(missing_ok=True)  # statistics of a map that stood here before
+                for partial, target in self._finished:
+                    partial.replace(target)
         finally:
-            self.partial.unlink(missing_ok=True)
+            for partial in (self.partial, *(one for one, _ in self._finished)):
+                partial.unlink(missing_ok=True)
 
-    def _sidecars(self) -> None:
-        aux = self.path.with_name(self.path.name + ".aux.xml")
-        style = self.path.with_suffix(".qml")
-        aux.unlink(missing_ok=True)  # statistics of a map that stood here before
+    def _check_whole(self) -> None:
+        """Read every block again: GDAL writes the last ones when it closes the file, and tells no failure."""
+        try:
+            with rasterio.open(self.partial) as written:
+                for (row, column), window in written.block_windows(1):
+                    sizes = [
+                        written.get_tag_item(f"BLOCK_SIZE_{column}_{row}", dm="TIFF", bidx=band)
+                        for band in written.indexes
+                    ]
+                    if None in sizes:
+                        raise OSError(errno.EIO, "a part of it is missing")
+                    written.read(window=window)
+        except (OSError, RasterioError) as error:
+            raise OSError(errno.EIO, f"what was written can't be read again ({reason(error)})") from None
+
+    @property
+    def _aux(self) -> Path:
+        return self.path.with_name(self.path.name + ".aux.xml")
+
+    def _sidecars(self) -> dict[Path, bytes]:
+        files: dict[Path, bytes] = {}
         if self.scheme is not None:
+            files[self.path.with_suffix(".qml")] = paletted_style(self.scheme)
             if self.dtype in ("uint8", "uint16"):
-                aux.write_bytes(category_names(self.scheme))
-            style.write_bytes(paletted_style(self.scheme))
+                files[self._aux] = category_names(self.scheme)
+        return files
 
     @contextlib.contextmanager
     def _told(self) -> Any:
@@ -173,7 +216,7 @@ class RasterWriter:
         except (OSError, RasterioError) as error:
             raise OutputError(
                 "output_unwritable",
-                f"'{self.path}' cannot be written: {str(error).splitlines()[0]}.",
+                f"'{self.path}' cannot be written: {reason(error)}.",
                 "Pick a folder that you may write to, on a disk with space.",
             ) from error
 

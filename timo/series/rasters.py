@@ -79,7 +79,8 @@ def reason(error: BaseException) -> str:
     """What GDAL complains of, as a part of a sentence."""
     while isinstance(error.__cause__, Exception):  # rasterio's own words only point to it
         error = error.__cause__
-    return str(error).strip().partition("\n")[0].rstrip(". ") or type(error).__name__
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or str(error).strip().partition("\n")[0].rstrip(".: ") or type(error).__name__
 
 
 class _unreadable:  # noqa: N801 - reads as what it guards against

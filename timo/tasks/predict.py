@@ -138,10 +138,12 @@ def _write(
         done += chips
         reporter.progress(done / total, "Mapping")
 
+    writers: list[RasterWriter] = []
     with contextlib.ExitStack() as stack:
 
         def writer(path: str, **options: Any) -> RasterWriter:
-            return stack.enter_context(RasterWriter(Path(path), series.grid, tags=tags, **options))
+            writers.append(stack.enter_context(RasterWriter(Path(path), series.grid, tags=tags, **options)))
+            return writers[-1]
 
         classes = writer(spec.out, dtype=dtype, nodata=nodata, bands=["class"], scheme=scheme)
         confidence = spec.confidence and writer(
@@ -160,6 +162,8 @@ def _write(
                 confidence.write(_confidence(block), block.rows, block.columns)
             if probabilities:
                 probabilities.write(_scaled(block), block.rows, block.columns)
+        for each in writers:
+            each.finish()
     return counts
 
 

@@ -79,3 +79,34 @@ def test_nodata_of_a_map_is_never_a_class(values):
     assert info.min <= min(values | {nodata}) <= max(values | {nodata}) <= info.max
     if values <= set(range(255)):
         assert (dtype, nodata) == ("uint8", 255)
+
+
+@pytest.fixture
+def full_disk():
+    """No file may grow over 40 KiB: as with a full disk, GDAL tells nothing of it when it closes."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40 << 10, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_map_that_the_disk_has_no_room_for_is_an_error_and_not_a_map(tmp_path, full_disk):
+    noise = np.random.default_rng(0).random((70, 300)).astype(np.float32)
+    with (
+        pytest.raises(OutputError, match="be read again"),
+        write(tmp_path / "c.tif", dtype="float32") as writer,
+    ):
+        for column in range(0, 300, 50):  # parts of a tile: they are written when the file is closed
+            writer.write(noise[:, column : column + 50], slice(0, 70), slice(column, column + 50))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_several_maps_none_is_put_in_place_before_all_are_complete(tmp_path):
+    with write(tmp_path / "a.tif", scheme=SCHEME) as one, write(tmp_path / "b.tif") as two:
+        for writer in (one, two):
+            writer.write(np.ones((70, 300), np.uint8), slice(0, 70), slice(0, 300))
+            writer.finish()
+        assert all(path.suffix == ".partial" for path in tmp_path.iterdir())
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == ["a.qml", "a.tif", "a.tif.aux.xml", "b.tif"]
