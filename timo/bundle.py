@@ -139,8 +139,12 @@ def save(
             shutil.copyfile(split, partial / SPLIT)
         if folder.exists():
             check_writable(folder, overwrite=overwrite)
-            shutil.rmtree(folder)
-        partial.rename(folder)
+            replaced = folder.with_name(folder.name + ".replaced")
+            folder.rename(replaced)  # one of the two is whole at any moment
+            partial.rename(folder)
+            shutil.rmtree(replaced)
+        else:
+            partial.rename(folder)
     except (OSError, SafetensorError) as error:
         raise OutputError(
             "output_unwritable",

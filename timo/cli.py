@@ -145,6 +145,8 @@ def _option(spec: type[Spec], field: msgspec.structs.FieldInfo) -> Any:
     if meta and (unit := (meta.extra_json_schema or {}).get("unit")):
         text = f"{text} [{unit}]"
     inner, limits = _unwrap_optional(kind)
+    if get_origin(inner) is list:
+        kind = inner = list[str]  # typer takes no limits on the items; the spec checks them
     limits = limits or meta
     low, high = (limits.ge, limits.le) if limits else (None, None)
     flag = "--" + field.name.replace("_", "-")

@@ -79,14 +79,15 @@ class PreparedSeries:
     Args:
         series: The series, its bands in the model's order.
         statistics: Of the model's training.
+        keep: Hold the whole series in memory if it is not too large: for windows read again and again.
     """
 
-    def __init__(self, series: Series, statistics: Statistics) -> None:
+    def __init__(self, series: Series, statistics: Statistics, *, keep: bool) -> None:
         self.series = series
         self._mean = statistics.mean.astype(np.float32)[None, :, None, None]
         self._std = statistics.std.astype(np.float32)[None, :, None, None]
         self._whole: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
-        if _bytes(series, series.grid.height, series.grid.width) <= RESIDENT_BYTES:
+        if keep and _bytes(series, series.grid.height, series.grid.width) <= RESIDENT_BYTES:
             self._whole = self._prepare(series.grid.whole)
 
     def read(

@@ -66,7 +66,8 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     reporter.check()
     fabric = fabric_for(spec.device, spec.seed)
     figures = statistics(series, spec.seed)
-    chips = LabelledChips(PreparedSeries(series, figures), split, chip=chip, batch=spec.batch, seed=spec.seed)
+    prepared = PreparedSeries(series, figures, keep=True)
+    chips = LabelledChips(prepared, split, chip=chip, batch=spec.batch, seed=spec.seed)
     architecture = bundle.Architecture(
         name=spec.model,
         in_chans=len(series.bands),

@@ -56,7 +56,7 @@ def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
     statistics = Statistics(np.array([b.mean for b in card.bands]), np.array([b.std for b in card.bands]))
     predictor = BlockPredictor(
         model,
-        PreparedSeries(series, statistics),
+        PreparedSeries(series, statistics, keep=False),
         chip=card.chip,
         batch=spec.batch,
         device=fabric.device,

@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 from timo.errors import SpecError
 
 Sources = Annotated[
-    list[str],
+    list[Annotated[str, Meta(min_length=1)]],
     Meta(
         title="Series",
         description="Dated rasters: a folder, a glob, files, or a CSV with columns path,date.",
@@ -59,6 +59,7 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     labels: Annotated[
         str,
         Meta(
+            min_length=1,
             title="Labels",
             description="Polygons or points with a class field, or a raster of class values.",
             extra_json_schema={"format": "labels"},
@@ -73,6 +74,7 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     out: Annotated[
         str,
         Meta(
+            min_length=1,
             title="Model",
             description="The folder of the new model bundle.",
             extra_json_schema={"format": "folder-out"},
@@ -176,6 +178,7 @@ class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: Annotated[
         str,
         Meta(
+            min_length=1,
             title="Model",
             description="The folder of a model bundle.",
             extra_json_schema={"format": "bundle"},
@@ -184,6 +187,7 @@ class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     out: Annotated[
         str,
         Meta(
+            min_length=1,
             title="Map",
             description="The GeoTIFF of classes to write.",
             extra_json_schema={"format": "raster-out"},
