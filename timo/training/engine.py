@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from timo.errors import ModelError
 from timo.tasks.reporter import Reporter
@@ -100,9 +100,7 @@ def fit(
     )
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
     loss = fabric.to_device(loss)
-    decay = 1 - 1 / (AVERAGED_EPOCHS * chips.steps)
-    mean = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
+    averaged = AveragedModel(model, avg_fn=_running_mean(AVERAGED_EPOCHS * chips.steps), use_buffers=True)
     outcome = Fit()
     best = (-math.inf, -math.inf)
     for epoch in range(1, schedule.epochs + 1):
@@ -169,6 +167,15 @@ def validate(
         accuracy.update(logits.argmax(1), labels)
     known = [one for one in losses if not math.isnan(one)]
     return sum(known) / len(known) if known else math.nan, accuracy.figures()
+
+
+def _running_mean(steps: int) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:
+    """Mean over about the last ``steps``, in its beginning over fewer, so that the first weights soon go."""
+
+    def mean(averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
+        return averaged + (current - averaged) * max(1 / steps, 9 / (10 + float(count)))
+
+    return mean
 
 
 def _score(figures: dict[str, float]) -> tuple[float, float]:
