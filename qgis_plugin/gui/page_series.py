@@ -9,6 +9,7 @@ from typing import List
 from qgis.core import QgsProject, QgsRasterLayer
 from qgis.gui import QgsFilterLineEdit
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton
 
 from ..compat import icon, label
@@ -85,6 +86,7 @@ class SeriesPage(Page):
         Raises:
             OSError: The home cannot be written to.
         """
+        self.model.refresh_in_place()  # a layer may have been given another file meanwhile
         return frames.write_csv(self.rows, self.shared.settings.subfolder("series"), self.series_name())
 
     def _build(self) -> None:
@@ -109,6 +111,7 @@ class SeriesPage(Page):
             self._project.layersRemoved,
             self._project.readProject,
             self._project.cleared,
+            self._project.layerTreeRoot().nameChanged,
         ):
             signal.connect(self._soon)
         self.all.clicked.connect(self._on_all)
@@ -120,12 +123,18 @@ class SeriesPage(Page):
         self.name.editingFinished.connect(self._on_name)
 
     @slot
+    def showEvent(self, event: QShowEvent) -> None:
+        """Look at the layers again: not all that can change in them is told."""
+        super().showEvent(event)
+        self._soon()
+
+    @slot
     def _soon(self) -> None:
         self._later.start()
 
     @slot
     def _refresh(self) -> None:
-        self.model.refresh()
+        self.model.refresh_in_place()
 
     @slot
     def _on_all(self) -> None:
@@ -147,7 +156,8 @@ class SeriesPage(Page):
         faulty = [row for row in self.rows if row.problem and (row.ticked or row.date is None)]
         lines = [f"{row.name}: {row.problem}" for row in faulty[:3]]
         if len(faulty) > 3:
-            lines.append(f"{len(faulty) - 3} more are marked in the column Problem.")
+            more = len(faulty) - 3
+            lines.append(f"{more} more {'is' if more == 1 else 'are'} marked in the column Note.")
         self.problems.setText("\n".join(lines))
         self.problems.setVisible(bool(lines))
         self.changed.emit()

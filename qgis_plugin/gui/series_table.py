@@ -7,16 +7,18 @@ from typing import Any, List
 
 from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QFont
+from qgis.PyQt.QtGui import QFont, QResizeEvent
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from ..compat import plain
 from ..layers.frames import TICK_PROPERTY, Row, check, read_rows, write_edit
 from ..timing import slot
 
-COLUMNS = ("Layer", "Date", "Bands", "Size", "Problem")
-LAYER, DATE, BANDS, SIZE, PROBLEM = range(5)
+COLUMNS = ("Layer", "Date", "Bands", "Size", "Note")
+LAYER, DATE, BANDS, SIZE, NOTE = range(5)
 SORT_ROLE = Qt.ItemDataRole.UserRole
+NARROW = 52
+"""Digits of width below which the size gives its room to the layers' names; their tool tip has it."""
 
 
 class SeriesModel(QAbstractTableModel):
@@ -98,7 +100,7 @@ class SeriesModel(QAbstractTableModel):
             return Qt.CheckState.Checked if row.ticked else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.ToolTipRole:
             return plain(_hint(row, column))
-        if role == Qt.ItemDataRole.DecorationRole and column == PROBLEM and row.problem:
+        if role == Qt.ItemDataRole.DecorationRole and column == NOTE and row.problem:
             return QgsApplication.getThemeIcon("/mIconWarning.svg")
         if role == Qt.ItemDataRole.FontRole and column == DATE and row.edited:
             font = QFont()
@@ -147,6 +149,7 @@ class SeriesView(QTableView):
         self.setAlternatingRowColors(True)
         self.setShowGrid(False)
         self.setWordWrap(False)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names often differ at their ends alone
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
         header = self.horizontalHeader()
@@ -159,6 +162,14 @@ class SeriesView(QTableView):
         header.setSectionResizeMode(BANDS, QHeaderView.ResizeMode.Fixed)  # no room for a sort arrow
         self.setColumnWidth(BANDS, self.fontMetrics().horizontalAdvance("Bands") + 14)
         self.setMinimumHeight(160)
+
+    @slot
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out the size where the table is narrow."""
+        super().resizeEvent(event)
+        narrow = self.width() < NARROW * self.fontMetrics().horizontalAdvance("0")
+        if self.isColumnHidden(SIZE) != narrow:
+            self.setColumnHidden(SIZE, narrow)
 
     @slot
     def filter(self, text: str) -> None:
@@ -184,7 +195,7 @@ def _text(row: Row, column: int) -> str:
 
 def _hint(row: Row, column: int) -> str:
     if column == LAYER:
-        return str(row.path or row.name)
+        return f"{row.path or row.name}, {row.size} pixels"
     if column == DATE:
         return (
             "Typed in. Empty the cell to take the name's date."

@@ -19,6 +19,10 @@ from .sources import is_result, layer_file, safe_name
 
 DATE_PROPERTY = "timo/date"
 TICK_PROPERTY = "timo/ticked"
+_BAND_WORD = re.compile(
+    r"b(?:and)?\d{1,2}a?|coastal|blue|green|red|rededge\d*|nir\d*|swir\d*|pan|cirrus|thermal\d*|lwir\d*"
+    r"|vv|vh|hh|hv"
+)
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,7 @@ def _row(layer: QgsRasterLayer) -> Row:
         date=kept or (found.date if found else None),
         edited=kept is not None,
         ticked=str(layer.customProperty(TICK_PROPERTY, "")).lower() == "true",
-        bands=tuple(_band_name(layer.bandName(band)) for band in range(1, layer.bandCount() + 1)),
+        bands=_band_names(layer, path),
         width=layer.width(),
         height=layer.height(),
         crs=layer.crs().authid(),
@@ -208,9 +212,18 @@ def _row(layer: QgsRasterLayer) -> Row:
     )
 
 
+def _band_names(layer: QgsRasterLayer, path: Optional[Path]) -> Tuple[str, ...]:
+    """Names of the bands; a nameless single band has that of its file's last word that names one: X_B02."""
+    names = tuple(_band_name(layer.bandName(band)) for band in range(1, layer.bandCount() + 1))
+    if names != ("",) or path is None:
+        return names
+    words = re.split(r"[^a-z0-9]+", path.stem.lower())
+    return (next((word for word in reversed(words) if _BAND_WORD.fullmatch(word)), ""),)
+
+
 def _band_name(text: str) -> str:
     """A band's own name, without the "Band 1: " that QGIS puts before it in every language."""
-    return re.sub(r"^[^\d:]*\d+(:\s*|$)", "", text).strip().lower()
+    return re.sub(r"^[^\d:]*\d+(\s*\([^)]*\))?(:\s*|$)", "", text).strip().lower()
 
 
 def _share_bands(row: Row, other: Row) -> bool:

@@ -10,7 +10,7 @@ from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QLineEdit, QTableView
 
-LAYER, DATE, PROBLEM = 0, 1, 4
+LAYER, DATE, SIZE, NOTE = 0, 1, 3, 4
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_tick_all_ticks_what_the_filter_leaves(twelve_dates, dock, page, qtbot):
 def test_layer_without_a_date_is_named_and_can_be_given_one(add_raster, dock, page, qtbot):
     add_raster("summer.tif")
     qtbot.waitUntil(lambda: len(page.rows) == 1)
-    assert text(page, 0, PROBLEM) == "No date"
+    assert text(page, 0, NOTE) == "No date"
     assert "summer" in dock.findChild(QLabel, "timoSeriesProblems").text()
     table = dock.findChild(QTableView, "timoSeriesTable")
     table.edit(cell(page, 0, DATE))
@@ -78,7 +78,7 @@ def test_layer_without_a_date_is_named_and_can_be_given_one(add_raster, dock, pa
     qtbot.keyClicks(editor, "20200630")
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: text(page, 0, DATE) == "2020-06-30")
-    assert text(page, 0, PROBLEM) == ""
+    assert text(page, 0, NOTE) == ""
 
 
 def test_what_is_no_date_is_refused_in_words(add_raster, dock, page, qtbot, iface):
@@ -104,7 +104,7 @@ def test_two_layers_of_one_date_and_band_are_a_problem_in_words(add_raster, dock
     add_raster("c_20200201.tif")
     qtbot.waitUntil(lambda: len(page.rows) == 3)
     click(qtbot, dock, "timoSeriesTickAll")
-    assert [text(page, row, PROBLEM) for row in range(3)] == ["Duplicate", "Duplicate", ""]
+    assert [text(page, row, NOTE) for row in range(3)] == ["Duplicate", "Duplicate", ""]
     assert "b_20200101" in page.why_not()
     page.view.model().setData(cell(page, 0, LAYER), Qt.CheckState.Unchecked, Qt.ItemDataRole.CheckStateRole)
     assert page.why_not() == ""
@@ -118,6 +118,55 @@ def test_radar_beside_optical_of_one_date_is_one_date(add_raster, dock, page, qt
     click(qtbot, dock, "timoSeriesTickAll")
     assert page.why_not() == ""
     assert page.date_count() == 2
+
+
+def test_files_of_one_band_each_make_one_date_by_their_names(add_raster, dock, page, qtbot):
+    for day in ("20200101", "20200201"):
+        for band in ("B02", "B8A", "nir"):
+            add_raster(f"T31UFS_{day}_{band}.tif", names=("",))
+    qtbot.waitUntil(lambda: len(page.rows) == 6)
+    click(qtbot, dock, "timoSeriesTickAll")
+    assert page.why_not() == ""
+    assert {text(page, row, NOTE) for row in range(6)} == {"Joined"}
+    assert page.date_count() == 2
+
+
+def test_nameless_bands_of_one_date_are_duplicates_where_the_names_do_not_tell(add_raster, dock, page, qtbot):
+    add_raster("a_20200101.tif", names=("",))
+    add_raster("b_20200101.tif", names=("",))
+    qtbot.waitUntil(lambda: len(page.rows) == 2)
+    click(qtbot, dock, "timoSeriesTickAll")
+    assert [text(page, row, NOTE) for row in range(2)] == ["Duplicate", "Duplicate"]
+
+
+def test_layer_that_is_renamed_is_listed_by_its_new_name(add_raster, page, qtbot):
+    layer = add_raster("S2_20200101.tif")
+    qtbot.waitUntil(lambda: len(page.rows) == 1)
+    layer.setName("new year")
+    qtbot.waitUntil(lambda: text(page, 0, LAYER) == "new year")
+
+
+def test_layer_that_was_given_another_file_is_written_with_that(
+    twelve_dates, dock, page, qtbot, write_raster
+):
+    click(qtbot, dock, "timoSeriesTickAll")
+    other = write_raster("moved/S2_20200115.tif")
+    layer = next(layer for layer in twelve_dates if layer.name() == "S2_20200115")
+    layer.setDataSource(str(other), layer.name(), "gdal")
+    with page.write().open(encoding="utf-8") as file:
+        assert str(other) in {row["path"] for row in csv.DictReader(file)}
+
+
+def test_names_get_the_room_of_the_size_where_the_table_is_narrow(twelve_dates, page, qtbot):
+    view = page.view
+    view.setParent(None)
+    qtbot.addWidget(view)
+    view.resize(700, 300)
+    view.show()
+    assert not view.isColumnHidden(SIZE)
+    view.resize(350, 300)
+    qtbot.waitUntil(lambda: view.isColumnHidden(SIZE))
+    assert view.columnWidth(LAYER) > view.fontMetrics().horizontalAdvance("S2_20200115") + 20
 
 
 def test_series_file_has_the_ticked_layers_and_the_edited_dates(twelve_dates, dock, page, qtbot):
@@ -163,4 +212,4 @@ def test_layer_whose_file_is_gone_is_named(twelve_dates, dock, page, qtbot, tmp_
     layer = QgsRasterLayer(str(tmp_path / "gone_20210101.tif"), "gone_20210101", "gdal")
     QgsProject.instance().addMapLayer(layer)
     qtbot.waitUntil(lambda: len(page.rows) == 13)
-    assert text(page, 12, PROBLEM) == "No file"
+    assert text(page, 12, NOTE) == "No file"
