@@ -140,6 +140,13 @@ class JobBook:
                 record.values.update(new)
                 self._changed.add(str(row["id"]))
 
+    def know(self, job: str, task: str, spec: Mapping[str, Any]) -> None:
+        """Take what was submitted: events may come before the list that says it."""
+        values = self._records.setdefault(job, _Record(job)).values
+        values.setdefault("task", task)
+        values.setdefault("spec", spec)
+        self._changed.add(job)
+
     def apply(self, job: str, seq: int, kind: str, ts: float, body: Mapping[str, Any]) -> bool:
         """Take one event.
 

@@ -9,7 +9,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal
 
@@ -251,6 +251,7 @@ class LinkThread(QThread):
                 if row["state"] not in ("succeeded", "failed", "cancelled"):
                     self._subscribe(core, row["id"])
         elif command.type == "submit":
+            self._book.know(str(message.body["job"]), command.body["task"], command.body["spec"])
             self._subscribe(core, str(message.body["job"]))
         if command.token:
             self.answered.emit(command.token, message.body)
@@ -322,6 +323,14 @@ class Backend(QObject):
         self._send(_Command("submit", {"task": task, "spec": dict(spec), "key": key}, key))
         return key
 
+    def taken(self, task: str) -> Set[str]:
+        """Paths that jobs of this task have been told to make."""
+        return {str(job.spec.get("out")) for job in self.jobs.values() if job.task == task}
+
+    def will_make(self, path: Path) -> bool:
+        """Whether a job that waits or runs has been told to make this."""
+        return any(not job.final and str(job.spec.get("out")) == str(path) for job in self.jobs.values())
+
     def cancel(self, job: str) -> None:
         """Stop a job."""
         self._send(_Command("cancel", {"job": job}, f"cancel {job}"))
@@ -330,12 +339,18 @@ class Backend(QObject):
         """Fetch all events of a job that has ended, too: its curve and its log."""
         self._send(_Command("subscribe", {"job": job}))
 
-    def close(self) -> None:
-        """End the connection; jobs go on."""
-        if self._thread is not None:
-            self._thread.end()
-            self._thread.wait(3000)
-            self._thread = None
+    def close(self) -> bool:
+        """End the connection; jobs go on.
+
+        Returns:
+            Whether its thread has ended, so that this object may be deleted.
+        """
+        if self._thread is None:
+            return True
+        self._thread.end()
+        ended = self._thread.wait(3000)
+        self._thread = None
+        return ended
 
     def _send(self, command: _Command) -> None:
         self.start()

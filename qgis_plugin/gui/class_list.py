@@ -41,9 +41,11 @@ class ClassList(QTreeWidget):
         """
         self.clear()
         total = max(sum(counts.values()), 1)
+        styled = any(name in colors for name in counts)
         for name, count, color in balance(counts, colors)[:255]:
             item = QTreeWidgetItem([name, str(count), f"{100 * count / total:.0f} %"])
-            item.setIcon(0, color_swatch(color))
+            if styled:  # else empty squares, which look like boxes to tick
+                item.setIcon(0, color_swatch(color))
             for column in (1, 2):
                 item.setTextAlignment(
                     column, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -155,6 +155,8 @@ def _draw_grid(painter: QPainter, axes: Axes, text: QColor, metrics: QFontMetric
         (1.0, Qt.AlignmentFlag.AlignRight),
     ):
         epoch = round(1 + share * (epochs - 1))
+        if share == 0.5 and epoch in (1, epochs):
+            continue  # the same number twice
         title = f"Epoch {epoch}" if share == 0.0 else str(epoch)
         box = QRectF(plot.left(), plot.bottom() + 4, plot.width(), metrics.height())
         painter.drawText(box, flag | Qt.AlignmentFlag.AlignTop, title)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from qgis.PyQt.QtCore import QAbstractTableModel, QDate, QDateTime, QLocale, QModelIndex, Qt
+from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -22,6 +23,8 @@ from ..timing import slot
 
 COLUMNS = ("Job", "State", "Progress", "Started", "Message")
 JOB, STATE, PROGRESS, STARTED, MESSAGE = range(5)
+NARROW = 52
+"""Digits of width below which the messages give their room to the jobs' names."""
 
 
 class JobsModel(QAbstractTableModel):
@@ -132,6 +135,14 @@ class JobsView(QTableView):
         header.setSectionResizeMode(MESSAGE, QHeaderView.ResizeMode.Stretch)
         self.setMinimumHeight(140)
 
+    @slot
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out the message where the table is narrow: it stands below, for the selected job."""
+        super().resizeEvent(event)
+        narrow = self.width() < NARROW * self.fontMetrics().horizontalAdvance("0")
+        if self.isColumnHidden(MESSAGE) != narrow:
+            self.setColumnHidden(MESSAGE, narrow)
+
 
 def when(seconds: Optional[float], *, brief: bool = False) -> str:
     """A time in the short form of the analyst's country.
@@ -156,7 +167,7 @@ def _text(job: JobView, column: int) -> str:
     if column == STATE:
         return job.state_name
     if column == PROGRESS:
-        return "" if job.state == "queued" else f"{round(100 * job.fraction)} %"
+        return "" if job.state in ("queued", "failed", "cancelled") else f"{round(100 * job.fraction)} %"
     if column == STARTED:
         return when(job.started or job.created, brief=True)
     if job.state == "failed":

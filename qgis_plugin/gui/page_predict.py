@@ -185,6 +185,8 @@ class PredictPage(Page):
             return "Give the map's full path, with a name that ends in .tif."
         if path.exists():
             return f"{path.name} exists already: give the map another name."
+        if self.shared.backend.will_make(path):
+            return f"A job makes {path.name} already: give the map another name."
         return ""
 
     @slot
@@ -280,8 +282,7 @@ class PredictPage(Page):
         stem = f"{self._series.series_name()}-{model.folder.name}"
         if self._like is not None:
             folder, stem = self._like.parent, re.sub(r"-\d+$", "", self._like.stem)
-        jobs = self.shared.backend.jobs.values()
-        taken = {str(job.spec.get("out")) for job in jobs if job.task == "predict"}
+        taken = self.shared.backend.taken("predict")
         path, number = unique_path(folder, stem, ".tif"), 1
         while str(path) in taken:  # a job that waits will write it, or one that failed named it
             number += 1

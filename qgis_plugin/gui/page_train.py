@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
@@ -49,6 +50,8 @@ class TrainPage(Page):
         self._asked = 0
         self._copy: Optional[labels.LabelCopy] = None
         self._suggested = ""
+        self._like = ""
+        """What the analyst called the last model; the next one's name is like it."""
         self._widgets()
         self.box = RunBox("timoTrain", "Use this model", self.curve)
         self.footer_row = RunFooter("timoTrain", "Train", "train")
@@ -115,6 +118,7 @@ class TrainPage(Page):
     @slot
     def _on_layer(self, layer: Optional[QgsMapLayer]) -> None:
         self._watch(layer)
+        self._like = ""
         self.field.setLayer(layer)
         self.field.setField(_likely_field(layer) if layer is not None else "")
         self._suggest_name()
@@ -191,6 +195,8 @@ class TrainPage(Page):
             return "Use letters, digits, - and _ in the model's name."
         if (self._models() / name).exists():
             return f"There is a model '{name}' already: give this one another name."
+        if self.shared.backend.will_make(self._models() / name):
+            return f"A job trains a model '{name}' already: give this one another name."
         return ""
 
     @slot
@@ -242,6 +248,11 @@ class TrainPage(Page):
 
     def _submit(self, spec: Mapping[str, Any]) -> None:
         self.footer_row.trouble = ""
+        name = Path(str(spec["out"])).name
+        if name != self._suggested:
+            self._like = re.sub(r"-\d+$", "", name)
+        if name == self.name.text().strip():
+            self._suggested = name  # as it is used now, the job's arrival replaces it
         self.follower.submit(spec)
         self._validate()
 
@@ -258,11 +269,13 @@ class TrainPage(Page):
     @slot
     def _on_job(self, job: JobView) -> None:
         first = self.box.job is None or self.box.job.id != job.id
+        ended = not first and job.final and not self.box.job.final
         self.curve.show_metrics(job.metrics, int(job.spec.get("epochs") or _default_epochs()))
         self.curve.setVisible(bool(job.metrics) or not job.final)
         self.box.show_job(job)
         if first:
             self._suggest_name()
+        if first or (ended and not self.box.visibleRegion().isEmpty()):
             QTimer.singleShot(100, self._reveal)  # when the box has its size
         self._validate()
 
@@ -283,11 +296,12 @@ class TrainPage(Page):
         """A name that is free, unless the analyst has typed one."""
         if self.name.text() not in ("", self._suggested) or self._layer is None:
             return
-        taken = {str(job.spec.get("out")) for job in self.shared.backend.jobs.values()}
-        path, number = unique_path(self._models(), self._layer.name()), 1
+        stem = self._like or self._layer.name()
+        taken = self.shared.backend.taken("finetune")
+        path, number = unique_path(self._models(), stem), 1
         while str(path) in taken:  # a job that waits will make it
             number += 1
-            path = unique_path(self._models(), f"{self._layer.name()}-{number}")
+            path = unique_path(self._models(), f"{stem}-{number}")
         self._suggested = path.name
         self.name.setText(self._suggested)
 

@@ -38,6 +38,13 @@ def test_list_and_events_make_one_job(book):
     assert book.take_changed() == []
 
 
+def test_job_has_its_name_from_the_submit_on(book):
+    book.apply("a", 1, "state", 1.0, {"state": "starting", "attempt": 1})
+    book.know("a", "finetune", ROW["spec"])
+    (job,) = book.take_changed()
+    assert (job.name, job.task, job.state) == ("wood", "finetune", "starting")
+
+
 def test_event_that_comes_twice_counts_once(book):
     for _ in range(2):
         book.apply("a", 1, "metric", 1.0, {"name": "val_loss", "value": 0.5, "step": 1})
@@ -98,6 +105,17 @@ def test_table_shows_newest_first_and_keeps_the_selection(dock, make_job):
     page.model.update([make_job(id="new", created=2.0, state="running", fraction=0.25)])
     assert [job.id for job in page.model.jobs] == ["new", "old"]
     assert page.selected().id == "old"
+
+
+def test_names_get_the_room_of_the_messages_where_the_table_is_narrow(dock, make_job, qtbot):
+    view = dock.jobs.view
+    view.setParent(None)
+    qtbot.addWidget(view)
+    view.resize(700, 300)
+    view.show()
+    assert not view.isColumnHidden(4)
+    view.resize(350, 300)
+    qtbot.waitUntil(lambda: view.isColumnHidden(4))
 
 
 def test_error_stands_in_the_table_and_its_details(dock, make_job):

@@ -85,6 +85,43 @@ def test_name_of_a_model_that_is_there_is_refused(ready, make_labels, tmp_path):
     assert "already" in ready.train._why_not_name()
 
 
+def job(ready, **values):
+    from timo_qgis.backend.jobs import JobView
+
+    out = ready.shared.settings.home_folder / "models" / "woods"
+    return JobView(**{"id": "a", "task": "finetune", "state": "running", "spec": {"out": str(out)}, **values})
+
+
+def test_name_of_a_model_that_a_job_trains_is_refused(ready, make_labels):
+    make_labels(ROWS)
+    ready.train.name.setText("woods")
+    assert ready.train._why_not_name() == ""
+    ready.shared.backend._on_jobs([job(ready)])
+    assert "A job trains a model 'woods' already" in ready.train._why_not_name()
+    ready.shared.backend._on_jobs([job(ready, state="failed")])
+    assert ready.train._why_not_name() == ""
+
+
+def test_next_model_gets_a_name_like_the_one_that_was_typed(ready, twelve_dates, make_labels, qtbot):
+    page = ready.train
+    tick(ready, qtbot, 12)
+    make_labels(ROWS)
+    page.name.setText("woods")
+    page._submit({"out": job(ready).spec["out"]})
+    ready.shared.backend._on_jobs([job(ready)])
+    ready.shared.backend._on_answer(page.follower._key, {"job": "a"})
+    assert page.name.text() == "woods-2"
+
+
+def test_classes_without_colours_have_no_empty_squares(ready, make_labels, qtbot):
+    make_labels(ROWS)
+    tree = ready.train.findChild(QTreeWidget, "timoTrainClasses")
+    qtbot.waitUntil(lambda: tree.topLevelItemCount() == 2)
+    assert tree.topLevelItem(0).icon(0).isNull()
+    ready.train.classes.show_classes({"oak": 2, "birch": 1}, {"oak": "#228844"})
+    assert not tree.topLevelItem(1).icon(0).isNull()
+
+
 def test_what_the_backend_refuses_is_said_until_something_changes(ready, twelve_dates, make_labels, qtbot):
     page = ready.train
     tick(ready, qtbot, 12)
