@@ -21,12 +21,15 @@ class Arrivals(QObject):
 
     added = pyqtSignal(str)
     """The id of the job whose layers are in the project now."""
+    asked = pyqtSignal(str)
+    """The id of a job that the analyst wants to see."""
 
     def __init__(self, shared: Shared, parent: QObject) -> None:
         super().__init__(parent)
         self._shared = shared
-        self._seen_active: Set[str] = set()
+        self._of_project: Set[str] = set()
         self._told: Set[str] = set()
+        QgsProject.instance().cleared.connect(self._on_cleared)
         shared.backend.submitted.connect(self._on_submitted)
         shared.backend.jobs_changed.connect(self._on_jobs)
 
@@ -38,16 +41,19 @@ class Arrivals(QObject):
         )
 
     @slot
+    def _on_cleared(self) -> None:
+        """Another project: maps of the former one do not come into it unasked."""
+        self._of_project.clear()
+
+    @slot
     def _on_submitted(self, _key: str, job: str) -> None:
+        self._of_project.add(job)
         self._keep([*self._shared.settings.waiting, job])
 
     @slot
     def _on_jobs(self, changed: List[JobView]) -> None:
         for job in changed:
-            if not job.final:
-                self._seen_active.add(job.id)
-                continue
-            if job.id in self._told or (job.id not in self._shared.settings.waiting):
+            if not job.final or job.id in self._told or job.id not in self._shared.settings.waiting:
                 continue
             self._told.add(job.id)
             self._keep([one for one in self._shared.settings.waiting if one != job.id])
@@ -56,16 +62,19 @@ class Arrivals(QObject):
     def _tell(self, job: JobView) -> None:
         if job.state == "failed":
             error = job.error or {}
-            what = f"{error.get('message', '')} {error.get('action', '')}"
-            log(f"{job.task_name} '{job.name}' failed: {what}", "error", push=True)
+            # The bar has room for two lines: what to do stands with the job.
+            log(f"{job.task_name} '{job.name}' failed: {error.get('message', '')}", "error", push=True,
+                button="Show the job", pressed=lambda: self.asked.emit(job.id))  # fmt: skip
+            if error.get("action"):
+                log(str(error["action"]), "error")
         elif job.state == "cancelled":
             log(f"{job.task_name} '{job.name}' was cancelled.", push=True)
         elif job.task != "predict":
             log(f"Model '{job.name}' is trained.", "success", push=True)
-        elif job.id in self._seen_active:
+        elif job.id in self._of_project:
             self.add(job)
         else:
-            # It ended while QGIS was closed, perhaps for another project: the analyst decides.
+            # It was begun before QGIS was closed or in another project: the analyst decides.
             log(f"Map '{job.name}' is ready.", "success", push=True, button="Add to the project",
                 pressed=lambda: self.add(job))  # fmt: skip
 

@@ -53,8 +53,10 @@ class TimoPlugin:
             shared = self.dock.shared
             self.iface.removeDockWidget(self.dock)
             self.dock.close()
-            shared.backend.close()
+            if shared.backend.close():
+                shared.backend.deleteLater()
             shared.background.close()
+            shared.background.deleteLater()
             self.dock.deleteLater()
             self.dock = None
         if self.action is not None:

@@ -74,6 +74,7 @@ class TimoDock(QgsDockWidget):
         self.train.model_ready.connect(self._on_model)
         self.predict.box.opened.connect(self._on_add)
         self.jobs.opened.connect(self._on_open)
+        self.arrivals.asked.connect(self._on_asked)
         self.opened.connect(backend.start)
 
     @slot
@@ -102,6 +103,13 @@ class TimoDock(QgsDockWidget):
     def _on_jobs(self, changed: list) -> None:
         if any(job.task == "finetune" and job.state == "succeeded" for job in changed):
             self.predict.refresh()
+
+    @slot
+    def _on_asked(self, job: str) -> None:
+        view = self.shared.backend.jobs.get(job)
+        if view is not None:
+            self.setUserVisible(True)
+            self._on_open(view)
 
     @slot
     def _on_open(self, job: JobView) -> None:

@@ -19,6 +19,7 @@ from qgis.core import (
 )
 
 from ..compat import is_null
+from ..timing import slot
 from .sources import layer_file
 
 
@@ -121,13 +122,16 @@ class LabelCopy:
         """Begin; ``done`` is called on the interface's thread."""
         QgsApplication.taskManager().addTask(self._task)
 
+    @slot
     def _on_complete(self, *_: object) -> None:
         self._task = None
         self._done(self._path, "")
 
+    @slot
     def _on_error(self, _code: int, message: str) -> None:
         self._task = None
-        self._done(self._path, f"The labels of layer '{self._name}' could not be copied: {message}.")
+        why = message.strip().rstrip(".") or "it was stopped"
+        self._done(self._path, f"The labels of layer '{self._name}' could not be copied: {why}.")
 
 
 def balance(counts: Dict[str, int], styled: Dict[str, str]) -> List[Tuple[str, int, str]]:

@@ -108,3 +108,4 @@ def test_unload_leaves_nothing_behind(package, iface, qtbot):
         plugin.unload()
     assert iface.actions == []
     assert iface.window.findChildren(QWidget, "TimoDock") == []
+    qtbot.waitUntil(lambda: not any("timo" in type(child).__module__ for child in iface.window.children()))
