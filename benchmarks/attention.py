@@ -2,8 +2,9 @@
 """Time and memory of attention, fused against literal, in the whole `timo_base` encoder.
 
 The literal form is the tests' oracle, put in place of the fused one with the same weights: once both kinds of
-attention, once gyroscope attention alone (stages 1 and 2; the rest is then the same). Each runs once, in
-a process of its own. Extra memory is the process's peak above what it holds once model and input are loaded.
+attention, once gyroscope attention alone (stages 1 and 2; the rest is then the same). Each runs three times,
+in a process of its own each time, and the fastest counts: the literal time hangs on how soon the system gives
+it 6 GB. Extra memory is the process's peak above what it holds once model and input are loaded.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from benchmarks.results_file import Figure, report
 
 ROOT = Path(__file__).parents[1]
 DATES, SIZE, BANDS = 12, 224, 3
+REPEATS = 3
 FORMS = ("fused", "literal", "literal_gyroscope")
 
 
@@ -53,8 +55,11 @@ def main() -> None:
 
 def _in_a_process(form: str, outputs: Path) -> dict:
     command = [sys.executable, "-m", "benchmarks.attention", form, str(outputs)]
-    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    return json.loads(run.stdout)
+    runs = [
+        json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout)
+        for _ in range(REPEATS)
+    ]
+    return min(runs, key=lambda run: run["seconds"])
 
 
 def _greatest_difference(first: Path, second: Path) -> float:
