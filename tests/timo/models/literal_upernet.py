@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The oracle: the UPerNet head as its definition reads, in torch's own convolutions and interpolations.
 
-Nothing here is meant to be fast. `timo.models.upernet` computes the same function with fewer operations, and is
-held to this file. It was committed before the fast form and stays as it is. Its parameters bear the same names.
+Nothing here is meant to be fast. `timo.models.upernet` computes the same function with fewer operations, and
+is held to this file. It was committed before the fast form and stays as it is. Its parameters bear the same
+names.
 
 Source: Xiao et al. 2018, Unified Perceptual Parsing for Scene Understanding.
 """
