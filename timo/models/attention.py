@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from timo.models.norm import batch_norm
+
 # Where no gradient is needed, scores of this many bytes are held at once: they stay in a CPU's cache.
 BLOCK_BYTES = 4 * 2**20
 
@@ -32,16 +34,18 @@ class GyroscopeAttention(nn.Module):
         w          = sigmoid(L[n] + d[t, n] - M[t, n])
         out        = w O_space + (1 - w) O_time
 
-    Scores are not scaled by head_dim ** -0.5, as published. With one date, w = 1.
+    With one date, w = 1.
 
     Args:
         dim: Channels C, a multiple of `num_heads`.
         num_heads: Number of heads.
+        scaled: Whether all scores are scaled by head_dim ** -0.5. The published code doesn't (False).
     """
 
-    def __init__(self, dim: int, num_heads: int) -> None:
+    def __init__(self, dim: int, num_heads: int, *, scaled: bool = False) -> None:
         super().__init__()
         self.num_heads = num_heads
+        self.scale = (dim // num_heads) ** -0.5 if scaled else 1.0
         self.q = nn.Linear(dim, dim)
         self.kv = nn.Linear(dim, 2 * dim)
         self.differential = Differential(dim // num_heads)
@@ -56,6 +60,8 @@ class GyroscopeAttention(nn.Module):
         k, v = self.kv(x).view(B, N, T, 2, heads, -1).unbind(3)  # B N T h d
         q_median, k_median = lower_median(q, present), lower_median(k, present)  # B N h d
         d: Tensor = self.differential(q, q_median, present)  # B N T h 1
+        if self.scale != 1.0:
+            k, k_median = k * self.scale, k_median * self.scale
 
         keys = k_median.permute(0, 2, 3, 1)  # B h d N
         values = v.permute(0, 3, 1, 2, 4).reshape(B, heads, N, -1)  # B h N (T d): all dates side by side
@@ -117,12 +123,10 @@ class Differential(nn.Module):
         """From q (B, N, T, h, d), q_median (B, N, h, d): d (B, N, T, h, 1). Statistics: present dates."""
         d: Tensor = self.project(q) - self.project(q_median)[:, :, None]
         if present is None:
-            return self._activate(d)
+            return F.relu(batch_norm(self.norm, d.reshape(-1, 1))).view_as(d)
         kept = present[:, None, :, None, None].expand_as(d)
-        return torch.zeros_like(d).masked_scatter(kept, self._activate(d[kept]))
-
-    def _activate(self, d: Tensor) -> Tensor:
-        return F.relu(self.norm(d.reshape(1, 1, -1))).view(d.shape)
+        normed = batch_norm(self.norm, d.reshape(-1, 1), kept.reshape(-1, 1)).view_as(d)
+        return torch.where(kept, F.relu(normed), 0)  # absent dates get 0
 
 
 class FullAttention(nn.Module):

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from timo.errors import ModelError
+from timo.models.checks import check_shapes
 from timo.models.layers import (
     ATTENTION,
     NORM_EPS,
@@ -18,10 +21,10 @@ from timo.models.layers import (
     Downsample,
     Stem,
     init_weights,
-    position_code,
 )
+from timo.models.norm import recomputing
+from timo.models.position import POSITIONS, Position, add_position
 
-STRIDE = 32  # pixels a token of the last stage stands for, along each side
 PAPER_ATTENTION: tuple[AttentionKind, ...] = ("gyroscope", "gyroscope", "full", "full")
 
 
@@ -32,21 +35,32 @@ class Stage(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
+        self.checkpointing = False
 
-    def forward(self, x: Tensor, present: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
         """Run the blocks on embedded tokens: (B, T, H, W, C) -> the same shape."""
         B, T, H, W, C = x.shape
         x = x.reshape(B, T, H * W, C)
         for block in self.blocks:
-            x = block(x, present)
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, present, use_reentrant=False, context_fn=_first_and_second_forward)
+            else:
+                x = block(x, present)
         normed: Tensor = self.norm(x)
         return normed.view(B, T, H, W, C)
+
+
+def _first_and_second_forward() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    return nullcontext(), recomputing()
 
 
 class TiMoEncoder(nn.Module):
     """Features of a satellite image time series at 1/4, 1/8, 1/16 and 1/32 of its resolution.
 
     The defaults are those of the published base model (90.2 million parameters at 3 bands).
+
+    The published code takes square frames alone, all of them present; this takes any height and width that
+    are multiples of 32, and leaves absent dates out. Where both take the series they give the same.
 
     Args:
         in_chans: Bands of a frame.
@@ -57,6 +71,12 @@ class TiMoEncoder(nn.Module):
         attention: "gyroscope" or "full" for each stage.
         drop_path_rate: Chance that the last block's residual branches are dropped in training; it grows
             linearly from 0 at the first block.
+        position: What the model knows of time. "index" (published): the number of each frame in the order
+            given; dates are read by the published loaders and used by nothing. "sorted": its number in the
+            order of the dates, so that the order of the files is no matter. "date": the days since the first
+            date, and the season, so that gaps count and series of other dates can be mapped.
+        scale_gyroscope: Whether gyroscope attention scales its scores by head_dim ** -0.5, as full attention
+            does. The published code doesn't (False); scaled, training from random weights is calmer.
 
     Raises:
         ModelError: If the stages don't fit together.
@@ -74,11 +94,14 @@ class TiMoEncoder(nn.Module):
         depths: Sequence[int] = (2, 2, 18, 2),
         attention: Sequence[AttentionKind] = PAPER_ATTENTION,
         drop_path_rate: float = 0.0,
+        position: Position = "index",
+        scale_gyroscope: bool = False,
     ) -> None:
         super().__init__()
-        _check(embed_dims, num_heads, mlp_ratios, depths, attention)
+        _check(embed_dims, num_heads, mlp_ratios, depths, attention, position)
         self.in_chans = in_chans
         self.embed_dims = tuple(embed_dims)
+        self.position: Position = position
         rates = iter(torch.linspace(0, drop_path_rate, sum(depths), device="cpu").tolist())
         self.embeds = nn.ModuleList(
             [Stem(in_chans, embed_dims[0]), *(Downsample(*dims) for dims in pairwise(embed_dims))]
@@ -86,7 +109,14 @@ class TiMoEncoder(nn.Module):
         self.stages = nn.ModuleList()
         for dim, heads, ratio, depth, kind in zip(embed_dims, num_heads, mlp_ratios, depths, attention):
             blocks = (
-                Block(dim, heads, mlp_ratio=ratio, attention=kind, drop_path=next(rates))
+                Block(
+                    dim,
+                    heads,
+                    mlp_ratio=ratio,
+                    attention=kind,
+                    drop_path=next(rates),
+                    scale_gyroscope=scale_gyroscope,
+                )
                 for _ in range(depth)
             )
             self.stages.append(Stage(blocks, dim))
@@ -97,71 +127,66 @@ class TiMoEncoder(nn.Module):
     ) -> list[Tensor]:
         """Features of every date at every stage.
 
+        Run `timo.models.checks.check_inputs` before it on data that may be wrong: here shapes alone are
+        checked.
+
         Args:
             series: (B, T, in_chans, H, W) float; H and W are multiples of 32.
             valid: (B, T, H, W) bool, False where nodata or cloud. A date none of whose pixels is valid is
                 absent: it changes nothing at the other dates, and what comes out at it is finite and means
-                nothing. Finer detail is not looked at: invalid pixels are to be filled before. A sample with
-                no valid pixel at all is taken as it is.
-            dates: (B, T) int64, days since 1970-01-01. Published TiMo uses the order of the frames alone, and
-                so does this: dates are accepted and change nothing.
+                nothing. So series of differing length share a batch, padded with absent dates. Finer detail
+                is not looked at: invalid pixels are to be filled before. A sample with no valid pixel at all
+                is taken as it is.
+            dates: (B, T) int64, days since 1970-01-01; see `position`. Absent dates may have any.
 
         Returns:
             4 tensors (B, T, C_i, H_i, W_i), finest first.
 
         Raises:
-            ModelError: If the shape of the series or of `valid` doesn't fit.
+            ModelError: If a shape doesn't fit, or dates are needed and not given.
         """
-        present = self.present(series, valid)
-        B, T = series.shape[:2]
-        features: list[Tensor] = []
-        x = series.flatten(0, 1)
-        for embed, stage in zip(self.embeds, self.stages):
-            # Absent dates may hold anything, even NaN, and are in no statistics: they don't enter.
-            x = embed(x) if features or present is None else spread(embed(x[present.flatten()]), present)
-            x = x.view(B, T, *x.shape[1:])
-            if not features:
-                x = x + self._position(x, present)
+        present = self.present(series, valid, dates)
+        x = self.embed(series, present, dates)  # B T H W C
+        features = []
+        for index, stage in enumerate(self.stages):
+            if index:
+                x = self.embeds[index](x.flatten(0, 1)).unflatten(0, series.shape[:2])
             x = stage(x, present)
             features.append(x.permute(0, 1, 4, 2, 3))
-            x = x.flatten(0, 1)
         return features
 
-    def present(self, series: Tensor, valid: Tensor | None) -> Tensor | None:
+    def present(self, series: Tensor, valid: Tensor | None, dates: Tensor | None = None) -> Tensor | None:
         """Which dates take part, (B, T) bool, or None for all; checks the shapes as `forward` does."""
-        if series.dim() != 5 or series.shape[2] != self.in_chans:
-            raise ModelError(
-                "series_shape",
-                f"The model takes a series (B, T, {self.in_chans}, H, W), and got {tuple(series.shape)}.",
-                f"Give it {self.in_chans} bands, or build the model with in_chans set to the series' bands.",
-            )
-        B, T, _, H, W = series.shape
-        if H % STRIDE or W % STRIDE or not H * W * T:
-            raise ModelError(
-                "series_size",
-                f"The model takes heights and widths that are multiples of {STRIDE}, and got {H} x {W}.",
-                f"Cut or pad the frames to a multiple of {STRIDE}.",
-            )
+        check_shapes(self.in_chans, self.position, series, valid, dates)
         if valid is None:
             return None
-        if valid.shape != (B, T, H, W) or valid.dtype != torch.bool:
-            raise ModelError(
-                "valid_shape",
-                f"valid must be bool of shape {(B, T, H, W)}, and is {valid.dtype} of {tuple(valid.shape)}.",
-                "Give one truth value for each pixel of each date.",
-            )
         present = valid.flatten(2).any(2)
-        present = present | ~present.any(1, keepdim=True)
-        return None if present.all() else present
+        return present | ~present.any(1, keepdim=True)
 
-    def _position(self, x: Tensor, present: Tensor | None) -> Tensor:
-        """Code of each token's place; absent frames are not counted. (B, T, H, W, C) -> broadcasts to it."""
-        _, T, H, W, C = x.shape
-        if present is None:
-            index = torch.arange(T, device=x.device)[None]
-        else:
-            index = (present.cumsum(1) - 1).clamp_min(0)
-        return position_code(index, H, W, C).to(x.dtype)
+    def embed(self, series: Tensor, present: Tensor | None = None, dates: Tensor | None = None) -> Tensor:
+        """The stem's tokens, with their position: (B, T, in_chans, H, W) -> (B, T, H/4, W/4, C_1).
+
+        Args:
+            series: (B, T, in_chans, H, W).
+            present: (B, T) bool as from `present`, or None for all.
+            dates: (B, T) int64, days since 1970-01-01; see `position`.
+        """
+        frames = series.flatten(0, 1)
+        kept = None
+        if present is not None:
+            kept = present.flatten()
+            frames = torch.where(kept[:, None, None, None], frames, 0)  # absent dates may hold even NaN
+        x = self.embeds[0](frames, kept).unflatten(0, series.shape[:2])
+        return add_position(x, kind=self.position, present=present, dates=dates)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Compute each block a second time in the backward instead of keeping what it needs.
+
+        Takes about a third more time and a fraction of the memory. Results are the same; running statistics
+        move once.
+        """
+        for stage in self.stages:
+            stage.checkpointing = enable
 
 
 def spread(frames: Tensor, present: Tensor) -> Tensor:
@@ -176,6 +201,7 @@ def _check(
     mlp_ratios: Sequence[float],
     depths: Sequence[int],
     attention: Sequence[str],
+    position: str,
 ) -> None:
     action = "See timo.models.registry.VARIANTS for sets that fit."
     if {len(part) for part in (embed_dims, num_heads, mlp_ratios, depths, attention)} != {4}:
@@ -191,3 +217,7 @@ def _check(
             raise ModelError(
                 "encoder_config", f"attention '{kind}' is not one of {', '.join(ATTENTION)}.", action
             )
+    if position not in POSITIONS:
+        raise ModelError(
+            "encoder_config", f"position '{position}' is not one of {', '.join(POSITIONS)}.", action
+        )

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The encoder's parts other than attention: stem, down-sampling, position code, block."""
+"""The encoder's parts other than attention: stem, down-sampling, block."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from timm.layers.drop import DropPath
 from timm.layers.mlp import Mlp
@@ -13,12 +12,10 @@ from timm.layers.weight_init import trunc_normal_
 from torch import Tensor, nn
 
 from timo.models.attention import FullAttention, GyroscopeAttention
+from timo.models.norm import batch_norm
 
 AttentionKind = Literal["gyroscope", "full"]
-ATTENTION: dict[str, type[GyroscopeAttention] | type[FullAttention]] = {
-    "gyroscope": GyroscopeAttention,
-    "full": FullAttention,
-}
+ATTENTION: tuple[AttentionKind, ...] = ("gyroscope", "full")
 NORM_EPS = 1e-6  # of blocks and stages; stem and down-sampling keep torch's 1e-5, as published
 
 
@@ -32,9 +29,10 @@ class Stem(nn.Module):
         self.conv2 = nn.Conv2d(dim, dim, 2, stride=2)
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Embed frames (M, in_chans, H, W) -> (M, H/4, W/4, dim)."""
-        x = self.conv2(F.relu(self.bn(self.conv1(frames)), inplace=True))
+    def forward(self, frames: Tensor, present: Tensor | None = None) -> Tensor:
+        """Embed frames (M, in_chans, H, W) -> (M, H/4, W/4, dim); present (M,) bool, or None for all."""
+        kept = None if present is None else present[:, None, None, None]
+        x = self.conv2(F.relu(batch_norm(self.bn, self.conv1(frames), kept)))
         tokens: Tensor = self.norm(x.permute(0, 2, 3, 1))
         return tokens
 
@@ -57,11 +55,22 @@ class Block(nn.Module):
     """Attention and MLP, each normalised before and added to what came in."""
 
     def __init__(
-        self, dim: int, num_heads: int, *, mlp_ratio: float, attention: AttentionKind, drop_path: float = 0.0
+        self,
+        dim: int,
+        num_heads: int,
+        *,
+        mlp_ratio: float,
+        attention: AttentionKind,
+        drop_path: float = 0.0,
+        scale_gyroscope: bool = False,
     ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS)
-        self.attn = ATTENTION[attention](dim, num_heads)
+        self.attn: GyroscopeAttention | FullAttention
+        if attention == "gyroscope":
+            self.attn = GyroscopeAttention(dim, num_heads, scaled=scale_gyroscope)
+        else:
+            self.attn = FullAttention(dim, num_heads)
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
@@ -71,34 +80,6 @@ class Block(nn.Module):
         x = x + self.drop_path(self.attn(self.norm1(x), present))
         out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
         return out
-
-
-def position_code(frame_index: Tensor, height: int, width: int, dim: int) -> Tensor:
-    """Sine-cosine code of the frame (first half of the channels), the column and the row (a quarter each).
-
-    Args:
-        frame_index: Number of each frame within its series, (..., T).
-        height: Rows of tokens.
-        width: Columns of tokens.
-        dim: Channels, a multiple of 8.
-
-    Returns:
-        float32 (..., T, height, width, dim).
-    """
-    device = frame_index.device
-    frames = _sine_cosine(frame_index, dim // 2)[..., None, None, :]
-    rows = _sine_cosine(torch.arange(height, device=device), dim // 4)[:, None]
-    columns = _sine_cosine(torch.arange(width, device=device), dim // 4)[None]
-    grid = (*frame_index.shape, height, width, -1)
-    return torch.cat([frames.expand(grid), columns.expand(grid), rows.expand(grid)], dim=-1)
-
-
-def _sine_cosine(position: Tensor, dim: int) -> Tensor:
-    """(...) -> (..., dim): sines, then cosines, of wavelengths from 2 pi towards 10000 * 2 pi."""
-    # Phases of late frames lose digits in float32; MPS has no float64, so the tables are made on the CPU.
-    frequency = 10000.0 ** -(torch.arange(dim // 2, dtype=torch.float64) * 2 / dim)
-    phase = position.cpu().double()[..., None] * frequency
-    return torch.cat([phase.sin(), phase.cos()], dim=-1).float().to(position.device)
 
 
 def init_weights(module: nn.Module) -> None:

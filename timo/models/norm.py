@@ -54,7 +54,9 @@ def batch_norm(norm: _BatchNorm, x: Tensor, present: Tensor | None = None) -> Te
         out = norm(x)
         return out
     values = x.to(torch.promote_types(x.dtype, torch.float32))
-    kept = torch.ones((), dtype=values.dtype, device=x.device) if present is None else present.to(values.dtype)
+    kept = (
+        torch.ones((), dtype=values.dtype, device=x.device) if present is None else present.to(values.dtype)
+    )
     over = [dim for dim in range(x.dim()) if dim != 1]
     along = [1, -1, *[1] * (x.dim() - 2)]
     count = kept.expand(x.shape[0], 1, *x.shape[2:]).sum()
