@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The variants by name: for timm (`timm.create_model("timo_base")` gives the encoder), and with a head.
+"""The variants by name: for timm (`timm.create_model("timo_base")` gives the encoder), and as whole models.
 
 base, large and huge are the paper's. small and tiny are this project's own, for machines without a GPU.
 """
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from timm.models import register_model
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
 from timo.errors import ModelError
+from timo.models.checks import STRIDE
+from timo.models.classifier import TiMoClassifier
 from timo.models.encoder import PAPER_ATTENTION, TiMoEncoder
 from timo.models.heads import TiMoSegmenter
+from timo.models.mae import TiMoMAE
 
 
 def _variant(dims: tuple[int, ...], heads: tuple[int, ...], depths: tuple[int, ...]) -> dict[str, Any]:
@@ -37,8 +40,35 @@ VARIANTS: dict[str, dict[str, Any]] = {
 HEAD_CHANNELS = {"timo_tiny": 64, "timo_small": 128, "timo_base": 256, "timo_large": 256, "timo_huge": 256}
 
 
+# What timm tells of every variant. Bands are standardised by each bundle's own numbers, not by these.
+default_cfgs = generate_default_cfgs(
+    {
+        name: {
+            "url": "",
+            "num_classes": 0,
+            "input_size": (3, 224, 224),
+            "min_input_size": (3, STRIDE, STRIDE),
+            "crop_pct": 1.0,
+            "mean": (0.0, 0.0, 0.0),
+            "std": (1.0, 1.0, 1.0),
+            "first_conv": "embeds.0.conv1",
+            "classifier": "",
+            "paper_ids": "arXiv:2505.08723",
+            "paper_name": "TiMo: Spatiotemporal Foundation Model for Satellite Image Time Series",
+        }
+        for name in VARIANTS
+    }
+)
+
+
 def segmenter(
-    name: str, num_classes: int, in_chans: int, head_channels: int | None = None, *, per_date: bool = False
+    name: str,
+    num_classes: int,
+    in_chans: int,
+    head_channels: int | None = None,
+    *,
+    per_date: bool = False,
+    **encoder: Any,
 ) -> TiMoSegmenter:
     """A new segmenter of a variant, with initial weights.
 
@@ -48,21 +78,46 @@ def segmenter(
         in_chans: Bands of a frame.
         head_channels: Width of the UPerNet head; None takes the one of `HEAD_CHANNELS`, not the paper's.
         per_date: Give a map for every date in place of one for the series.
+        **encoder: Other arguments of `TiMoEncoder`, in place of the variant's.
 
     Raises:
         ModelError: If there is no variant of that name.
     """
+    return TiMoSegmenter(
+        num_classes=num_classes,
+        head_channels=head_channels or HEAD_CHANNELS.get(name),
+        per_date=per_date,
+        **_arguments(name, in_chans, encoder),
+    )
+
+
+def classifier(
+    name: str, num_classes: int, in_chans: int, *, per_date: bool = False, **encoder: Any
+) -> TiMoClassifier:
+    """A new classifier of a variant, with initial weights; arguments and errors as of `segmenter`."""
+    return TiMoClassifier(num_classes=num_classes, per_date=per_date, **_arguments(name, in_chans, encoder))
+
+
+def autoencoder(name: str, in_chans: int, **options: Any) -> TiMoMAE:
+    """A new masked autoencoder of a variant, with initial weights.
+
+    Args:
+        name: A key of `VARIANTS`.
+        in_chans: Bands of a frame.
+        **options: Other arguments of `TiMoMAE` and `TiMoEncoder`.
+
+    Raises:
+        ModelError: If there is no variant of that name.
+    """
+    return TiMoMAE(**_arguments(name, in_chans, options))
+
+
+def _arguments(name: str, in_chans: int, options: dict[str, Any]) -> dict[str, Any]:
     if name not in VARIANTS:
         raise ModelError(
             "unknown_model", f"There is no model '{name}'.", f"Pick one of {', '.join(VARIANTS)}."
         )
-    return TiMoSegmenter(
-        num_classes=num_classes,
-        head_channels=head_channels or HEAD_CHANNELS[name],
-        per_date=per_date,
-        in_chans=in_chans,
-        **VARIANTS[name],
-    )
+    return {**VARIANTS[name], "in_chans": in_chans, **options}
 
 
 def _encoder(name: str, pretrained: bool, options: dict[str, Any]) -> TiMoEncoder:
@@ -72,10 +127,15 @@ def _encoder(name: str, pretrained: bool, options: dict[str, Any]) -> TiMoEncode
             f"No pre-trained weights of {name} come with this package.",
             "Load published weights with timo.models.official.convert_state_dict, or leave pretrained out.",
         )
-    # timm hands these to every model; an encoder without pre-trained weights has no use for them.
-    for unused in ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"):
-        options.pop(unused, None)
-    return TiMoEncoder(**{**VARIANTS[name], **options})
+    model: TiMoEncoder = build_model_with_cfg(
+        TiMoEncoder,
+        name,
+        pretrained=False,
+        # An encoder has no classes and pools nothing.
+        kwargs_filter=("num_classes", "global_pool"),  # type: ignore[arg-type]
+        **{**VARIANTS[name], **options},
+    )
+    return model
 
 
 @register_model
