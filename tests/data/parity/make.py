@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copy the published model's numbers that the tests need: `python make.py FOLDER`.
 
-FOLDER holds the parity data. encoder.safetensors is copied as it is. The two segmenters' files share
-weights and input, which are kept once.
+FOLDER holds the parity data. The two segmenters' files share weights and input, which are kept once; the
+other files are copied as they are.
 """
 
 import shutil
@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 
 
 def main(source: Path) -> None:
-    shutil.copyfile(source / "encoder.safetensors", HERE / "encoder.safetensors")
+    for name in ("encoder", "classifier", "mae"):
+        shutil.copyfile(source / f"{name}.safetensors", HERE / f"{name}.safetensors")
     per_series = load_file(source / "segmenter_per_series.safetensors")
     per_date = load_file(source / "segmenter_per_date.safetensors")
     if not per_series["input"].equal(per_date["input"]):

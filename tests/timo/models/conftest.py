@@ -51,6 +51,16 @@ def published_segmenter():
     return Published("segmenter")
 
 
+@pytest.fixture(scope="session")
+def published_classifier():
+    return Published("classifier")
+
+
+@pytest.fixture(scope="session")
+def published_autoencoder():
+    return Published("mae")
+
+
 @pytest.fixture
 def small():
     """Arguments of a small encoder, as in the published numbers."""
