@@ -12,14 +12,21 @@ at least one date of every sample is present. What comes out at an absent date i
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from timo.models.norm import batch_norm
 
-# Where no gradient is needed, scores of this many bytes are held at once: they stay in a CPU's cache.
-BLOCK_BYTES = 4 * 2**20
+# Where no gradient is needed, so many bytes of scores are held at once: on a CPU they stay in its cache, and
+# what is allocated again and again is small enough for the system not to hand out fresh pages each time.
+CPU_BLOCK_BYTES = 4 * 2**20
+GPU_BLOCK_BYTES = 512 * 2**20
+# Rows of the projections, at least: below, matrix products slow down.
+LEAST_ROWS = 512
+MOST_SORTED = 32
 
 
 class GyroscopeAttention(nn.Module):
@@ -54,27 +61,36 @@ class GyroscopeAttention(nn.Module):
     def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
         """Attend: x (B, T, N, C), present (B, T) bool or None for all -> (B, T, N, C)."""
         B, T, N, C = x.shape
-        heads = self.num_heads
-        x = x.transpose(1, 2).contiguous()  # B N T C: what is added up lies close together
-        q: Tensor = self.q(x).view(B, N, T, heads, -1)
-        k, v = self.kv(x).view(B, N, T, 2, heads, -1).unbind(3)  # B N T h d
-        q_median, k_median = lower_median(q, present), lower_median(k, present)  # B N h d
-        d: Tensor = self.differential(q, q_median, present)  # B N T h 1
+        x = x.transpose(1, 2)  # B N T C: what is added up lies close together
+        local = [self._at_locations(block, present) for block in x.split(self._locations(x), dim=1)]
+        keys = torch.cat([part[1] for part in local], dim=1).permute(0, 2, 3, 1)  # B h d N
+        # All dates side by side: B h N (T d)
+        values = torch.cat([part[2].permute(0, 3, 1, 2, 4) for part in local], dim=2).flatten(3)
+        blocks = []
+        for q_median, _, _, d, over_time, M in local:
+            over_space, L = _over_space(q_median, keys, values)
+            w = torch.sigmoid(L + d - M).to(over_time.dtype)
+            blocks.append(self.proj(torch.lerp(over_time, over_space, w).flatten(3)))
+        return torch.cat(blocks, dim=1).transpose(1, 2)
+
+    def _at_locations(self, x: Tensor, present: Tensor | None) -> tuple[Tensor, ...]:
+        """What each location tells by itself: x (B, n, T, C) -> q~, k~, v, d, O_time, M."""
+        x = x.contiguous()
+        q: Tensor = self.q(x).unflatten(3, (self.num_heads, -1))  # B n T h d
+        k, v = self.kv(x).unflatten(3, (2, self.num_heads, -1)).unbind(3)
+        q_median, k_median = lower_median(q, present), lower_median(k, present)  # B n h d
+        d = self.differential(q, q_median, present)  # B n T h 1
         if self.scale != 1.0:
             k, k_median = k * self.scale, k_median * self.scale
+        return q_median, k_median, v, d, *_over_time(q, k, v, present)
 
-        keys = k_median.permute(0, 2, 3, 1)  # B h d N
-        values = v.permute(0, 3, 1, 2, 4).reshape(B, heads, N, -1)  # B h N (T d): all dates side by side
-        rows = N if torch.is_grad_enabled() else max(1, BLOCK_BYTES // (4 * B * heads * N))
-        blocks = []
-        for start in range(0, N, rows):
-            at = slice(start, start + rows)
-            over_space, L = _over_space(q_median[:, at], keys, values)
-            over_time, M = _over_time(q[:, at], k[:, at], v[:, at], present)
-            w = torch.sigmoid(L + d[:, at] - M).to(v.dtype)
-            blocks.append(torch.lerp(over_time, over_space, w))
-        out: Tensor = self.proj(torch.cat(blocks, dim=1).view(B, N, T, C))
-        return out.transpose(1, 2)
+    def _locations(self, x: Tensor) -> int:
+        """How many locations are worked on at once; all of them where a graph is recorded."""
+        B, N, T, _ = x.shape
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return N
+        budget = CPU_BLOCK_BYTES if x.device.type == "cpu" else GPU_BLOCK_BYTES
+        return min(N, max(budget // (4 * B * self.num_heads * N), LEAST_ROWS // T, 1))
 
 
 def _over_space(q: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,20 +173,43 @@ class FullAttention(nn.Module):
 
 def lower_median(x: Tensor, present: Tensor | None = None) -> Tensor:
     """Median over present dates of x (B, N, T, ...) -> (B, N, ...), the lower one for an even number."""
-    if present is None and not torch.is_grad_enabled() and x.device.type == "cpu" and x.shape[2] <= 32:
-        # torch.median sorts value by value; exchanging whole slices is 5 times faster at a dozen dates.
-        return torch.cat([_middle(block) for block in torch.split(x, 256, dim=1)], dim=1)
-    if present is None:
+    if present is not None:
+        absent = ~present.view(present.shape[0], 1, -1, *[1] * (x.dim() - 3))
+        return x.masked_fill(absent, float("nan")).nanmedian(dim=2).values
+    dates = x.shape[2]
+    if torch.is_grad_enabled() or not isinstance(dates, int) or dates > MOST_SORTED:
         return x.median(dim=2).values
-    absent = ~present.view(present.shape[0], 1, -1, *[1] * (x.dim() - 3))
-    return x.masked_fill(absent, float("nan")).nanmedian(dim=2).values
+    # torch.median sorts value by value; exchanging whole slices is many times faster at a dozen dates.
+    frames = list(x.unbind(2))
+    for i, j, low, high in _exchanges(dates):
+        first, second = frames[i], frames[j]
+        if low:
+            frames[i] = torch.minimum(first, second)
+        if high:
+            frames[j] = torch.maximum(first, second)
+    return frames[(dates - 1) // 2]
 
 
-def _middle(x: Tensor) -> Tensor:
-    """Median over dates of x (B, N, T, ...) by odd-even transposition sort."""
-    dates = list(x.unbind(2))
-    for turn in range(len(dates)):
-        for i in range(turn % 2, len(dates) - 1, 2):
-            low, high = dates[i], dates[i + 1]
-            dates[i], dates[i + 1] = torch.minimum(low, high), torch.maximum(low, high)
-    return dates[(len(dates) - 1) // 2]
+@cache
+def _exchanges(count: int) -> tuple[tuple[int, int, bool, bool], ...]:
+    """Exchanges (i, j, whether i's minimum and j's maximum are needed) that bring the lower median to its place.
+
+    Batcher's odd-even merge sort (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M), without the
+    exchanges that the middle doesn't depend on.
+    """
+    network = []
+    power = 1 << max(count - 1, 1).bit_length() - 1
+    p = power
+    while p > 0:
+        q, r, distance = power, 0, p
+        while distance > 0:
+            network += [(i, i + distance) for i in range(count - distance) if i & p == r]
+            distance, q, r = q - p, q >> 1, p
+        p >>= 1
+    needed = {(count - 1) // 2}
+    kept = []
+    for i, j in reversed(network):
+        if i in needed or j in needed:
+            kept.append((i, j, i in needed, j in needed))
+            needed |= {i, j}
+    return tuple(reversed(kept))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from timm.layers.drop import DropPath
 from timm.layers.mlp import Mlp
@@ -16,6 +17,7 @@ from timo.models.norm import batch_norm
 
 AttentionKind = Literal["gyroscope", "full"]
 ATTENTION: tuple[AttentionKind, ...] = ("gyroscope", "full")
+MLP_ROWS = 1024
 NORM_EPS = 1e-6  # of blocks and stages; stem and down-sampling keep torch's 1e-5, as published
 
 
@@ -32,7 +34,7 @@ class Stem(nn.Module):
     def forward(self, frames: Tensor, present: Tensor | None = None) -> Tensor:
         """Embed frames (M, in_chans, H, W) -> (M, H/4, W/4, dim); present (M,) bool, or None for all."""
         kept = None if present is None else present[:, None, None, None]
-        x = self.conv2(F.relu(batch_norm(self.bn, self.conv1(frames), kept)))
+        x = self.conv2(F.relu(batch_norm(self.bn, self.conv1(frames), kept), inplace=True))
         tokens: Tensor = self.norm(x.permute(0, 2, 3, 1))
         return tokens
 
@@ -78,7 +80,13 @@ class Block(nn.Module):
     def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
         """Mix tokens: x (B, T, N, C), present (B, T) bool or None for all -> (B, T, N, C)."""
         x = x + self.drop_path(self.attn(self.norm1(x), present))
-        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != "cpu":
+            out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
+            return out
+        # A part after the other: what lies between the two layers stays in the cache.
+        out = torch.empty_like(x)
+        for rows, sums in zip(x.flatten(0, 2).split(MLP_ROWS), out.view(-1, x.shape[-1]).split(MLP_ROWS)):
+            torch.add(rows, self.mlp(self.norm2(rows)), out=sums)
         return out
 
 
