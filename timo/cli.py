@@ -21,14 +21,15 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 import typer
 from msgspec import Meta
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
+from rich.table import Table
 
 from timo import __version__, tasks
+from timo.cli_models import models
 from timo.errors import Cancelled, SpecError, TimoError
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import SPECS, Spec, load
+from timo.terminal import AsJson, err, out
 
 app = typer.Typer(
     name="timo",
@@ -38,13 +39,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-# What analysts name (classes, files) may hold brackets and colons: it is shown as it is.
-_out = Console(markup=False, emoji=False, highlight=False)
-_err = Console(stderr=True, markup=False, emoji=False)
-
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print a summary as JSON on stdout, and nothing else there.")
-]
 
 
 class TerminalReporter(Reporter):
@@ -57,7 +51,7 @@ class TerminalReporter(Reporter):
             TaskProgressColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[figures]}"),
-            console=_err,
+            console=err,
         )
         self._task = self._bar.add_task(title, total=1.0, figures="")
         self._figures: dict[str, float] = {}
@@ -202,49 +196,16 @@ def series(
             band["name"], band["role"] or "", band["sensor"] or "", f"{band['scale']:g}",
             f"{band['offset']:g}", "" if band["nodata"] is None else f"{band['nodata']:g}",
         )  # fmt: skip
-    _out.print(dates, bands)
+    out.print(dates, bands)
     size = " x ".join(f"{side:g}" for side in grid["pixel_size"])
-    _out.print(f"Grid: {grid['width']} x {grid['height']} pixels of {size}, {_short(grid['crs'])}")
+    out.print(f"Grid: {grid['width']} x {grid['height']} pixels of {size}, {_short(grid['crs'])}")
     for left in summary["left_out"]:
-        _out.print(f"Left out: {left['path']}: {left['reason']}", soft_wrap=True)
+        out.print(f"Left out: {left['path']}: {left['reason']}", soft_wrap=True)
     for problem in summary["problems"]:
-        _out.print(problem, style="yellow", soft_wrap=True)
+        out.print(problem, style="yellow", soft_wrap=True)
 
 
-@app.command()
-def models(as_json: AsJson = False) -> None:
-    """List the model variants."""
-    import torch
-
-    from timo.models import TiMoEncoder
-    from timo.models.registry import VARIANTS
-
-    def parameters(variant: dict[str, Any]) -> int:
-        with torch.device("meta"):  # counted, not made: the largest would take gigabytes
-            return sum(p.numel() for p in TiMoEncoder(**variant).parameters())
-
-    rows: list[dict[str, Any]] = [
-        {
-            "name": name,
-            "widths": list(variant["embed_dims"]),
-            "depths": list(variant["depths"]),
-            "encoder_parameters": parameters(variant),
-            "pretrained": None,
-        }
-        for name, variant in VARIANTS.items()
-    ]
-    if as_json:
-        print(json.dumps(rows))  # noqa: T201
-        return
-    table = Table(
-        "Model", Column("Widths", no_wrap=True), "Depths", "Encoder parameters", "Pre-trained weights"
-    )
-    for row in rows:
-        widths, depths = ("-".join(map(str, row[key])) for key in ("widths", "depths"))
-        table.add_row(
-            row["name"], widths, depths, f"{row['encoder_parameters'] / 1e6:.1f} M", "none published"
-        )
-    _out.print(table)
+app.command()(models)
 
 
 def _version(wanted: bool) -> None:
@@ -274,13 +235,13 @@ def _print_summary(summary: dict[str, Any]) -> None:
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             shown = f"{value:.3f}" if isinstance(value, float) else str(value)
             table.add_row(key.replace("_", " "), shown)
-    _out.print(table)
+    out.print(table)
     if classes := summary.get("per_class"):
         figures = [key for key in classes[0] if key not in ("name", "value")]
         table = Table("Class", *(figure.replace("_", " ") for figure in figures))
         for row in classes:
             table.add_row(row["name"], *(_figure(row[figure]) for figure in figures))
-        _out.print(table)
+        out.print(table)
 
 
 def _figure(value: float | int | None) -> str:
@@ -323,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(sentence: str, status: int) -> None:
-    _err.print(sentence, style="red", highlight=False, soft_wrap=True)
+    err.print(sentence, style="red", highlight=False, soft_wrap=True)
     sys.exit(status)
 
 
