@@ -5,7 +5,7 @@ VENV := .venv/bin
 VERSION := $(shell sed -n 's/^version=//p' metadata.txt)
 PLUGIN := dist/timo_qgis-$(VERSION).zip
 
-.PHONY: help setup demo test test-all lint bench plugin schemas clean
+.PHONY: help setup demo test test-all lint bench gpu plugin schemas clean
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test      all tests that CI runs;  make test-all  the long ones too"
 	@echo "make lint      ruff, mypy, import rules, bandit"
 	@echo "make bench     speed and memory, printed and written to benchmarks/results/"
+	@echo "make gpu       the models' parity, speed and memory on a CUDA GPU, where there is one"
 	@echo "make plugin    build $(PLUGIN);  make schemas  export the specs for its forms"
 	@echo "make clean     remove what was built"
 
@@ -60,6 +61,9 @@ lint: .venv/.done
 
 bench: setup plugin
 	$(VENV)/python benchmarks/run.py
+
+gpu: .venv/.done
+	$(VENV)/python -m benchmarks.gpu
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("attention", "crops", "responsiveness")
+BENCHMARKS = ("models", "crops", "responsiveness")
 
 
 def main() -> int:

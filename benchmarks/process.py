@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One case of a benchmark in a process of its own: seconds and extra memory of a forward or a training step.
+
+Each process runs the case once to warm up, then some times more, a large matrix product before each: the
+fastest of each counts. Extra memory is the process's peak in the first run above what it holds once model
+and input are loaded: later runs find memory that the first has left.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).parents[1]
+CLEAR_REFS = Path("/proc/self/clear_refs")
+CLASSES = 6
+# Far from each other in the model: the training step's gradients at its two ends.
+ENDS = ("encoder.embeds.0.", "classifier.")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What to run: the `task` on a `batch` of series in a `form`.
+
+    Attributes:
+        task: The encoder's or segmenter's forward, or a segmenter's forward and backward.
+        form: This project's, or with "gyroscope_literal" that attention literal, or with "literal" both kinds
+            of attention and the UPerNet head.
+        variant: A key of `timo.models.registry.VARIANTS`.
+        dates: T.
+        size: Height and width in pixels.
+        head_channels: Width of the segmenter's head; None is the paper's.
+        precision: "bfloat16" runs under autocast.
+        checkpointing: Keep the inputs of blocks alone for the way back.
+        repeats: Runs after the first.
+        matrix: Rows and columns of the matrix product.
+    """
+
+    task: Literal["encoder", "segmenter", "training"]
+    form: Literal["ours", "gyroscope_literal", "literal"]
+    variant: str
+    dates: int
+    size: int
+    bands: int = 10
+    batch: int = 1
+    head_channels: int | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    checkpointing: bool = False
+    repeats: int = 2
+    matrix: int = 4096
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a case took.
+
+    Attributes:
+        seconds: Of the fastest run.
+        user_seconds: Spent computing in it by all threads together.
+        extra_mb: Peak of memory in the first run above model and input.
+        matrix_rate: Operations per second of the fastest matrix product.
+        parameters: Of the model.
+        threads: That torch uses.
+    """
+
+    seconds: float
+    user_seconds: float
+    extra_mb: float
+    matrix_rate: float
+    parameters: int
+    threads: int
+
+
+def can_measure() -> bool:
+    """Whether the peak of a process's memory can be told: Linux alone has it where it is read from."""
+    return CLEAR_REFS.exists()
+
+
+def run(case: Case, outputs: Path) -> Measured:
+    """Measure a case in a fresh process; its outputs are left in a safetensors file."""
+    command = [sys.executable, "-m", "benchmarks.process", json.dumps(asdict(case)), str(outputs)]
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
+    return Measured(**json.loads(found))
+
+
+def measure(case: Case, outputs: Path) -> Measured:
+    """Measure a case in this process."""
+    import torch
+    from safetensors.torch import save_file
+
+    once, parameters = prepare(case)
+    loaded = _reset_peak()
+    results = once()
+    extra = _memory_mb("VmHWM") - loaded
+    save_file({name: tensor.float().contiguous() for name, tensor in results.items()}, outputs)
+    del results
+
+    a, b = torch.randn(2, case.matrix, case.matrix).to(getattr(torch, case.precision))
+    runs, products = [], []
+    for _ in range(case.repeats):
+        products.append(_timed(lambda: a @ b)[0])
+        runs.append(_timed(once))
+    seconds, user = min(runs)
+    rate = 2 * case.matrix**3 / min(products)
+    return Measured(seconds, user, extra, rate, parameters, torch.get_num_threads())
+
+
+def prepare(case: Case) -> tuple[Callable[[], dict], int]:
+    """What runs the case once and gives its outputs by name; and the model's parameters."""
+    import torch
+    import torch.nn.functional as F
+
+    from benchmarks.literal import make_literal
+    from timo.models import TiMoEncoder, TiMoSegmenter
+    from timo.models.registry import VARIANTS
+
+    torch.manual_seed(0)
+    options = {"in_chans": case.bands, **VARIANTS[case.variant]}
+    if case.task == "encoder":
+        model = encoder = TiMoEncoder(**options)
+    else:
+        model = TiMoSegmenter(num_classes=CLASSES, head_channels=case.head_channels, **options)
+        encoder = model.encoder
+    series = torch.randn(case.batch, case.dates, case.bands, case.size, case.size)
+    labels = torch.randint(CLASSES, (case.batch, case.size, case.size))
+    if case.form != "ours":
+        make_literal(model, all_parts=case.form == "literal")
+    if case.checkpointing:
+        encoder.set_grad_checkpointing(True)
+    model.train(case.task == "training")
+    lower = case.precision != "float32"
+
+    def forward() -> dict:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16) if lower else nullcontext():
+            out = model(series)
+        return {"logits": out} if case.task == "segmenter" else {f"stage{i}": x for i, x in enumerate(out, 1)}
+
+    def step() -> dict:
+        model.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16) if lower else nullcontext():
+            loss = F.cross_entropy(model(series), labels)
+        loss.backward()
+        gradients = {name: p.grad for name, p in model.named_parameters() if name.startswith(ENDS)}
+        return {"loss": loss.detach(), **gradients}
+
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return step if case.task == "training" else forward, parameters
+
+
+def _timed(function: Callable[[], object]) -> tuple[float, float]:
+    """Elapsed and user seconds."""
+    started, computing = time.perf_counter(), os.times().user
+    function()
+    return time.perf_counter() - started, os.times().user - computing
+
+
+def _reset_peak() -> float:
+    """Let the peak count from here; gives the MB that stand."""
+    gc.collect()
+    with suppress(AttributeError):  # not every C library has it
+        ctypes.CDLL(None).malloc_trim(0)  # what loading has freed would hide as much of the run's need
+    CLEAR_REFS.write_text("5")
+    return _memory_mb("VmRSS")
+
+
+def _memory_mb(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measure(Case(**json.loads(sys.argv[1])), Path(sys.argv[2])))))

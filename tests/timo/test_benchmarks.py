@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The benchmarks of the models run, and compare what they say they compare. No times are judged here."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from benchmarks import gpu, models
+from benchmarks.parity import parity_figures
+from benchmarks.process import Case, can_measure, measure, prepare
+
+on_linux = pytest.mark.skipif(not can_measure(), reason="peak memory is read from Linux's /proc")
+TINY = {"variant": "timo_tiny", "dates": 2, "size": 64, "bands": 3, "head_channels": 16}
+QUICK = models.Settings(
+    variant="timo_tiny", size=64, few_dates=2, many_dates=3, head_channels=16, training_size=32,
+    training_dates=2, training_batch=1, training_head=16, repeats=1, rounds=1, matrix=64,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["gyroscope_literal", "literal"])
+@pytest.mark.parametrize("task", ["encoder", "segmenter", "training"])
+def test_the_literal_form_has_the_weights_and_the_input_of_ours(task, form):
+    ours, theirs = (prepare(Case(task=task, form=which, **TINY)) for which in ("ours", form))
+    assert ours[1] == theirs[1]  # parameters
+    found, expected = ours[0](), theirs[0]()
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        scale = tensor.abs().max().clamp_min(1e-6)
+        torch.testing.assert_close(found[name] / scale, tensor / scale, atol=2e-3, rtol=0, msg=name)
+
+
+def test_checkpointing_changes_no_result_of_the_training_step():
+    plain, saving = (
+        prepare(Case(task="training", form="ours", checkpointing=on, **TINY))[0]() for on in (False, True)
+    )
+    for name, tensor in plain.items():
+        torch.testing.assert_close(saving[name], tensor, atol=1e-6, rtol=1e-4, msg=name)
+
+
+@on_linux
+def test_a_case_reports_what_it_took_and_leaves_its_outputs(tmp_path):
+    took = measure(Case(task="encoder", form="ours", repeats=1, matrix=64, **TINY), tmp_path / "out")
+    assert took.seconds > 0
+    assert took.matrix_rate > 0
+    assert took.extra_mb >= 0
+    assert load_file(tmp_path / "out")["stage4"].shape == (1, 2, 128, 2, 2)
+
+
+def test_a_difference_is_a_share_of_the_greatest_value(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.tensor([1.0, 4.0])}, tmp_path / "first")
+    save_file({"a": torch.tensor([1.0, 5.0])}, tmp_path / "second")
+    assert models.greatest_difference(tmp_path / "first", tmp_path / "second") == pytest.approx(0.2)
+
+
+@pytest.mark.slow
+@on_linux
+def test_the_whole_benchmark_writes_every_figure_with_its_limits(tmp_path):
+    figures = models.main(QUICK, tmp_path)
+    kept = json.loads((tmp_path / "models.json").read_text())
+    assert [figure["name"] for figure in kept["figures"]] == [figure.name for figure in figures]
+    assert sum(bool(figure["limit"]) for figure in kept["figures"]) >= 12
+    for figure in kept["figures"]:
+        assert figure["value"] is not None or figure["note"]
+        if figure["name"].startswith("faster"):
+            assert figure["physical"]
+    assert kept["machine"]["torch"] == torch.__version__
+    differences = [figure for figure in figures if "differ" in figure.name and "gradients" not in figure.name]
+    assert all(figure.reached for figure in differences)
+
+
+def test_the_models_are_as_near_to_the_published_numbers_as_the_gpu_run_asks():
+    figures = parity_figures(torch.device("cpu"))
+    assert len(figures) == 5
+    assert [figure.name for figure in figures if not figure.reached] == []
+
+
+def test_the_gpu_benchmark_compares_every_mode_with_float32(tmp_path):
+    modes = tuple(mode for mode in gpu.MODES if not mode.compiled)
+    settings = gpu.Settings(
+        variant="timo_tiny", size=32, dates=(2,), head_channels=16, repeats=1, matrix=64, modes=modes
+    )
+    figures = gpu.measure(torch.device("cpu"), settings, tmp_path)
+    judged = [figure for figure in figures if "outputs differ" in figure.name and figure.limit]
+    assert len(judged) == 4 + 2 * 2  # parity; bf16 and literal, of encoder and segmenter
+    assert all(figure.reached for figure in judged)
+    assert json.loads((tmp_path / "gpu.json").read_text())["machine"]["gpu"] == "none"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, so it would run")
+def test_without_a_gpu_one_sentence_says_that_it_did_not_run():
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0
+    assert "did not run" in run.stdout
+    assert len(run.stdout.strip().splitlines()) == 1
