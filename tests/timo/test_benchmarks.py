@@ -69,7 +69,7 @@ def test_the_whole_benchmark_writes_every_figure_with_its_limits(tmp_path):
         assert figure["value"] is not None or figure["note"]
         if figure["name"].startswith("faster"):
             assert figure["physical"]
-    assert kept["machine"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(kept["machine"]["torch"])
     differences = [figure for figure in figures if "differ" in figure.name and "gradients" not in figure.name]
     assert all(figure.reached for figure in differences)
 
