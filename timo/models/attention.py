@@ -12,7 +12,7 @@ at least one date of every sample is present. What comes out at an absent date i
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -60,9 +60,8 @@ class GyroscopeAttention(nn.Module):
 
     def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
         """Attend: x (B, T, N, C), present (B, T) bool or None for all -> (B, T, N, C)."""
-        B, T, N, C = x.shape
         x = x.transpose(1, 2)  # B N T C: what is added up lies close together
-        local = [self._at_locations(block, present) for block in x.split(self._locations(x), dim=1)]
+        local = [self._at_locations(block, present) for block in self._blocks(x)]
         keys = torch.cat([part[1] for part in local], dim=1).permute(0, 2, 3, 1)  # B h d N
         # All dates side by side: B h N (T d)
         values = torch.cat([part[2].permute(0, 3, 1, 2, 4) for part in local], dim=2).flatten(3)
@@ -84,13 +83,13 @@ class GyroscopeAttention(nn.Module):
             k, k_median = k * self.scale, k_median * self.scale
         return q_median, k_median, v, d, *_over_time(q, k, v, present)
 
-    def _locations(self, x: Tensor) -> int:
-        """How many locations are worked on at once; all of them where a graph is recorded."""
-        B, N, T, _ = x.shape
+    def _blocks(self, x: Tensor) -> Sequence[Tensor]:
+        """Locations that are worked on at once; all of them where a graph is recorded."""
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return N
+            return [x]
+        B, N, T, _ = x.shape
         budget = CPU_BLOCK_BYTES if x.device.type == "cpu" else GPU_BLOCK_BYTES
-        return min(N, max(budget // (4 * B * self.num_heads * N), LEAST_ROWS // T, 1))
+        return torch.split(x, max(budget // (4 * B * self.num_heads * N), LEAST_ROWS // T, 1), dim=1)
 
 
 def _over_space(q: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,7 +180,7 @@ def lower_median(x: Tensor, present: Tensor | None = None) -> Tensor:
         return x.median(dim=2).values
     # torch.median sorts value by value; exchanging whole slices is many times faster at a dozen dates.
     frames = list(x.unbind(2))
-    for i, j, low, high in _exchanges(dates):
+    for i, j, low, high in EXCHANGES[dates]:
         first, second = frames[i], frames[j]
         if low:
             frames[i] = torch.minimum(first, second)
@@ -190,9 +189,8 @@ def lower_median(x: Tensor, present: Tensor | None = None) -> Tensor:
     return frames[(dates - 1) // 2]
 
 
-@cache
 def _exchanges(count: int) -> tuple[tuple[int, int, bool, bool], ...]:
-    """Exchanges (i, j, whether i's minimum and j's maximum are needed) that bring the lower median to its place.
+    """Exchanges (i, j, are i's minimum and j's maximum needed) that leave the lower median in its place.
 
     Batcher's odd-even merge sort (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M), without the
     exchanges that the middle doesn't depend on.
@@ -213,3 +211,6 @@ def _exchanges(count: int) -> tuple[tuple[int, int, bool, bool], ...]:
             kept.append((i, j, i in needed, j in needed))
             needed |= {i, j}
     return tuple(reversed(kept))
+
+
+EXCHANGES = tuple(_exchanges(count) for count in range(MOST_SORTED + 1))  # by the number of dates

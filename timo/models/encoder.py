@@ -150,7 +150,8 @@ class TiMoEncoder(nn.Module):
         features = []
         for index, stage in enumerate(self.stages):
             if index:
-                x = self.embeds[index](x.flatten(0, 1)).unflatten(0, series.shape[:2])
+                halved = self.embeds[index](x.flatten(0, 1))
+                x = halved.view(*x.shape[:2], x.shape[2] // 2, x.shape[3] // 2, -1)
             x = stage(x, present)
             features.append(x.permute(0, 1, 4, 2, 3))
         return features
@@ -176,7 +177,9 @@ class TiMoEncoder(nn.Module):
         if present is not None:
             kept = present.flatten()
             frames = torch.where(kept[:, None, None, None], frames, 0)  # absent dates may hold even NaN
-        x = self.embeds[0](frames, kept).unflatten(0, series.shape[:2])
+        B, T, _, H, W = series.shape
+        # Sizes are said anew: those that follow from convolutions are long to trace.
+        x = self.embeds[0](frames, kept).view(B, T, H // 4, W // 4, -1)
         return add_position(x, kind=self.position, present=present, dates=dates)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -186,6 +189,7 @@ class TiMoEncoder(nn.Module):
         move once.
         """
         for stage in self.stages:
+            assert isinstance(stage, Stage)  # noqa: S101  # for mypy
             stage.checkpointing = enable
 
 

@@ -84,9 +84,10 @@ class Block(nn.Module):
             out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
             return out
         # A part after the other: what lies between the two layers stays in the cache.
-        out = torch.empty_like(x)
-        for rows, sums in zip(x.flatten(0, 2).split(MLP_ROWS), out.view(-1, x.shape[-1]).split(MLP_ROWS)):
-            torch.add(rows, self.mlp(self.norm2(rows)), out=sums)
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        parts = (torch.split(tokens.flatten(0, 2), MLP_ROWS) for tokens in (x.contiguous(), out))
+        for part, total in zip(*parts):
+            torch.add(part, self.mlp(self.norm2(part)), out=total)
         return out
 
 

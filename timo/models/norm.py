@@ -44,15 +44,9 @@ def batch_norm(norm: _BatchNorm, x: Tensor, present: Tensor | None = None) -> Te
     Returns:
         (M, C, ...). Values that are not present are normalised too, and mean nothing.
     """
-    if not norm.training:
-        out: Tensor = norm(x)
-        return out
     synced = isinstance(norm, nn.SyncBatchNorm)
-    if present is None and not synced:
-        if _recomputing.get():
-            return F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
-        out = norm(x)
-        return out
+    if not norm.training or (present is None and not synced):
+        return _by_torch(norm, x)
     values = x.to(torch.promote_types(x.dtype, torch.float32))
     kept = (
         torch.ones((), dtype=values.dtype, device=x.device) if present is None else present.to(values.dtype)
@@ -62,18 +56,33 @@ def batch_norm(norm: _BatchNorm, x: Tensor, present: Tensor | None = None) -> Te
     count = kept.expand(x.shape[0], 1, *x.shape[2:]).sum()
     total = (values * kept).sum(over)
     if synced and dist.is_initialized():
-        sums = all_reduce(torch.cat([total, count[None]]), group=norm.process_group)
+        sums = _sum_of_all(torch.cat([total, count[None]]), norm)
         total, count = sums[:-1], sums[-1]
     mean = total / count
     centred = values - mean.view(along)
     squares = (centred.square() * kept).sum(over)
     if synced and dist.is_initialized():
-        squares = all_reduce(squares, group=norm.process_group)
+        squares = _sum_of_all(squares, norm)
     variance = squares / count
     if not _recomputing.get():
-        _remember(norm, mean.detach(), (squares / (count - 1).clamp_min(1)).detach())
+        _remember(norm, mean.detach(), squares.detach() / (count.detach() - 1).clamp_min(1))
     out = centred * (norm.weight * (variance + norm.eps).rsqrt()).view(along) + norm.bias.view(along)
     return out.to(x.dtype)
+
+
+def _by_torch(norm: _BatchNorm, x: Tensor) -> Tensor:
+    out: Tensor
+    if norm.training and _recomputing.get():
+        mean, variance = (None if s is None else s.clone() for s in (norm.running_mean, norm.running_var))
+        out = F.batch_norm(x, mean, variance, norm.weight, norm.bias, training=True, eps=norm.eps)
+    else:
+        out = norm(x)
+    return out
+
+
+def _sum_of_all(sums: Tensor, norm: _BatchNorm) -> Tensor:
+    out: Tensor = all_reduce(sums, group=norm.process_group)  # type: ignore[no-untyped-call]
+    return out
 
 
 @torch.no_grad()
@@ -82,8 +91,7 @@ def _remember(norm: _BatchNorm, mean: Tensor, variance: Tensor) -> None:
     if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
         return
     norm.num_batches_tracked.add_(1)
-    momentum: float | Tensor = norm.momentum
-    if norm.momentum is None:  # the mean of all batches
-        momentum = 1.0 / norm.num_batches_tracked
+    # Without a momentum it is the mean of all batches.
+    momentum = 1.0 / norm.num_batches_tracked if norm.momentum is None else norm.momentum
     norm.running_mean.lerp_(mean, momentum)
     norm.running_var.lerp_(variance, momentum)

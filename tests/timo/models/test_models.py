@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 import timo.models  # noqa: F401  # registers the variants
 from timo.errors import ModelError
 from timo.models import TiMoEncoder, TiMoSegmenter
+from timo.models.checks import check_inputs
 from timo.models.registry import HEAD_CHANNELS, VARIANTS, segmenter
 
 MILLIONS = {"timo_base": 90.2, "timo_large": 296.9, "timo_huge": 672.5}
@@ -107,54 +108,99 @@ def test_samples_of_a_batch_do_not_touch_each_other(small):
     torch.testing.assert_close(together[1:2], alone, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("per_date", [False, True])
-@pytest.mark.parametrize("gradients", [False, True])
-def test_a_date_without_valid_pixels_changes_nothing(small, per_date, gradients):
-    model = TiMoSegmenter(head_channels=8, per_date=per_date, **small).eval()
-    series = torch.randn(2, 5, 4, 32, 64)
-    valid = torch.rand(2, 5, 32, 64) < 0.5
-    valid[0, 1] = valid[1, 3] = valid[1, 4] = False
-    series[0, 1] = torch.nan
-    series[1, 3:] = 1e6
-    with torch.set_grad_enabled(gradients):
-        whole = model(series, valid)
-        for sample, kept in enumerate(([0, 2, 3, 4], [0, 1, 2])):
-            cut = model(series[sample : sample + 1, kept])[0]
-            ours = whole[sample, kept] if per_date else whole[sample]
-            torch.testing.assert_close(ours, cut, atol=1e-5, rtol=1e-5)
-    assert whole.isfinite().all()
-
-
-def test_a_date_without_valid_pixels_is_in_no_training_statistics(small):
-    whole, cut = (TiMoSegmenter(head_channels=8, **small).train() for _ in range(2))
-    cut.load_state_dict(whole.state_dict())
-    series, valid = torch.randn(2, 4, 4, 32, 64), torch.ones(2, 4, 32, 64, dtype=torch.bool)
-    valid[:, 2] = False
-    series[:, 2] = torch.nan
-    logits = [whole(series, valid), cut(series[:, [0, 1, 3]])]
-    torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
-    for output in logits:
-        output.square().mean().backward()
-    for (name, ours), expected in zip(whole.named_parameters(), cut.parameters()):
-        assert (ours.grad - expected.grad).norm() <= 1e-3 * expected.grad.norm() + 1e-6, name
-    for (name, ours), expected in zip(whole.named_buffers(), cut.buffers()):
-        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-4, msg=name)
-
-
-def test_a_sample_without_any_valid_pixel_is_taken_as_it_is(small):
-    model = TiMoSegmenter(head_channels=8, **small).eval()
-    series, valid = torch.randn(2, 3, 4, 32, 32), torch.ones(2, 3, 32, 32, dtype=torch.bool)
-    valid[0] = False
-    with torch.no_grad():
-        torch.testing.assert_close(model(series, valid), model(series), atol=1e-5, rtol=1e-5)
-
-
-def test_dates_change_nothing(small):
+def test_as_published_dates_change_nothing(small):
     model = TiMoEncoder(**small).eval()
     series = torch.randn(1, 3, 4, 32, 32)
     with torch.no_grad():
         for ours, plain in zip(model(series, dates=torch.tensor([[10, 400, 3]])), model(series)):
             assert ours.equal(plain)
+
+
+def test_sorted_the_order_of_the_files_is_no_matter(small):
+    model = TiMoEncoder(**small, position="sorted").eval()
+    published = TiMoEncoder(**small).eval()
+    published.load_state_dict(model.state_dict())
+    series, dates = torch.randn(2, 4, 4, 32, 32), torch.tensor([[5, 9, 12, 400], [3, 3, 8, 10]])
+    mixed = torch.tensor([2, 0, 3, 1])
+    with torch.no_grad():
+        in_order, as_published = model(series, None, dates)[3], published(series)[3]
+        other = model(series[:, mixed], None, dates[:, mixed])[3]
+    torch.testing.assert_close(in_order, as_published, atol=1e-6, rtol=0)
+    torch.testing.assert_close(other, in_order[:, mixed], atol=1e-5, rtol=0)
+
+
+def test_by_date_gaps_and_seasons_count_and_the_calendar_does_not(small):
+    model = TiMoEncoder(**small, position="date").eval()
+    series, dates = torch.randn(1, 3, 4, 32, 32), torch.tensor([[17000, 17010, 17100]])
+    with torch.no_grad():
+        stage = model(series, None, dates)[3]
+        later_gap = model(series, None, dates + torch.tensor([[0, 0, 60]]))[3]
+        other_season = model(series, None, dates + 182)[3]
+        four_years_on = model(series, None, dates + 1461)[3]
+    assert (stage - later_gap).abs().max() > 1e-3
+    assert (stage - other_season).abs().max() > 1e-3
+    assert (stage - four_years_on).abs().max() < 0.02 * (stage - other_season).abs().max()
+
+
+def test_by_date_the_order_of_the_frames_is_no_matter(small):
+    model = TiMoSegmenter(head_channels=8, **small, position="date").eval()
+    series, dates = torch.randn(1, 4, 4, 32, 32), torch.tensor([[17000, 17010, 17100, 17300]])
+    mixed = torch.tensor([3, 1, 0, 2])
+    with torch.no_grad():
+        ours, other = model(series, None, dates), model(series[:, mixed], None, dates[:, mixed])
+    torch.testing.assert_close(ours, other, atol=1e-5, rtol=0)
+
+
+def test_scaled_gyroscope_attention_is_the_published_one_with_scaled_projections(small):
+    """q . k / sqrt(d): every score is d ** -0.5 of the published one, and the differential term is not."""
+    scaled, published = TiMoEncoder(**small, scale_gyroscope=True).eval(), TiMoEncoder(**small).eval()
+    weights = scaled.state_dict()
+    for stage, head_dim in enumerate((8, 16)):
+        for block in range(small["depths"][stage]):
+            for part in ("weight", "bias"):
+                kv = weights[f"stages.{stage}.blocks.{block}.attn.kv.{part}"].clone()
+                kv[: len(kv) // 2] *= head_dim**-0.5
+                weights[f"stages.{stage}.blocks.{block}.attn.kv.{part}"] = kv
+    published.load_state_dict(weights)
+    series = torch.randn(1, 3, 4, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(scaled(series)[3], published(series)[3], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_checkpointing_changes_memory_alone(small, padded):
+    plain, saving = (TiMoSegmenter(head_channels=8, **small, drop_path_rate=0.2).train() for _ in range(2))
+    saving.load_state_dict(plain.state_dict())
+    saving.encoder.set_grad_checkpointing()
+    series, valid = torch.randn(2, 3, 4, 32, 64), None
+    if padded:
+        valid = torch.ones(2, 3, 32, 64, dtype=torch.bool)
+        valid[0, 2] = False
+    for model in (plain, saving):
+        torch.manual_seed(1)  # drops the same paths
+        model(series, valid).square().mean().backward()
+    for (name, ours), expected in zip(saving.named_parameters(), plain.parameters()):
+        torch.testing.assert_close(ours.grad, expected.grad, msg=name)
+    for (name, ours), expected in zip(saving.named_buffers(), plain.buffers()):
+        torch.testing.assert_close(ours, expected, msg=name)
+
+
+def test_checkpointing_keeps_fewer_numbers_for_the_backward(small):
+    kept = []
+    for checkpointing in (False, True):
+        model = TiMoEncoder(**{**small, "depths": (2, 2, 4, 2)}).train()
+        model.set_grad_checkpointing(checkpointing)
+        saved = 0
+
+        def pack(tensor):
+            nonlocal saved
+            saved += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            model(torch.randn(1, 4, 4, 64, 64))
+        kept.append(saved)
+    assert kept[1] < kept[0] / 4
 
 
 def test_every_block_of_a_stage_is_dropped_at_most_at_the_rate_asked_for(small):
@@ -211,3 +257,30 @@ def test_an_unknown_variant_is_refused_with_those_there_are():
 def test_pretrained_weights_that_are_not_there_are_not_promised():
     with pytest.raises(ModelError, match="No pre-trained weights"):
         timm.create_model("timo_tiny", pretrained=True)
+
+
+def test_inputs_are_checked_before_the_forward_with_the_numbers(small):
+    series, valid = torch.randn(2, 3, 4, 32, 32), torch.ones(2, 3, 32, 32, dtype=torch.bool)
+    dates = torch.zeros(2, 3, dtype=torch.int64)
+    model, by_date = TiMoSegmenter(**small), TiMoEncoder(**small, position="date")
+    check_inputs(model, series, valid, dates)
+    valid[1, 2] = False
+    series[1, 2] = torch.nan
+    check_inputs(by_date, series, valid, dates)  # an absent date may hold anything
+    for expected, call in {
+        r"\(B, T, 4, H, W\), and got \(2, 3, 3, 32, 32\)": (model, series[:, :, :3]),
+        "multiples of 32, and got 32 x 20": (model, series[..., :20]),
+        "Sample 1 of the batch has no valid pixel on any of its 3 dates": (model, series, valid & drop(1)),
+        "Date 2 of sample 1 of the batch holds NaN": (model, series),
+        "position='date' and got no dates": (by_date, series, valid),
+        "dates must be int64 of shape": (by_date, series, valid, dates.float()),
+    }.items():
+        with pytest.raises(ModelError, match=expected) as caught:
+            check_inputs(*call)
+        assert caught.value.action
+
+
+def drop(sample):
+    kept = torch.ones(2, 1, 1, 1, dtype=torch.bool)
+    kept[sample] = False
+    return kept

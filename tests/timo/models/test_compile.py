@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""torch.compile takes the models whole; torch.export gives a program for any batch, dates and size."""
+
+import pytest
+import torch
+from torch.export import Dim, export
+
+from timo.models import TiMoClassifier, TiMoEncoder, TiMoMAE, TiMoSegmenter
+
+MODELS = {
+    "encoder": lambda options: TiMoEncoder(**options),
+    "encoder by date": lambda options: TiMoEncoder(**options, position="date"),
+    "classifier": lambda options: TiMoClassifier(**options),
+    "segmenter": lambda options: TiMoSegmenter(head_channels=8, **options),
+    "segmenter per date": lambda options: TiMoSegmenter(head_channels=8, per_date=True, **options),
+}
+
+
+def batch(samples=2, dates=3, size=(64, 96)):
+    """Series, validity with an absent date, and dates."""
+    valid = torch.rand(samples, dates, *size) < 0.5
+    valid[0, 1] = False
+    return (
+        torch.randn(samples, dates, 4, *size),
+        valid,
+        torch.randint(10000, 20000, (samples, dates)),
+    )
+
+
+def first(result):
+    return result if isinstance(result, torch.Tensor) else result[-1]
+
+
+@pytest.fixture
+def shallow(small):
+    """Every kind of part, once: tracing takes seconds a block."""
+    return {**small, "depths": (1, 1, 1, 1)}
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(
+    ("name", "training"),
+    [
+        *((name, False) for name in MODELS),
+        ("encoder", True),
+        ("classifier", True),
+        ("segmenter", True),
+    ],
+)
+def test_model_compiles_without_a_graph_break(shallow, name, training):
+    model, other = (MODELS[name](shallow).train(training) for _ in range(2))
+    other.load_state_dict(model.state_dict())
+    compiled = torch.compile(other, fullgraph=True, backend="eager")
+    inputs = batch()
+    with torch.set_grad_enabled(training):
+        ours, expected = first(compiled(*inputs)), first(model(*inputs))
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+    if training:
+        for result in (ours, expected):
+            result.square().mean().backward()
+        for (parameter_name, left), right in zip(model.named_parameters(), other.parameters()):
+            if left.grad is not None:
+                torch.testing.assert_close(right.grad, left.grad, atol=1e-5, rtol=1e-3, msg=parameter_name)
+        for left, right in zip(model.buffers(), other.buffers()):
+            torch.testing.assert_close(right, left, atol=1e-6, rtol=1e-5)
+
+
+def test_autoencoder_compiles_without_a_graph_break(shallow):
+    model = TiMoMAE(**shallow).eval()
+    series, noise = torch.randn(1, 2, 4, 64, 64), torch.rand(1, 8)
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(series, noise).loss, model(series, noise).loss)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("encoder", 3),
+        ("encoder by date", 3),
+        ("classifier", 1),
+        ("segmenter", 1),
+        ("segmenter", 3),
+        ("segmenter per date", 1),
+    ],
+)
+def test_exported_model_takes_any_batch_dates_and_size(shallow, name, given):
+    model = MODELS[name](shallow).eval()
+    B, T, h, w = Dim("B", max=64), Dim("T", min=2, max=60), Dim("h", min=2, max=64), Dim("w", min=2, max=64)
+    shapes = ({0: B, 1: T, 3: 32 * h, 4: 32 * w}, {0: B, 1: T, 2: 32 * h, 3: 32 * w}, {0: B, 1: T})
+    program = export(model, batch()[:given], dynamic_shapes=shapes[:given]).module()
+    for samples, dates, size in ((1, 2, (64, 128)), (3, 7, (96, 64))):
+        inputs = batch(samples, dates, size)[:given]
+        with torch.no_grad():
+            ours, expected = first(program(*inputs)), first(model(*inputs))
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["encoder by date", "segmenter"])
+def test_a_single_date_is_an_export_of_its_own(shallow, name):
+    model = MODELS[name](shallow).eval()
+    series, dates = torch.randn(2, 1, 4, 64, 96), torch.full((2, 1), 18000)
+    B, h, w = Dim("B", max=64), Dim("h", min=2, max=64), Dim("w", min=2, max=64)
+    program = export(
+        model, (series, None, dates), dynamic_shapes=({0: B, 3: 32 * h, 4: 32 * w}, None, {0: B})
+    )
+    series, dates = torch.randn(3, 1, 4, 64, 96), torch.full((3, 1), 18000)
+    with torch.no_grad():
+        ours, expected = program.module()(series, None, dates), model(series, None, dates)
+    torch.testing.assert_close(first(ours), first(expected), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("training", [False, True])
+def test_the_machine_code_of_a_compiled_encoder_computes_the_same(shallow, training):
+    model, other = (TiMoEncoder(**shallow).train(training) for _ in range(2))
+    other.load_state_dict(model.state_dict())
+    inputs = batch()
+    with torch.set_grad_enabled(training):
+        ours, expected = torch.compile(other, fullgraph=True)(*inputs)[-1], model(*inputs)[-1]
+    torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
+    if training:
+        for result in (ours, expected):
+            result.square().mean().backward()
+        for (name, left), right in zip(model.named_parameters(), other.parameters()):
+            if left.grad is not None:
+                assert (right.grad - left.grad).norm() <= 1e-3 * left.grad.norm() + 1e-6, name
