@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The maximum over the dates at full resolution, without all dates at full resolution.
+
+Enlarged along the width, each output row is a mean of two rows. Row by row, all dates fit a CPU's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+
+def greatest(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear enlargement of every date, then the maximum over the dates; the first of equal dates counts.
+
+    Args:
+        x: (B, T, C, h, w).
+        size: Height H and width W of the result.
+
+    Returns:
+        (B, C, H, W).
+    """
+    if torch.compiler.is_compiling():  # a compiler sees no gain in rows
+        return resize(x.flatten(0, 1), size).view(*x.shape[:3], *size).amax(dim=1)
+    out: Tensor = _Greatest.apply(x, size)
+    return out
+
+
+def classify_greatest(x: Tensor, size: tuple[int, int], classifier: nn.Conv2d) -> Tensor:
+    """`classifier(greatest(x, size))` without gradients: row by row, so that only its result is made.
+
+    Args:
+        x: (B, T, C, h, w).
+        size: Height H and width W of the result.
+        classifier: A 1x1 convolution, C -> K.
+
+    Returns:
+        (B, K, H, W).
+    """
+    weight = classifier.weight.flatten(1)
+    wide = _widened(x, size[1])
+    rows = [F.linear(row.amax(1), weight, classifier.bias) for row, _, _, _ in _rows(wide, size[0])]
+    return torch.stack(rows, dim=1).permute(0, 3, 1, 2)
+
+
+class _Greatest(torch.autograd.Function):
+    """Keeps, for the way back, one byte a value: which date won."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, size: tuple[int, int]) -> Tensor:
+        B, T, C = x.shape[:3]
+        out = x.new_empty(B, *size, C)
+        winners = torch.empty(out.shape, dtype=torch.uint8 if T <= 256 else torch.int16, device=x.device)
+        for y, (row, _, _, _) in enumerate(_rows(_widened(x, size[1]), size[0])):
+            best, winner = row[:, 0], torch.zeros_like(winners[:, y])
+            for date in range(1, T):
+                winner.masked_fill_(row[:, date] > best, date)
+                best = torch.maximum(best, row[:, date])
+            out[:, y] = best
+            winners[:, y] = winner
+        ctx.save_for_backward(winners)
+        ctx.shape = x.shape
+        return out.permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (winners,) = ctx.saved_tensors
+        B, T, C, h, w = ctx.shape
+        _, H, W, _ = winners.shape
+        gradient = gradient.permute(0, 2, 3, 1)
+        dates = torch.arange(T, dtype=winners.dtype, device=winners.device).view(-1, 1, 1)
+        wide = gradient.new_zeros(h, B, T, W, C)
+        for y, (_, low, high, share) in enumerate(_rows(wide, H)):
+            part = torch.where(winners[:, None, y] == dates, gradient[:, None, y], 0)  # B T W C
+            wide[low].add_(part, alpha=1 - share)
+            wide[high].add_(part, alpha=share)
+        wide = wide.permute(1, 2, 4, 0, 3).reshape(B * T, C, h, W)
+        narrow = torch.ops.aten.upsample_bilinear2d_backward(
+            wide, [h, W], [B * T, C, h, w], False, None, None
+        )
+        return narrow.view(ctx.shape), None
+
+
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear, (M, C, h, w) -> (M, C, *size)."""
+    return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False)
+
+
+def _widened(x: Tensor, width: int) -> Tensor:
+    """Enlarge along the width: (B, T, C, h, w) -> (h, B, T, width, C)."""
+    wide = resize(x.flatten(0, 1), (x.shape[3], width))
+    return wide.view(*x.shape[:2], *wide.shape[1:]).permute(3, 0, 1, 4, 2)
+
+
+def _rows(wide: Tensor, height: int) -> Iterator[tuple[Tensor, int, int, float]]:
+    """Enlarge (h, B, T, W, C) along the height.
+
+    Gives each row (B, T, W, C), the two rows that it lies between, and the second one's share.
+    """
+    h = wide.shape[0]
+    for y in range(height):
+        place = max((y + 0.5) * h / height - 0.5, 0.0)
+        low = int(place)
+        high = min(low + 1, h - 1)
+        yield torch.lerp(wide[low], wide[high], place - low), low, high, place - low
