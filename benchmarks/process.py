@@ -122,12 +122,13 @@ def prepare(case: Case) -> tuple[Callable[[], dict], int]:
 
     from benchmarks.literal import make_literal
     from timo.models import TiMoEncoder, TiMoSegmenter
+    from timo.models.fold import fold_batch_norm
     from timo.models.registry import VARIANTS
 
     torch.manual_seed(0)
     options = {"in_chans": case.bands, **VARIANTS[case.variant]}
     if case.task == "encoder":
-        model = encoder = TiMoEncoder(**options)
+        encoder = model = TiMoEncoder(**options)
     else:
         model = TiMoSegmenter(num_classes=CLASSES, head_channels=case.head_channels, **options)
         encoder = model.encoder
@@ -137,7 +138,10 @@ def prepare(case: Case) -> tuple[Callable[[], dict], int]:
         make_literal(model, all_parts=case.form == "literal")
     if case.checkpointing:
         encoder.set_grad_checkpointing(True)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
     model.train(case.task == "training")
+    if case.form == "ours" and case.task != "training":
+        model = fold_batch_norm(model)  # as `timo predict` does
     lower = case.precision != "float32"
 
     def forward() -> dict:
@@ -153,7 +157,6 @@ def prepare(case: Case) -> tuple[Callable[[], dict], int]:
         gradients = {name: p.grad for name, p in model.named_parameters() if name.startswith(ENDS)}
         return {"loss": loss.detach(), **gradients}
 
-    parameters = sum(parameter.numel() for parameter in model.parameters())
     return step if case.task == "training" else forward, parameters
 
 

@@ -193,12 +193,6 @@ class TiMoEncoder(nn.Module):
             stage.checkpointing = enable
 
 
-def spread(frames: Tensor, present: Tensor) -> Tensor:
-    """Put the frames of present dates (M, ...) among those of all (B*T, ...); the others become 0."""
-    everywhere = frames.new_zeros(present.numel(), *frames.shape[1:])
-    return everywhere.masked_scatter(present.view(-1, *[1] * (frames.dim() - 1)), frames)
-
-
 def _check(
     embed_dims: Sequence[int],
     num_heads: Sequence[int],

@@ -22,6 +22,7 @@ from timo.inference.writer import (
     check_raster,
     map_type,
 )
+from timo.models.fold import fold_batch_norm
 from timo.series.prepared import PreparedSeries, Statistics
 from timo.series.series import Series, open_series
 from timo.tasks.reporter import Reporter
@@ -52,7 +53,7 @@ def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
 
         area = polygon_mask(Path(spec.aoi), series.grid)
     fabric = fabric_for(spec.device)
-    model = fabric.to_device(bundle.load_model(Path(spec.model), card))
+    model = fabric.to_device(fold_batch_norm(bundle.load_model(Path(spec.model), card)))
     statistics = Statistics(np.array([b.mean for b in card.bands]), np.array([b.std for b in card.bands]))
     predictor = BlockPredictor(
         model,
