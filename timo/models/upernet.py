@@ -109,7 +109,7 @@ def _joined(layer: ConvNormAct, maps: Sequence[Tensor], present: Tensor | None) 
 
 
 def add_enlarged(out: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """Add a 3x3 convolution over an enlarged map, without enlarging it.
+    """Add, in place if it can, a 3x3 convolution over an enlarged map, without enlarging it.
 
     The taps of a kernel's row, mixed at the small size, are enlarged, shifted and summed along the width by
     one matrix product, and along the height by another, which adds them up:
@@ -130,14 +130,14 @@ def add_enlarged(out: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     M, H, W, channels = out.shape
     _, h, w, C = x.shape
     tokens = x.reshape(M * h * w, C)
-    mixes = weight.permute(2, 1, 3, 0).reshape(3, C, 3 * channels)
+    mixes = weight.permute(2, 3, 0, 1).reshape(3, 3 * channels, C)
     rows = _shifted(h, H, x)  # 3 H h
     columns = _shifted(w, W, x).permute(1, 2, 0).reshape(W, 3 * w)
     total = out.reshape(M, H, W * channels)
     for mix, row in zip(mixes, rows):
-        taps = (tokens @ mix).view(M * h, 3 * w, channels)
+        taps = (tokens @ mix.T).view(M * h, 3 * w, channels)
         wide = columns.to(taps.dtype).expand(M * h, W, 3 * w) @ taps
-        total = torch.baddbmm(total, row.to(taps.dtype).expand(M, H, h), wide.view(M, h, W * channels))
+        total.baddbmm_(row.to(taps.dtype).expand(M, H, h), wide.view(M, h, W * channels))
     return total.view(M, H, W, channels)
 
 
