@@ -13,10 +13,12 @@ at least one date of every sample is present. What comes out at an absent date i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from timo.models.norm import batch_norm
 
@@ -120,10 +122,34 @@ def _exact(scores: Tensor) -> Tensor:
 
 def _softmax(scores: Tensor) -> tuple[Tensor, Tensor]:
     """Softmax of the last dimension, and its log-sum-exp (..., 1)."""
+    if torch.compiler.is_compiling():
+        return _weights_and_sum(scores)
+    weights, L = _Softmax.apply(scores)
+    return weights, L
+
+
+def _weights_and_sum(scores: Tensor) -> tuple[Tensor, Tensor]:
     weights = scores.softmax(-1)
     # The greatest weight is exp(greatest score - log-sum-exp), and no less than 1 over their number: this is
-    # as exact as torch.logsumexp, with the same gradient, and takes a third of its time on a CPU.
+    # as exact as torch.logsumexp, and takes a third of its time on a CPU.
     return weights, scores.amax(-1, keepdim=True) - weights.amax(-1, keepdim=True).log()
+
+
+class _Softmax(torch.autograd.Function):
+    """Keeps the weights alone: they are the log-sum-exp's gradient too."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor) -> tuple[Tensor, Tensor]:
+        weights, L = _weights_and_sum(scores)
+        ctx.save_for_backward(weights)
+        return weights, L
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, to_weights: Tensor, to_L: Tensor) -> Tensor:
+        (weights,) = ctx.saved_tensors
+        gradient: Tensor = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype)
+        return gradient.addcmul_(weights, to_L)
 
 
 class Differential(nn.Module):
