@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One case of a benchmark in a process of its own: seconds and extra memory of a forward or a training step.
+"""One case of a benchmark in processes of its own: seconds and extra memory of a forward or a training step.
 
-Each process runs the case once to warm up, then some times more, a large matrix product before each: the
-fastest of each counts. Extra memory is the process's peak in the first run above what it holds once model
-and input are loaded: later runs find memory that the first has left.
+One process runs the case once to warm up, then some times more, a large matrix product before each: the
+fastest of each counts. Another runs it once for its extra memory: its peak above what it holds once model and
+input are loaded. In that one the C library gives back what is freed at once: otherwise the peak has in it what
+the heap happens to keep, and says little of what the case needs.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Measured:
     Attributes:
         seconds: Of the fastest run.
         user_seconds: Spent computing in it by all threads together.
-        extra_mb: Peak of memory in the first run above model and input.
+        extra_mb: Peak of memory above model and input.
         matrix_rate: Operations per second of the fastest matrix product.
         parameters: Of the model.
         threads: That torch uses.
@@ -87,21 +88,28 @@ def can_measure() -> bool:
 
 
 def run(case: Case, outputs: Path) -> Measured:
-    """Measure a case in a fresh process; its outputs are left in a safetensors file."""
-    command = [sys.executable, "-m", "benchmarks.process", json.dumps(asdict(case)), str(outputs)]
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
-    return Measured(**json.loads(found))
+    """Measure a case in fresh processes; its outputs are left in a safetensors file."""
+    memory = _in_a_process(case, outputs, "memory", {"MALLOC_MMAP_THRESHOLD_": str(2**17)})
+    return Measured(**memory, **_in_a_process(case, outputs, "time", {}))
 
 
-def measure(case: Case, outputs: Path) -> Measured:
-    """Measure a case in this process."""
+def _in_a_process(case: Case, outputs: Path, what: str, variables: dict[str, str]) -> dict:
+    command = [sys.executable, "-m", "benchmarks.process", json.dumps(asdict(case)), str(outputs), what]
+    environment = {**os.environ, **variables}
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
+    return json.loads(found.stdout)
+
+
+def measure(case: Case, outputs: Path, what: str) -> dict[str, float]:
+    """Measure a case's "time" or "memory" in this process."""
     import torch
     from safetensors.torch import save_file
 
     once, parameters = prepare(case)
     loaded = _reset_peak()
     results = once()
-    extra = _memory_mb("VmHWM") - loaded
+    if what == "memory":
+        return {"extra_mb": _memory_mb("VmHWM") - loaded}
     save_file({name: tensor.float().contiguous() for name, tensor in results.items()}, outputs)
     del results
 
@@ -111,8 +119,13 @@ def measure(case: Case, outputs: Path) -> Measured:
         products.append(_timed(lambda: a @ b)[0])
         runs.append(_timed(once))
     seconds, user = min(runs)
-    rate = 2 * case.matrix**3 / min(products)
-    return Measured(seconds, user, extra, rate, parameters, torch.get_num_threads())
+    return {
+        "seconds": seconds,
+        "user_seconds": user,
+        "matrix_rate": 2 * case.matrix**3 / min(products),
+        "parameters": parameters,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def prepare(case: Case) -> tuple[Callable[[], dict], int]:
@@ -182,4 +195,4 @@ def _memory_mb(field: str) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(measure(Case(**json.loads(sys.argv[1])), Path(sys.argv[2])))))
+    print(json.dumps(measure(Case(**json.loads(sys.argv[1])), Path(sys.argv[2]), sys.argv[3])))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -11,9 +12,10 @@ from timm.layers.drop import DropPath
 from timm.layers.mlp import Mlp
 from timm.layers.weight_init import trunc_normal_
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from timo.models.attention import FullAttention, GyroscopeAttention
-from timo.models.norm import batch_norm
+from timo.models.norm import batch_norm, recomputing
 
 AttentionKind = Literal["gyroscope", "full"]
 ATTENTION: tuple[AttentionKind, ...] = ("gyroscope", "full")
@@ -76,10 +78,23 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        self.checkpointing = False
 
     def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
         """Mix tokens: x (B, T, N, C), present (B, T) bool or None for all -> (B, T, N, C)."""
-        x = x + self.drop_path(self.attn(self.norm1(x), present))
+        if self.checkpointing and torch.is_grad_enabled():
+            # Half by half: the smaller the parts, the less there is at once in the backward.
+            x = checkpoint(self._attend, x, present, use_reentrant=False, context_fn=_once_and_again)
+            out: Tensor = checkpoint(self._mix, x, use_reentrant=False, context_fn=_once_and_again)
+            return out
+        return self._mix(self._attend(x, present))
+
+    def _attend(self, x: Tensor, present: Tensor | None) -> Tensor:
+        out: Tensor = x + self.drop_path(self.attn(self.norm1(x), present))
+        return out
+
+    def _mix(self, x: Tensor) -> Tensor:
+        """Mix the channels of each token."""
         if torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != "cpu":
             out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
             return out
@@ -89,6 +104,11 @@ class Block(nn.Module):
         for part, total in zip(*parts):
             torch.add(part, self.mlp(self.norm2(part)), out=total)
         return out
+
+
+def _once_and_again() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """What the first and the second forward of gradient checkpointing run in."""
+    return nullcontext(), recomputing()
 
 
 def init_weights(module: nn.Module) -> None:
