@@ -2,9 +2,9 @@
 """One case of a benchmark in processes of its own: seconds and extra memory of a forward or a training step.
 
 One process runs the case once to warm up, then some times more, a large matrix product before each: the
-fastest of each counts. Another runs it once for its extra memory: its peak above what it holds once model and
-input are loaded. In that one the C library gives back what is freed at once: otherwise the peak has in it what
-the heap happens to keep, and says little of what the case needs.
+fastest of each counts. Another runs it once for its extra memory: its peak above what it holds once model
+and input are loaded. In that one the C library gives back what is freed at once: otherwise the peak has in it
+what the heap happens to keep, and says little of what the case needs.
 """
 
 from __future__ import annotations

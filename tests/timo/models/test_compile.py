@@ -98,7 +98,8 @@ def test_exported_model_takes_any_batch_dates_and_size(shallow, name, given):
         inputs = batch(samples, dates, size)[:given]
         with torch.no_grad():
             ours, expected = first(program(*inputs)), first(model(*inputs))
-        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+        scale = max(1.0, expected.abs().max().item())  # untrained, logits may be large
+        torch.testing.assert_close(ours, expected, atol=1e-5 * scale, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["encoder by date", "segmenter"])
