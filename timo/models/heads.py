@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from timo.models.encoder import TiMoEncoder
 from timo.models.greatest import classify_greatest, greatest, resize
 from timo.models.layers import init_weights
-from timo.models.upernet import POOL_SIZES, UPerNet
-
-__all__ = ["POOL_SIZES", "TiMoSegmenter", "UPerNet"]
+from timo.models.upernet import UPerNet
 
 
 class TiMoSegmenter(nn.Module):

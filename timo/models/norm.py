@@ -55,13 +55,13 @@ def batch_norm(norm: _BatchNorm, x: Tensor, present: Tensor | None = None) -> Te
     along = [1, -1, *[1] * (x.dim() - 2)]
     count = kept.expand(x.shape[0], 1, *x.shape[2:]).sum()
     total = (values * kept).sum(over)
-    if synced and dist.is_initialized():
+    if synced:
         sums = _sum_of_all(torch.cat([total, count[None]]), norm)
         total, count = sums[:-1], sums[-1]
     mean = total / count
     centred = values - mean.view(along)
     squares = (centred.square() * kept).sum(over)
-    if synced and dist.is_initialized():
+    if synced:
         squares = _sum_of_all(squares, norm)
     variance = squares / count
     if not _recomputing.get():
@@ -81,6 +81,9 @@ def _by_torch(norm: _BatchNorm, x: Tensor) -> Tensor:
 
 
 def _sum_of_all(sums: Tensor, norm: _BatchNorm) -> Tensor:
+    """Over the processes of a SyncBatchNorm, where there are some."""
+    if not dist.is_initialized():
+        return sums
     out: Tensor = all_reduce(sums, group=norm.process_group)  # type: ignore[no-untyped-call]
     return out
 

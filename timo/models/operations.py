@@ -15,8 +15,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from timo.models.encoder import PAPER_ATTENTION
-from timo.models.heads import POOL_SIZES
 from timo.models.layers import AttentionKind
+from timo.models.upernet import POOL_SIZES
 
 
 class Input(NamedTuple):
