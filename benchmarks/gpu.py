@@ -23,6 +23,7 @@ from benchmarks.parity import parity_figures
 from benchmarks.process import CLASSES
 from benchmarks.results_file import RESULTS, Figure, report
 from timo.models import TiMoEncoder, TiMoSegmenter
+from timo.models.fold import fold_batch_norm
 from timo.models.operations import Input, encoder_operations, head_operations
 from timo.models.registry import VARIANTS
 
@@ -167,6 +168,8 @@ def _run(
     if mode.literal:
         make_literal(model)
     model = model.to(device).eval()
+    if not mode.literal:
+        model = fold_batch_norm(model)  # as `timo predict` does
     torch.compiler.reset()  # what was compiled for other sizes would make this one general
     forward: Callable[[Tensor], Tensor | list[Tensor]] = torch.compile(model) if mode.compiled else model
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=mode.bf16):

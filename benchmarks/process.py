@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One case of a benchmark in processes of its own: seconds and extra memory of a forward or a training step.
 
-One process runs the case once to warm up, then some times more, a large matrix product before each: the
+One process runs the case once to warm up, then some times more, large matrix products before each: the
 fastest of each counts. Another runs it once for its extra memory: its peak above what it holds once model
 and input are loaded. In that one the C library gives back what is freed at once: otherwise the peak has in it
 what the heap happens to keep, and says little of what the case needs.
@@ -25,6 +25,7 @@ from typing import Literal
 ROOT = Path(__file__).parents[1]
 CLEAR_REFS = Path("/proc/self/clear_refs")
 CLASSES = 6
+PRODUCTS = 3  # before each run
 # Far from each other in the model: the training step's gradients at its two ends.
 ENDS = ("encoder.embeds.0.", "classifier.")
 
@@ -116,7 +117,7 @@ def measure(case: Case, outputs: Path, what: str) -> dict[str, float]:
     a, b = torch.randn(2, case.matrix, case.matrix).to(getattr(torch, case.precision))
     runs, products = [], []
     for _ in range(case.repeats):
-        products.append(_timed(lambda: a @ b)[0])
+        products += [_timed(lambda: a @ b)[0] for _ in range(PRODUCTS)]
         runs.append(_timed(once))
     seconds, user = min(runs)
     return {

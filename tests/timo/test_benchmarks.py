@@ -4,12 +4,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks import gpu, models
+from benchmarks import gpu, models, process
 from benchmarks.parity import parity_figures
 from benchmarks.process import Case, can_measure, measure, prepare
 
@@ -30,7 +31,9 @@ def test_the_literal_form_has_the_weights_and_the_input_of_ours(task, form):
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
         scale = tensor.abs().max().clamp_min(1e-6)
-        torch.testing.assert_close(found[name] / scale, tensor / scale, atol=2e-3, rtol=0, msg=name)
+        # Gradients pass through statistics of few pixels, in float32.
+        tolerance = 2e-3 if task == "training" else 1e-4
+        torch.testing.assert_close(found[name] / scale, tensor / scale, atol=tolerance, rtol=0, msg=name)
 
 
 def test_checkpointing_changes_no_result_of_the_training_step():
@@ -41,14 +44,27 @@ def test_checkpointing_changes_no_result_of_the_training_step():
         torch.testing.assert_close(saving[name], tensor, atol=1e-6, rtol=1e-4, msg=name)
 
 
+def test_a_case_in_bf16_differs_from_float32_by_a_few_hundredths():
+    case = Case(task="encoder", form="ours", **TINY)
+    exact, lower = (prepare(replace(case, precision=p))[0]() for p in ("float32", "bfloat16"))
+    for name, tensor in exact.items():
+        assert 0 < (lower[name].float() - tensor).norm() < 3e-2 * tensor.norm(), name
+
+
 @on_linux
 def test_a_case_reports_what_it_took_and_leaves_its_outputs(tmp_path):
     case = Case(task="encoder", form="ours", repeats=1, matrix=64, **TINY)
-    assert measure(case, tmp_path / "out", "memory")["extra_mb"] >= 0
     took = measure(case, tmp_path / "out", "time")
-    assert took["seconds"] > 0
-    assert took["matrix_rate"] > 0
+    assert took["user_seconds"] < 2 * took["threads"] * took["seconds"] + 0.1
     assert load_file(tmp_path / "out")["stage4"].shape == (1, 2, 128, 2, 2)
+
+
+@on_linux
+def test_the_peak_of_memory_is_what_was_held_at_most():
+    before = process._reset_peak()
+    held = torch.ones(100 * 2**20 // 4)
+    del held
+    assert process._memory_mb("VmHWM") - before == pytest.approx(100, rel=0.1)
 
 
 def test_a_difference_is_a_share_of_the_greatest_value(tmp_path):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from timo.inference.blending import Blend
 from timo.inference.chips import blocks, chips_of
+from timo.models.checks import check_inputs
 from timo.series.prepared import PreparedSeries
 
 CHIPS_A_SIDE = 8
@@ -77,6 +78,9 @@ class BlockPredictor:
 
         Args:
             step: Called with the number of chips done by each step of the model; may raise to stop.
+
+        Raises:
+            ModelError: The model can't take the series' bands or values.
         """
         for rows, columns in self.blocks():
             yield self._block(rows, columns, step)
@@ -94,10 +98,11 @@ class BlockPredictor:
         blend: Blend | None = None
         for first in range(0, len(chips), self.batch):
             part = chips[first : first + self.batch]
-            stack = np.stack(
-                [frames[..., r - top : r - top + self.chip, c - left : c - left + self.chip] for r, c in part]
-            )
-            logits = self.model(torch.from_numpy(stack).to(self.device))
+            places = [(row - top, column - left) for row, column in part]
+            cut = [frames[..., r : r + self.chip, c : c + self.chip] for r, c in places]
+            stack = torch.from_numpy(np.stack(cut))
+            check_inputs(self.model, stack)
+            logits = self.model(stack.to(self.device))
             probabilities = logits.float().softmax(1).cpu().numpy()
             if blend is None:
                 blend = Blend(probabilities.shape[1], rows, columns, self.chip)

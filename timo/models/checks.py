@@ -21,7 +21,7 @@ def check_inputs(
     The forward itself checks shapes alone: checks of values would break `torch.compile` and `torch.export`.
 
     Args:
-        model: A TiMo encoder, or a model that has one as `.encoder`.
+        model: A TiMo encoder, or a model that has one as `.encoder`, as `Zoomed` does.
         series: (B, T, C, H, W) float.
         valid: (B, T, H, W) bool or None.
         dates: (B, T) int64 or None.

@@ -24,6 +24,11 @@ class Zoomed(nn.Module):
         self.segmenter = segmenter
         self.zoom = zoom
 
+    @property
+    def encoder(self) -> nn.Module:
+        """The segmenter's."""
+        return self.segmenter.encoder  # type: ignore[return-value]
+
     def forward(self, series: torch.Tensor) -> torch.Tensor:
         """(B, T, C, H, W) -> (B, K, H, W) logits; H and W times ``zoom`` are multiples of 32."""
         if self.zoom == 1:

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from timo.errors import ModelError
+from timo.models.checks import check_inputs
 from timo.tasks.reporter import Reporter
 from timo.training.metrics import Accuracy
 
@@ -83,7 +84,7 @@ def fit(
 
     Raises:
         Cancelled: When the reporter says so.
-        ModelError: The loss is no number any more (``training_diverged``).
+        ModelError: The loss is no number any more (``training_diverged``), or the model can't take a batch.
     """
     weights, plain = _parameter_groups(model)
     optimizer = torch.optim.AdamW(
@@ -109,6 +110,7 @@ def fit(
         total = 0.0
         for step, batch in enumerate(chips.epoch(epoch)):
             reporter.check()
+            check_inputs(model, batch[0])
             series, labels = fabric.to_device(batch)
             value = loss(wrapped(series), labels)
             fabric.backward(value)
@@ -161,6 +163,7 @@ def validate(
     losses: list[float] = []
     for batch in chips.validation():
         reporter.check()
+        check_inputs(model, batch[0])
         series, labels = fabric.to_device(batch)
         logits = model(series)
         losses.append(float(loss(logits, labels)))
