@@ -71,8 +71,9 @@ def main(settings: Settings | None = None, folder: Path = RESULTS) -> list[Figur
     ]
     report(
         "models",
-        f"{settings.variant}, float32 and batch 1 where not said otherwise, {settings.bands} bands; median of "
-        f"{settings.rounds} turns (least to greatest); memory: where the C library gives freed pages back at once",
+        f"{settings.variant}, {settings.bands} bands, float32 and batch 1 where not said otherwise; "
+        f"median of {settings.rounds} turns (least to greatest); "
+        "memory: where the C library gives back at once what is freed",
         figures,
         folder,
     )
