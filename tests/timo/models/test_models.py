@@ -58,6 +58,7 @@ def test_every_parameter_of_a_segmenter_gets_a_gradient(name):
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.isfinite().all(), parameter_name
+        assert parameter.grad.any(), parameter_name
 
 
 @pytest.mark.parametrize("name", SMALLER)

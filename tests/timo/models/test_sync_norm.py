@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from timo.models import TiMoClassifier, TiMoEncoder, TiMoSegmenter
+from timo.models import TiMoClassifier, TiMoEncoder, TiMoMAE, TiMoSegmenter
 from timo.models.norm import batch_norm
 
 PROCESSES = 2
@@ -43,6 +43,15 @@ class OneNorm(nn.Module):
         return batch_norm(self.bn, self.conv(frames), kept).unflatten(0, series.shape[:2])
 
 
+class Predicted(TiMoMAE):
+    """An autoencoder that hides the same units of every sample; its loss would be single precision."""
+
+    def forward(self, series, valid=None):
+        """(B, T, 3, 32, 64) -> (B, N, 3 * 32 * 32)."""
+        noise = torch.rand(1, 2 * series.shape[1], generator=torch.Generator().manual_seed(3))
+        return super().forward(series, noise.expand(len(series), -1), valid).prediction
+
+
 def checkpointed():
     encoder = TiMoEncoder(**SMALL)
     encoder.set_grad_checkpointing()
@@ -55,6 +64,7 @@ MODELS = {
     "checkpointed encoder": checkpointed,
     "segmenter": lambda: TiMoSegmenter(num_classes=3, head_channels=8, **SMALL),
     "classifier": lambda: TiMoClassifier(num_classes=3, **SMALL),
+    "autoencoder": lambda: Predicted(decoder_dim=8, decoder_depth=1, decoder_heads=2, **SMALL),
 }
 CASES = [(name, padded) for name in MODELS for padded in (False, True)]
 
