@@ -2,10 +2,14 @@
 """torch.compile takes the models whole; torch.export gives a program for any batch, dates and size."""
 
 import pytest
+import timm
 import torch
 from torch.export import Dim, export
 
 from timo.models import TiMoClassifier, TiMoEncoder, TiMoMAE, TiMoSegmenter
+from timo.models.fold import fold_batch_norm
+from timo.models.registry import VARIANTS
+from timo.models.zoom import Zoomed
 
 MODELS = {
     "encoder": lambda options: TiMoEncoder(**options),
@@ -13,7 +17,13 @@ MODELS = {
     "classifier": lambda options: TiMoClassifier(**options),
     "segmenter": lambda options: TiMoSegmenter(head_channels=8, **options),
     "segmenter per date": lambda options: TiMoSegmenter(head_channels=8, per_date=True, **options),
+    # What `timo predict` runs.
+    "folded and zoomed": lambda options: fold_batch_norm(
+        Zoomed(TiMoSegmenter(head_channels=8, **options), 2)
+    ),
 }
+WHOLE = ("timo_tiny", "timo_small")  # the others have depths of 1 here
+SERIES_ALONE = ("folded and zoomed",)
 
 
 def batch(samples=2, dates=3, size=(64, 96)):
@@ -27,8 +37,24 @@ def batch(samples=2, dates=3, size=(64, 96)):
     )
 
 
-def first(result):
-    return result if isinstance(result, torch.Tensor) else result[-1]
+def given_to(name, inputs):
+    return inputs[:1] if name in SERIES_ALONE else inputs
+
+
+def parts(result):
+    """All stages, or the one result."""
+    return [result] if isinstance(result, torch.Tensor) else list(result)
+
+
+def assert_same(result, other, atol=1e-5, rtol=1e-5):
+    assert len(parts(result)) == len(parts(other))
+    for ours, expected in zip(parts(result), parts(other)):
+        scale = max(1.0, expected.abs().max().item())  # untrained, logits may be large
+        torch.testing.assert_close(ours, expected, atol=atol * scale, rtol=rtol)
+
+
+def loss(result):
+    return sum(part.square().mean() for part in parts(result))
 
 
 @pytest.fixture
@@ -57,13 +83,13 @@ def test_model_compiles_without_a_graph_break(shallow, name, training):
     model, other = (MODELS[name](shallow).train(training) for _ in range(2))
     other.load_state_dict(model.state_dict())
     compiled = torch.compile(other, fullgraph=True, backend="eager")
-    inputs = batch()
+    inputs = given_to(name, batch())
     with torch.set_grad_enabled(training):
-        ours, expected = first(compiled(*inputs)), first(model(*inputs))
-    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+        ours, expected = compiled(*inputs), model(*inputs)
+    assert_same(ours, expected)
     if training:
         for result in (ours, expected):
-            result.square().mean().backward()
+            loss(result).backward()
         for (parameter_name, left), right in zip(model.named_parameters(), other.parameters()):
             if left.grad is not None:
                 torch.testing.assert_close(right.grad, left.grad, atol=1e-5, rtol=1e-3, msg=parameter_name)
@@ -78,15 +104,26 @@ def test_autoencoder_compiles_without_a_graph_break(shallow):
     torch.testing.assert_close(compiled(series, noise).loss, model(series, noise).loss)
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_is_compiled_and_exported_whole(name):
+    options = {} if name in WHOLE else {"depths": (1, 1, 1, 1)}
+    model = timm.create_model(name, in_chans=3, **options).eval()
+    series = torch.randn(1, 2, 3, 64, 64)
+    with torch.no_grad():
+        expected = model(series)
+        assert_same(torch.compile(model, fullgraph=True, backend="eager")(series), expected)
+        assert_same(export(model, (series,)).module()(series), expected)
+
+
 @pytest.mark.parametrize(
     ("name", "given"),
     [
         ("encoder", 3),
         ("encoder by date", 3),
         ("classifier", 1),
-        ("segmenter", 1),
         ("segmenter", 3),
-        ("segmenter per date", 1),
+        pytest.param("segmenter per date", 1, marks=pytest.mark.slow),
+        ("folded and zoomed", 1),
     ],
 )
 def test_exported_model_takes_any_batch_dates_and_size(shallow, name, given):
@@ -97,9 +134,7 @@ def test_exported_model_takes_any_batch_dates_and_size(shallow, name, given):
     for samples, dates, size in ((1, 2, (64, 128)), (3, 7, (96, 64))):
         inputs = batch(samples, dates, size)[:given]
         with torch.no_grad():
-            ours, expected = first(program(*inputs)), first(model(*inputs))
-        scale = max(1.0, expected.abs().max().item())  # untrained, logits may be large
-        torch.testing.assert_close(ours, expected, atol=1e-5 * scale, rtol=1e-5)
+            assert_same(program(*inputs), model(*inputs))
 
 
 @pytest.mark.parametrize("name", ["encoder by date", "segmenter"])
@@ -112,8 +147,7 @@ def test_a_single_date_is_an_export_of_its_own(shallow, name):
     )
     series, dates = torch.randn(3, 1, 4, 64, 96), torch.full((3, 1), 18000)
     with torch.no_grad():
-        ours, expected = program.module()(series, None, dates), model(series, None, dates)
-    torch.testing.assert_close(first(ours), first(expected), atol=1e-5, rtol=1e-5)
+        assert_same(program.module()(series, None, dates), model(series, None, dates))
 
 
 @pytest.mark.slow
@@ -123,11 +157,11 @@ def test_the_machine_code_of_a_compiled_encoder_computes_the_same(shallow, train
     other.load_state_dict(model.state_dict())
     inputs = batch()
     with torch.set_grad_enabled(training):
-        ours, expected = torch.compile(other, fullgraph=True)(*inputs)[-1], model(*inputs)[-1]
-    torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
+        ours, expected = torch.compile(other, fullgraph=True)(*inputs), model(*inputs)
+    assert_same(ours, expected, atol=1e-4, rtol=1e-4)
     if training:
         for result in (ours, expected):
-            result.square().mean().backward()
+            loss(result).backward()
         for (name, left), right in zip(model.named_parameters(), other.parameters()):
             if left.grad is not None:
                 assert (right.grad - left.grad).norm() <= 1e-3 * left.grad.norm() + 1e-6, name

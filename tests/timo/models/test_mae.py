@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from tests.timo.models.conftest import SMALL
+from tests.timo.models.published import SMALL
 from timo.errors import ModelError
 from timo.models import TiMoMAE
 from timo.models.mae import to_frames, to_units, visible_pixels

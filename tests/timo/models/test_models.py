@@ -16,6 +16,8 @@ MILLIONS = {"timo_base": 90.2, "timo_large": 296.9, "timo_huge": 672.5}
 # large and huge take gigabytes: they are counted, and run with depths of 1.
 RUN = {name: {"depths": (1, 1, 1, 1)} if name in ("timo_large", "timo_huge") else {} for name in VARIANTS}
 SMALLER = ("timo_tiny", "timo_small")
+# What takes a backward, or two models at once: the base one too with depths of 1.
+SHALLOW = {name: {} if name in SMALLER else {"depths": (1, 1, 1, 1)} for name in VARIANTS}
 
 
 def create(name, **options):
@@ -49,6 +51,28 @@ def test_constructor_without_arguments_is_the_published_base_model():
         named, plain = timm.create_model("timo_base"), TiMoEncoder()
     shapes = [{name: tensor.shape for name, tensor in model.state_dict().items()} for model in (named, plain)]
     assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_parameter_of_a_variant_gets_a_gradient(name):
+    model = timm.create_model(name, in_chans=3, **SHALLOW[name])
+    series = torch.randn(1, 2, 3, 32, 64)
+    sum((stage * torch.randn_like(stage)).mean() for stage in model(series)).backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+        assert parameter.grad.any(), parameter_name
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_saved_weights_of_a_variant_give_the_same_features(name, tmp_path):
+    first, second = (timm.create_model(name, in_chans=2, **SHALLOW[name]).eval() for _ in range(2))
+    series = torch.randn(1, 2, 2, 64, 32)
+    with torch.no_grad():
+        assert not first(series)[-1].equal(second(series)[-1])
+        save_file(first.state_dict(), tmp_path / "weights.safetensors")
+        second.load_state_dict(load_file(tmp_path / "weights.safetensors"), strict=True)
+        assert all(ours.equal(expected) for ours, expected in zip(second(series), first(series)))
 
 
 @pytest.mark.parametrize("name", SMALLER)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.timo.models.conftest import SMALL
 from tests.timo.models.literal_upernet import LiteralUPerNet
+from tests.timo.models.published import SMALL
 from timo.models import TiMoEncoder, TiMoSegmenter
 from timo.models.operations import Input, encoder_operations, head_operations
 from timo.models.registry import VARIANTS
