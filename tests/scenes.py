@@ -26,14 +26,14 @@ class Scene:
     labels: Path
     truth: np.ndarray  # (H, W), 1 field, 2 woods
 
-    def finetune(self, out, **more):
+    def finetune(self, out, reporter=None, **more):
         given = {
             "series": str(self.folder),
             "labels": str(self.labels),
             "class_field": "kind",
             "out": str(out),
         }
-        return tasks.run("finetune", load("finetune", {**given, "epochs": 6, "zoom": 1, **more}))
+        return tasks.run("finetune", load("finetune", {**given, "epochs": 6, "zoom": 1, **more}), reporter)
 
     def predict(self, bundle, out, **more):
         given = {"series": str(self.folder), "model": str(bundle), "out": str(out)}

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
@@ -23,6 +24,7 @@ from timo.series.sampling import Split, split_blocks
 from timo.series.series import Series, open_series
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import FinetuneSpec, to_dict
+from timo.training.checkpoint import Checkpoint, fingerprint
 from timo.training.data import LabelledChips
 from timo.training.device import fabric_for
 from timo.training.engine import Fit, Schedule, fit
@@ -77,6 +79,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     )
     model = architecture.build()
     reporter.progress(READ, "Training")
+    checkpoint = Checkpoint(out.with_name(f"{out.name}.training"), _key(spec, series))
     outcome = fit(
         fabric,
         model,
@@ -85,6 +88,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
         [c.name for c in labels.scheme.classes],
         Schedule(spec.epochs, spec.learning_rate),
         _Rest(reporter),
+        checkpoint,
     )
     model.load_state_dict(outcome.state)
     seconds = time.monotonic() - started
@@ -93,6 +97,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
         outline = Path(folder) / bundle.SPLIT
         split.save(outline)
         bundle.save(out, card, model, split=outline, overwrite=spec.overwrite)
+    checkpoint.remove()
     reporter.artifact(out, "bundle")
     reporter.progress(1.0, "Trained")
     return {
@@ -121,6 +126,13 @@ class _Rest(Reporter):
 
     def check(self) -> None:
         self._reporter.check()
+
+
+def _key(spec: FinetuneSpec, series: Series) -> str:
+    """What the training depends on."""
+    files = [Path(path) for files in series.files for path in files]
+    labels = Path(spec.labels.partition("|")[0])
+    return fingerprint(to_dict(msgspec.structs.replace(spec, overwrite=False)), [*files, labels])
 
 
 def _chip_for(series: Series) -> int:

@@ -36,16 +36,20 @@ class LabelledChips:
         self._maps = {part: split.target(part) for part in PARTS}
         self.steps = max(LEAST_STEPS, -(-len(split.tiles("train")) // batch))
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """Training chips, drawn at random, flipped and turned."""
+    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
+        """Training chips, drawn at random, flipped and turned; without the first so many batches."""
         random = np.random.default_rng((self._seed, number))
         windows = self._split.sample("train", self.steps * self._batch, random)
-        for first in range(0, len(windows), self._batch):
-            pairs = [
-                flip_and_rotate(*self._read("train", row, column), random)
-                for row, column in windows[first : first + self._batch].tolist()
-            ]
-            yield _stack(pairs)
+        for step in range(first, self.steps):
+            # Of its own: a batch is the same whether those before it were made or not.
+            random = np.random.default_rng((self._seed, number, step))
+            start = step * self._batch
+            yield _stack(
+                [
+                    flip_and_rotate(*self._read("train", row, column), random)
+                    for row, column in windows[start : start + self._batch].tolist()
+                ]
+            )
 
     def validation(self) -> Iterable[Batch]:
         """Chips that cover the validation labels, as they are."""

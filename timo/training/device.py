@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import torch
 from lightning_fabric import Fabric
 
 from timo.errors import ModelError
@@ -18,8 +19,6 @@ def fabric_for(device: str, seed: int = 0) -> Fabric:
     Raises:
         ModelError: If the device is not there.
     """
-    import torch
-
     there = {
         "auto": True,
         "cpu": True,
@@ -37,3 +36,18 @@ def fabric_for(device: str, seed: int = 0) -> Fabric:
     # Warn only: a few CUDA kernels have no deterministic form, and a training is worth more than a refusal.
     torch.use_deterministic_algorithms(True, warn_only=True)
     return fabric
+
+
+def random_state(device: torch.device) -> list[torch.Tensor]:
+    """The state of torch's random numbers, on the CPU and on the device."""
+    states = [torch.get_rng_state()]
+    if device.type in ("cuda", "mps"):
+        states.append(getattr(torch, device.type).get_rng_state())
+    return states
+
+
+def set_random_state(device: torch.device, states: list[torch.Tensor]) -> None:
+    """Go on with the random numbers after ``random_state``."""
+    torch.set_rng_state(states[0])
+    if device.type in ("cuda", "mps"):
+        getattr(torch, device.type).set_rng_state(states[1])

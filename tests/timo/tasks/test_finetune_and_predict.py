@@ -150,21 +150,6 @@ def test_colours_of_the_analyst_are_the_maps(scene, tmp_path):
     assert {c["name"]: c["color"] for c in card["classes"]}["woods"] == "#00ff00"
 
 
-def test_a_stopped_training_leaves_nothing(scene, tmp_path):
-    spec = load(
-        "finetune",
-        {
-            "series": str(scene.folder),
-            "labels": str(scene.labels),
-            "class_field": "kind",
-            "out": str(tmp_path / "m"),
-        },
-    )
-    with pytest.raises(Cancelled):
-        tasks.run("finetune", spec, Recorder(stop_after=5))
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_stopped_prediction_leaves_nothing(scene, bundle, tmp_path):
     spec = load(
         "predict", {"series": str(scene.folder), "model": str(bundle), "out": str(tmp_path / "map.tif")}

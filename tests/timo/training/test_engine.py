@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import math
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lightning_fabric import Fabric
 
-from timo.errors import ModelError
+from timo.errors import Cancelled, ModelError, OutputError
 from timo.tasks.reporter import Reporter
-from timo.training.engine import Schedule, fit, validate
+from timo.training.checkpoint import Checkpoint
+from timo.training.engine import Schedule, fit, validate, warm_up_and_cosine
 from timo.training.losses import segmentation_loss
 
 
@@ -35,8 +41,8 @@ class Given:
             for k in classes
         ]
 
-    def epoch(self, number):
-        return self.batches[:1]
+    def epoch(self, number, first=0):
+        return self.batches[first:1]
 
     def validation(self):
         return self.batches
@@ -66,3 +72,144 @@ def test_a_frame_that_is_no_number_is_named_and_nothing_is_learnt_from_it(run):
     last = (Schedule(8, 0.3),) if run is fit else ()
     with pytest.raises(ModelError, match="Date 0 of sample 0 of the batch holds NaN"):
         run(Fabric(accelerator="cpu"), Pixelwise(), LOSS, Given(math.nan), NAMES, *last, Reporter())
+
+
+class Dropping(torch.nn.Module):
+    """A segmenter whose training hangs on torch's random numbers, with running statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.BatchNorm2d(8), torch.nn.Dropout(0.5),
+            torch.nn.Conv2d(8, 3, 1),
+        )  # fmt: skip
+        self.in_chans, self.position = 1, "index"
+
+    def forward(self, series):
+        return self.layers(series.mean(1))
+
+
+class Drawn:
+    """Batches that differ by epoch and step."""
+
+    steps = 3
+
+    def epoch(self, number, first=0):
+        return (self.draw(10 * number + step) for step in range(first, self.steps))
+
+    def validation(self):
+        return [self.draw(0)]
+
+    def draw(self, seed):
+        random = torch.Generator().manual_seed(seed)
+        series = torch.randn(2, 2, 1, 32, 32, generator=random)
+        return series, (series.mean((1, 2)) > 0).long()
+
+
+class Interrupting(Reporter):
+    """Cancels at the n-th check; keeps the curves."""
+
+    def __init__(self, checks=math.inf):
+        self.left, self.curves, self.lines = checks, [], []
+
+    def check(self):
+        self.left -= 1
+        if self.left < 0:
+            raise Cancelled
+
+    def metric(self, name, value, step):
+        self.curves.append((name, value, step))
+
+    def log(self, message, level="info"):
+        self.lines.append(message)
+
+
+def train(folder, reporter, key="key"):
+    torch.manual_seed(0)
+    checkpoint = Checkpoint(folder, key)
+    fabric, schedule = Fabric(accelerator="cpu"), Schedule(3, 0.05)
+    return fit(fabric, Dropping(), LOSS, Drawn(), NAMES, schedule, reporter, checkpoint)
+
+
+@settings(max_examples=12, deadline=None)  # 12 checks: 3 epochs of 3 steps and a validation
+@given(stops=st.lists(st.integers(0, 11), min_size=1, max_size=3))
+def test_a_training_that_was_interrupted_anywhere_ends_with_the_same_weights(stops):
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        whole = train(folder / "whole", unbroken := Interrupting())
+        parts, curves = None, []
+        for stop in (*stops, math.inf):
+            reporter = Interrupting(stop)
+            with suppress(Cancelled):
+                parts = train(folder / "parts", reporter)
+            curves += reporter.curves
+            if parts:
+                break
+        assert parts.state.keys() == whole.state.keys()
+        for name, weights in whole.state.items():
+            assert weights.equal(parts.state[name]), name
+        assert (parts.epoch, parts.history) == (whole.epoch, whole.history)
+        assert curves == unbroken.curves
+
+
+def test_a_checkpoint_of_other_settings_is_told_and_not_taken_up(tmp_path):
+    with pytest.raises(Cancelled):
+        train(tmp_path, Interrupting(5))
+    told = Interrupting()
+    other = train(tmp_path, told, key="other")
+    assert "other settings" in told.lines[0]
+    for name, weights in train(tmp_path / "anew", Interrupting()).state.items():
+        assert weights.equal(other.state[name]), name
+
+
+def test_a_damaged_checkpoint_is_told_and_the_training_starts_anew(tmp_path):
+    with pytest.raises(Cancelled):
+        train(tmp_path, Interrupting(5))
+    file = tmp_path / "checkpoint.pt"
+    file.write_bytes(file.read_bytes()[:-1000])
+    told = Interrupting()
+    train(tmp_path, told)
+    assert "can't be read" in told.lines[0]
+
+
+def test_a_checkpoint_is_written_when_the_last_is_old_and_kept_when_the_disk_is_full(tmp_path, monkeypatch):
+    now = 0.0
+    checkpoint = Checkpoint(tmp_path / "here", "key", clock=lambda: now)
+    checkpoint.save_when_due(lambda: {"step": 1})
+    assert not checkpoint.path.exists()
+    now = 31.0
+    checkpoint.save_when_due(lambda: {"step": 2})
+    checkpoint.save_when_due(lambda: {"step": 3})
+    assert checkpoint.load() == ({"step": 2}, None)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OutputError, match="No space left") as caught:
+        checkpoint.save({"step": 4})
+    assert caught.value.retryable
+    assert checkpoint.load() == ({"step": 2}, None)
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["checkpoint.pt"]
+
+
+def test_removing_a_checkpoint_leaves_what_else_is_in_its_folder(tmp_path):
+    checkpoint = Checkpoint(tmp_path, "key")
+    checkpoint.save({"step": 1})
+    (tmp_path / "notes.txt").write_text("mine")
+    checkpoint.remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 1000])
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing(steps):
+    share = warm_up_and_cosine(steps)
+    shares = [share(step) for step in range(steps + 1)]
+    top = shares.index(max(shares))
+    assert max(shares) <= 1
+    assert shares[top:] == sorted(shares[top:], reverse=True)
+    assert shares[: top + 1] == sorted(shares[: top + 1])
+    if steps >= 10:
+        assert max(shares) > 0.95
+        assert shares[-1] == pytest.approx(0, abs=1e-9)
+        assert top <= max(2, 0.11 * steps)
