@@ -28,7 +28,7 @@ from timo.series.catalog import (
 from timo.series.frames import Frames, fill_in_time
 from timo.series.grid import Grid
 from timo.series.rasters import Raster, RasterReader
-from timo.series.sources import LeftOut, find_files
+from timo.series.sources import DatedFile, LeftOut, find_files
 
 __all__ = ["Frames", "LeftOut", "Series", "fill_in_time", "open_series"]
 
@@ -36,7 +36,7 @@ NEARLY_EMPTY = 0.10  # a date with a smaller share of valid pixels is named as a
 _COUNT_PIXELS = 4096 * 4096  # larger rasters are counted on every k-th row and column
 _COUNT_BLOCK = 1024
 
-Sources = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Sources = str | os.PathLike[str] | Sequence[str | os.PathLike[str] | DatedFile]
 
 
 def open_series(sources: Sources) -> Series:

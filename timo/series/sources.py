@@ -36,13 +36,13 @@ class LeftOut:
 
 
 def find_files(
-    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | DatedFile],
 ) -> tuple[list[DatedFile], list[LeftOut]]:
     """The dated rasters that ``sources`` name, by date and path, and those without a date.
 
     Args:
         sources: One or several of: a folder (its own rasters, not those of sub-folders), a glob, a raster, a
-            CSV with columns path,date (paths relative to the CSV).
+            CSV with columns path,date (paths relative to the CSV), a file whose date is known.
 
     Raises:
         SeriesError: Naming what doesn't exist, holds no raster, or has no dates.
@@ -53,6 +53,9 @@ def find_files(
     dated: dict[Path, DatedFile] = {}
     left_out: dict[Path, LeftOut] = {}
     for item in items:
+        if isinstance(item, DatedFile):
+            _add_dated(dated, item)
+            continue
         if str(item).lower().endswith(".csv"):
             for file in _read_csv(Path(item)):
                 _add_dated(dated, file)
@@ -117,6 +120,22 @@ def _list_folder(folder: Path) -> list[Path]:
 
 
 def _read_csv(path: Path) -> list[DatedFile]:
+    places = read_places(path)
+    if len(places) > 1:
+        raise SeriesError(
+            "csv_places",
+            f"{path} lists several places.",
+            "Give a CSV of one place: its files become one series.",
+        )
+    return next(iter(places.values()))
+
+
+def read_places(path: Path) -> dict[str, list[DatedFile]]:
+    """The files of a CSV with columns path,date and, where it has several places, place: by place.
+
+    Raises:
+        SeriesError: Naming the line that is wrong, or the columns that are missing.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header = file.readline()
@@ -135,13 +154,7 @@ def _read_csv(path: Path) -> list[DatedFile]:
             f"{path} has the columns {', '.join(fields) or 'none'}, not path and date.",
             "Give a CSV with columns path,date.",
         )
-    if len({row.get("place", "") for row in rows}) > 1:
-        raise SeriesError(
-            "csv_places",
-            f"{path} lists several places.",
-            "Give a CSV of one place: its files become one series.",
-        )
-    files = []
+    places: dict[str, list[DatedFile]] = {}
     for number, row in enumerate(rows, start=2):
         date = parse_date(row["date"])
         if date is None:
@@ -157,7 +170,7 @@ def _read_csv(path: Path) -> list[DatedFile]:
                 f"Line {number} of {path} names {raster}, which does not exist.",
                 "Correct the path; it is relative to the CSV.",
             )
-        files.append(DatedFile(raster, date))
-    if not files:
+        places.setdefault(row.get("place", "").strip(), []).append(DatedFile(raster, date))
+    if not places:
         raise SeriesError("csv_empty", f"{path} lists no files.", "Add a line for each raster.")
-    return files
+    return places
