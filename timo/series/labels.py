@@ -104,17 +104,50 @@ def read_labels(
     Raises:
         LabelError: Naming the file or field that is at fault.
     """
-    from timo.series.label_rasters import read_raster_labels
-    from timo.series.label_vectors import is_vector, read_vector_labels
+    return read_labels_of_places([(path, grid)], class_field, ignore, colors)[0]
 
-    name = Path(str(path).partition("|")[0]).name
-    if not Path(str(path).partition("|")[0]).exists():
-        raise LabelError("labels_not_found", f"The labels {path} do not exist.", "Correct the path.")
-    if is_vector(path):
-        raw = read_vector_labels(path, grid, class_field, ignore)
-    else:
-        raw = read_raster_labels(Path(path), grid, ignore)
-    return _finish(raw, grid, str(path), name, colors or {})
+
+def read_labels_of_places(
+    labels: Sequence[tuple[str | os.PathLike[str], Grid]],
+    class_field: str | None = None,
+    ignore: int | None = None,
+    colors: Mapping[str, str] | None = None,
+) -> list[Labels]:
+    """Read the labels of several places, with one class scheme for all.
+
+    Classes are the same where their values are; where files give one value different names, as files of text
+    classes do, they are the same where their names are, and numbered anew.
+
+    Args:
+        labels: A file (see ``read_labels``) and a grid for each place. A place may have a single class, if
+            all together have two.
+        class_field: See ``read_labels``.
+        ignore: See ``read_labels``.
+        colors: See ``read_labels``.
+
+    Raises:
+        LabelError: Naming the file or field that is at fault.
+    """
+    raws = _same_classes([_read_raw(path, grid, class_field, ignore) for path, grid in labels])
+    names = sorted({Path(str(path).partition("|")[0]).name for path, _ in labels})
+    name = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} other files"
+    scheme, index = _scheme(raws, name, colors or {})
+    found = []
+    for raw, (path, grid) in zip(raws, labels, strict=True):
+        map_ = index[raw.indices]
+        counts = np.bincount(map_.ravel(), minlength=NOT_LABELLED + 1)[: len(scheme)]
+        problems = list(raw.problems)
+        if raw.conflicts:
+            problems.append(f"{raw.conflicts} pixels of {_name(path)} carry two classes and are not used.")
+        absent = [str(raw.names[i]) for i in range(len(raw.values)) if index[i] == NOT_LABELLED]
+        if absent:
+            problems.append(
+                f"No pixel of the series has class {', '.join(absent)} of {_name(path)}: left out."
+            )
+        found.append(
+            Labels(map_, scheme, counts.astype(np.int64), raw.conflicts, tuple(problems), grid, str(path))
+        )
+    return found
 
 
 def polygon_mask(path: str | os.PathLike[str], grid: Grid) -> NDArray[np.bool_]:
@@ -128,12 +161,60 @@ def polygon_mask(path: str | os.PathLike[str], grid: Grid) -> NDArray[np.bool_]:
     return read_polygon_mask(path, grid)
 
 
-def _finish(raw: RawLabels, grid: Grid, path: str, name: str, colors: Mapping[str, str]) -> Labels:
-    counts = np.bincount(raw.indices.ravel(), minlength=NOT_LABELLED + 1)[: len(raw.values)]
-    present = np.flatnonzero(counts)
-    problems = list(raw.problems)
-    if raw.conflicts:
-        problems.append(f"{raw.conflicts} pixels of {name} carry two classes and are not used.")
+def _name(path: str | os.PathLike[str]) -> str:
+    return Path(str(path).partition("|")[0]).name
+
+
+def _read_raw(
+    path: str | os.PathLike[str], grid: Grid, class_field: str | None, ignore: int | None
+) -> RawLabels:
+    from timo.series.label_rasters import read_raster_labels
+    from timo.series.label_vectors import is_vector, read_vector_labels
+
+    if not Path(str(path).partition("|")[0]).exists():
+        raise LabelError("labels_not_found", f"The labels {path} do not exist.", "Correct the path.")
+    if is_vector(path):
+        return read_vector_labels(path, grid, class_field, ignore)
+    return read_raster_labels(Path(path), grid, ignore)
+
+
+def _same_classes(raws: list[RawLabels]) -> list[RawLabels]:
+    """The labels with the same values and names for all, and indices into them."""
+    known: dict[int, str] = {}
+    by_value = all(
+        known.setdefault(value, name) == name for raw in raws for value, name in zip(raw.values, raw.names)
+    )
+    if by_value:
+        values = sorted(known)
+        names = [known[value] for value in values]
+        places = [[values.index(value) for value in raw.values] for raw in raws]
+    else:
+        names = sorted({name for raw in raws for name in raw.names})
+        values = list(range(1, len(names) + 1))
+        places = [[names.index(name) for name in raw.names] for raw in raws]
+    colors = {values[i]: raw.colors[raw.values[k]] for raw, where in zip(raws, places)
+              for k, i in enumerate(where) if raw.values[k] in raw.colors}  # fmt: skip
+    if len(values) > MOST_CLASSES:
+        raise LabelError(
+            "too_many_classes",
+            f"The places' labels have {len(values)} different classes; at most {MOST_CLASSES} work.",
+            "Give labels of one class scheme.",
+        )
+    same = []
+    for raw, where in zip(raws, places, strict=True):
+        index = np.full(NOT_LABELLED + 1, NOT_LABELLED, np.uint8)
+        index[: len(where)] = where
+        same.append(RawLabels(index[raw.indices], values, names, colors, raw.conflicts, raw.problems))
+    return same
+
+
+def _scheme(
+    raws: list[RawLabels], name: str, colors: Mapping[str, str]
+) -> tuple[ClassScheme, NDArray[np.uint8]]:
+    """The classes that occur, and each raw index's place among them (255 where it doesn't occur)."""
+    counts = sum(np.bincount(raw.indices.ravel(), minlength=NOT_LABELLED + 1) for raw in raws)
+    first = raws[0]
+    present = np.flatnonzero(np.asarray(counts)[: len(first.values)])
     if not len(present):
         raise LabelError(
             "labels_elsewhere",
@@ -143,26 +224,15 @@ def _finish(raw: RawLabels, grid: Grid, path: str, name: str, colors: Mapping[st
     if len(present) == 1:
         raise LabelError(
             "one_class",
-            f"{name} has only one class on the series: '{raw.names[present[0]]}'.",
+            f"{name} has only one class on the series: '{first.names[present[0]]}'.",
             "Label a second class, such as everything else.",
         )
-    absent = [str(raw.names[i]) for i in range(len(raw.values)) if i not in set(present.tolist())]
-    if absent:
-        problems.append(f"No pixel of the series has class {', '.join(absent)} of {name}: left out.")
     chosen = iter(palette(len(present)))
     classes = []
     for i in present.tolist():
         fallback = next(chosen)
-        color = colors.get(raw.names[i]) or raw.colors.get(raw.values[i]) or fallback
-        classes.append(ClassInfo(int(raw.values[i]), str(raw.names[i]), color.lower()))
+        color = colors.get(first.names[i]) or first.colors.get(first.values[i]) or fallback
+        classes.append(ClassInfo(int(first.values[i]), str(first.names[i]), color.lower()))
     index = np.full(NOT_LABELLED + 1, NOT_LABELLED, np.uint8)
     index[present] = np.arange(len(present), dtype=np.uint8)
-    return Labels(
-        map=index[raw.indices],
-        scheme=ClassScheme(tuple(classes)),
-        counts=counts[present].astype(np.int64),
-        conflicts=raw.conflicts,
-        problems=tuple(problems),
-        grid=grid,
-        path=path,
-    )
+    return ClassScheme(tuple(classes)), index

@@ -117,7 +117,7 @@ class Split:
         """
         places = self._places[part]
         drawn = places.cover(None if count is None else max(count - count // _REST, 1), random)
-        by_class = self._cells_by_class[part]
+        by_class = [cells for cells in self._cells_by_class[part] if len(cells)]
         rest = max(len(drawn) // (_REST - 1), len(by_class)) if count is None else count - len(drawn)
         for i in range(rest):
             cells = by_class[i % len(by_class)]
@@ -125,6 +125,12 @@ class Split:
             drawn.append(places.draw(int(row), int(col), random))
         windows = np.array(drawn, np.int32).reshape(-1, 2) * np.int32(self.cell)
         return random.permutation(windows)
+
+    def draw(self, part: Part, index: int, random: np.random.Generator) -> tuple[int, int]:
+        """First row and column of a chip around any label of a class that the part has."""
+        cells = self._cells_by_class[part][index]
+        row, col = self._places[part].draw(*cells[random.integers(len(cells))].tolist(), random)
+        return row * self.cell, col * self.cell
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the blocks that hold labels as polygons to a GeoPackage.
@@ -186,14 +192,14 @@ class Split:
 
     @cached_property
     def _cells_by_class(self) -> dict[Part, list[NDArray[np.int64]]]:
-        """For each part, the cells of each class that it has."""
+        """For each part, the cells of each class."""
         found = {}
         for part in PARTS:
             target = self.target(part)
             cells = [
                 np.argwhere(any_in_cells(target == k, self.cell)) for k in range(len(self.labels.scheme))
             ]
-            found[part] = [one for one in cells if len(one)]
+            found[part] = cells
         return found
 
 

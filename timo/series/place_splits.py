@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training and validation over several places: whole places for each part, blocks where there is only one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timo.errors import LabelError
+from timo.series.block_search import Blocks
+from timo.series.labels import NOT_LABELLED, Labels
+from timo.series.sampling import PARTS, Part, Split, split_blocks
+from timo.series.windows import any_in_cells, cell_side
+
+_DRAWS = 500
+_REST = 4  # one in so many chips of an epoch is drawn by class
+_MOST_CELLS = 2_000_000
+
+
+@dataclass
+class PlacesSplit:
+    """The splits of all places, and their chips; windows carry the number of their place.
+
+    Attributes:
+        splits: Of each place, in order.
+        problems: What an analyst should know, one sentence each.
+    """
+
+    splits: Sequence[Split]
+
+    @property
+    def chip(self) -> int:
+        """Side of a chip, in pixels."""
+        return self.splits[0].chip
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Of the only place; of several, which classes a part lacks."""
+        if len(self.splits) == 1:
+            return self.splits[0].problems
+        names = [info.name for info in self.splits[0].labels.scheme.classes]
+        found = []
+        for part, word in zip(PARTS, ("training", "validation")):
+            absent = [name for name, count in zip(names, self.counts(part)) if not count]
+            if absent:
+                found.append(f"The {word} places have no label of class {', '.join(absent)}.")
+        return tuple(found)
+
+    def counts(self, part: Part) -> NDArray[np.int64]:
+        """(K,) labelled pixels of each class in the part."""
+        return np.asarray(sum(split.counts(part) for split in self.splits), np.int64)
+
+    def tiles(self, part: Part) -> NDArray[np.int32]:
+        """(N, 3) place, first row and column of few chips that hold all the part's labels; always the same."""
+        found = [
+            np.insert(split.tiles(part), 0, place, axis=1)
+            for place, split in enumerate(self.splits)
+            if split.counts(part).any()
+        ]
+        return np.concatenate(found).astype(np.int32) if found else np.empty((0, 3), np.int32)
+
+    def sample(self, part: Part, count: int, random: np.random.Generator) -> NDArray[np.int32]:
+        """(count, 3) place, first row and column of an epoch's chips, in random order.
+
+        See ``Split.sample``. Of several places, chips are drawn around labels: most around any, all equally
+        likely, one in four around a label of a class, all classes as often.
+        """
+        if len(self.splits) == 1:
+            return np.insert(self.splits[0].sample(part, count, random), 0, 0, axis=1)
+        counts = np.stack([split.counts(part) for split in self.splits])  # (P, K)
+        shares = counts / np.maximum(counts.sum(0), 1)
+        classes = np.flatnonzero(counts.any(0))
+        whole = counts.sum(1) / counts.sum()
+        drawn = []
+        for i in range(count):
+            if i % _REST:
+                place = int(random.choice(len(counts), p=whole))
+                here = np.flatnonzero(counts[place])
+                k = int(random.choice(here, p=counts[place, here] / counts[place].sum()))
+            else:
+                k = int(classes[i // _REST % len(classes)])
+                place = int(random.choice(len(counts), p=shares[:, k]))
+            row, col = self.splits[place].draw(part, k, random)
+            drawn.append((place, row, col))
+        return random.permutation(np.array(drawn, np.int32))
+
+
+def split_places(labels: Sequence[Labels], *, chip: int, fraction: float, seed: int) -> PlacesSplit:
+    """Part the labels of one place in blocks, and those of several by whole places.
+
+    Args:
+        labels: Of each place, of one class scheme.
+        chip: Side of a chip, in pixels.
+        fraction: Share of each class that is wanted for validation, 0 to 1.
+        seed: The same seed gives the same split.
+
+    Raises:
+        LabelError: The labels are too few, or too close together, to be parted.
+    """
+    if len(labels) == 1:
+        return PlacesSplit([split_blocks(labels[0], chip=chip, fraction=fraction, seed=seed)])
+    counts = np.stack([one.counts for one in labels])
+    chosen = _choose(counts, fraction, np.random.default_rng(seed))
+    if chosen is None:
+        raise LabelError(
+            "too_few_labels",
+            "The labelled places are too few to be parted into training and validation.",
+            "Label more places, or one place in more spots.",
+        )
+    return PlacesSplit(
+        [_whole(one, chip, bool(held), fraction, seed) for one, held in zip(labels, chosen, strict=True)]
+    )
+
+
+def _choose(
+    counts: NDArray[np.int64], fraction: float, random: np.random.Generator
+) -> NDArray[np.bool_] | None:
+    """Which places are for validation: of many draws the one whose classes' shares are nearest to wanted."""
+    labelled = np.flatnonzero(counts.any(1))
+    if len(labelled) < 2:
+        return None
+    total = np.maximum(counts.sum(0), 1)
+    best, chosen = np.inf, None
+    wanted = max(1, round(fraction * len(labelled)))
+    for _ in range(_DRAWS):
+        taken = np.zeros(len(counts), np.bool_)
+        taken[random.permutation(labelled)[: min(wanted, len(labelled) - 1)]] = True
+        shares = counts[taken].sum(0) / total
+        if np.count_nonzero(counts[~taken].any(0)) < 2:
+            continue
+        score = np.abs(shares - fraction).mean() + np.mean(shares == 0) + 2 * np.mean(shares == 1)
+        if score < best:
+            best, chosen = float(score), taken
+    return chosen
+
+
+def _whole(labels: Labels, chip: int, validation: bool, fraction: float, seed: int) -> Split:
+    """A place that is of one part alone."""
+    labelled, none = labels.map != NOT_LABELLED, np.zeros(labels.map.shape, np.bool_)
+    cell = cell_side(labels.map.shape, chip, _MOST_CELLS)
+    shape = any_in_cells(none, cell).shape
+    return Split(
+        labels=labels,
+        train=none if validation else labelled,
+        validation=labelled if validation else none,
+        side=np.full(labels.map.shape, int(validation), np.int8),
+        chip=chip,
+        fraction=fraction,
+        seed=seed,
+        blocks=Blocks(shape[0], shape[1], 0, 0),
+        cell=cell,
+    )

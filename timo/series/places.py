@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several places, each with a series of its own, that one model learns from."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from timo.errors import LabelError, SeriesError
+from timo.series.labels import Labels, read_labels_of_places
+from timo.series.series import Series, Sources, open_series
+from timo.series.sources import read_places
+
+
+@dataclass(frozen=True)
+class Place:
+    """A series, and the name of its place: empty where there is only one."""
+
+    name: str
+    series: Series
+
+
+def open_places(sources: Sources) -> list[Place]:
+    """Open the series of one place or of several, with the bands that all of them have.
+
+    Args:
+        sources: What ``open_series`` takes; a CSV with columns place,path,date gives a series for each place.
+
+    Raises:
+        SeriesError: Naming the file or the place at fault.
+    """
+    items = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
+    if len(items) != 1 or not str(items[0]).lower().endswith(".csv"):
+        return [Place("", open_series(sources))]
+    rows = read_places(Path(str(items[0])))
+    if len(rows) == 1:
+        return [Place("", open_series(next(iter(rows.values()))))]
+    if "" in rows:
+        raise SeriesError(
+            "csv_places",
+            f"{rows[''][0].path.name} has no place in {items[0]}, but other files have one.",
+            "Fill in the column place on every line.",
+        )
+    places = [Place(name, open_series(files)) for name, files in sorted(rows.items())]
+    first = places[0]
+    keys = [key for key in first.series.keys if all(key in place.series.keys for place in places)]
+    if not keys:
+        other = min(places, key=lambda place: len(set(first.series.keys) & set(place.series.keys)))
+        raise SeriesError(
+            "places_bands",
+            f"Place '{first.name}' has the bands {', '.join(first.series.keys)} and place '{other.name}' "
+            f"{', '.join(other.series.keys)}: no band is in all places.",
+            "Give places with the same bands, or name the bands in the files.",
+        )
+    return [Place(place.name, place.series.select_bands(keys)) for place in places]
+
+
+def labels_of(
+    places: Sequence[Place],
+    path: str | os.PathLike[str],
+    class_field: str | None = None,
+    ignore: int | None = None,
+    colors: Mapping[str, str] | None = None,
+) -> list[Labels]:
+    """The labels of each place, with one class scheme for all.
+
+    Args:
+        places: Of ``open_places``.
+        path: Labels that hold all places, or a CSV with columns place,path (relative to the CSV).
+        class_field: See ``timo.series.labels.read_labels``.
+        ignore: Likewise.
+        colors: Likewise.
+
+    Raises:
+        LabelError: Naming the file, the field or the place at fault.
+    """
+    if not str(path).lower().endswith(".csv"):
+        return read_labels_of_places(
+            [(path, place.series.grid) for place in places], class_field, ignore, colors
+        )
+    files = _label_files(Path(path))
+    for place in places:
+        if place.name not in files:
+            raise LabelError(
+                "place_without_labels",
+                f"{path} has no labels of place '{place.name}'.",
+                "Add a line for it, or take the place out of the series.",
+            )
+    pairs = [(files[place.name], place.series.grid) for place in places]
+    return read_labels_of_places(pairs, class_field, ignore, colors)
+
+
+def _label_files(path: Path) -> dict[str, Path]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header = file.readline()
+            file.seek(0)
+            rows = list(csv.DictReader(file, delimiter=max(",;\t", key=header.count)))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LabelError(
+            "csv_unreadable",
+            f"{path} can't be read as a CSV: {error}.",
+            "Give a CSV with columns place,path.",
+        ) from error
+    files: dict[str, Path] = {}
+    for number, row in enumerate(rows, start=2):
+        cells = {str(name or "").strip().lower(): str(value or "").strip() for name, value in row.items()}
+        if not {"place", "path"} <= set(cells):
+            raise LabelError(
+                "csv_columns",
+                f"{path} has the columns {', '.join(cells)}, not place and path.",
+                "Give a CSV with columns place,path.",
+            )
+        labels = path.parent / Path(cells["path"]).expanduser()
+        if not cells["path"] or not labels.is_file():
+            raise LabelError(
+                "labels_not_found",
+                f"Line {number} of {path} names {labels}, which does not exist.",
+                "Correct the path; it is relative to the CSV.",
+            )
+        if files.setdefault(cells["place"], labels) != labels:
+            raise LabelError(
+                "place_twice",
+                f"Line {number} of {path} gives place '{cells['place']}' a second file of labels.",
+                "Give each place one file.",
+            )
+    if not files:
+        raise LabelError("csv_empty", f"{path} lists no labels.", "Add a line for each place.")
+    return files
