@@ -98,7 +98,8 @@ class BlockSearch:
         self._labelled = any_in_cells(labels.map != NOT_LABELLED, cell)
         self._shape = self._labelled.shape
         self._rows, self._cols = np.nonzero(self._labelled)
-        self._counts = count_by_cell(labels, cell, self._labelled)
+        counts = count_by_cell(labels, cell, self._labelled)
+        self._counts = counts[:, counts.any(axis=0)]  # a class may be held out whole already
         self._total = self._counts.sum(0)
         # Blocks of a large raster are laid on atoms of several cells, which are counted instead of the cells.
         self._atom = 1 if self._labelled.size <= _FINE_CELLS else max(1, chip // 8)

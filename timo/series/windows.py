@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,13 +54,13 @@ def box_sums(mask: NDArray[np.bool_], side: int) -> NDArray[np.int32]:
 class ChipPlaces:
     """The windows that may be drawn for one part of a split.
 
-    A window holds a labelled pixel of the part and none of the other. It lies in the grid where it can;
+    A window holds a labelled pixel of the part and none of another. It lies in the grid where it can;
     beyond its edges reach only windows that hold a labelled pixel which no window within the grid holds, and
     no farther than that needs.
 
     Args:
         own: Labelled cells of the part.
-        other: Labelled cells of the other part.
+        other: Labelled cells of the other parts.
         chip: Side of a chip, in cells.
     """
 
@@ -157,6 +158,21 @@ class ChipPlaces:
             top : top + allowed.shape[0] + self.margin, first : first + allowed.shape[1] + self.margin
         ]
         return top, first, np.where(allowed, box_sums(seen, self.chip), np.int32(0))
+
+
+def others_of(parts: Sequence[NDArray[np.bool_]], index: int) -> NDArray[np.bool_]:
+    """Cells of all parts but one."""
+    return np.asarray(np.logical_or.reduce([part for i, part in enumerate(parts) if i != index]))
+
+
+def covered_parts(parts: Sequence[NDArray[np.bool_]], chip: int) -> list[NDArray[np.bool_]]:
+    """Of each part's labelled cells those which a chip holds that has none of another part.
+
+    Args:
+        parts: Labelled cells of each part, at least two.
+        chip: Side of a chip, in cells.
+    """
+    return [ChipPlaces(own, others_of(parts, i), chip).covered for i, own in enumerate(parts)]
 
 
 def chip_windows(own: NDArray[np.bool_], other: NDArray[np.bool_], chip: int) -> NDArray[np.int32]:

@@ -3,81 +3,13 @@ import numpy as np
 import pyogrio
 import pytest
 import shapely
-from affine import Affine
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings
 
-from timo.errors import LabelError, OutputError
-from timo.series.grid import Grid
-from timo.series.labels import NOT_LABELLED, ClassInfo, ClassScheme, Labels, read_labels
-from timo.series.sampling import PARTS, chip_windows, split_blocks
+from tests.label_maps import assert_apart, covered, fields, inside, labels_of, scenes
+from timo.errors import LabelError, OutputError, SpecError
+from timo.series.labels import NOT_LABELLED, read_labels
+from timo.series.sampling import chip_windows, split_blocks
 from timo.series.series import open_series
-
-OTHER = {"train": "validation", "validation": "train"}
-
-
-def labels_of(indices):
-    """Labels with a given (H, W) map of class indices."""
-    indices = np.asarray(indices, np.uint8)
-    used = np.unique(indices[indices != NOT_LABELLED])
-    classes = int(used.max()) + 1 if len(used) else 0
-    counts = np.bincount(indices.ravel(), minlength=256)[:classes]
-    scheme = ClassScheme(tuple(ClassInfo(k + 1, f"class {k + 1}", "#112233") for k in range(classes)))
-    grid = Grid("EPSG:32631", Affine(10, 0, 500_000, 0, -10, 5_600_000), indices.shape[1], indices.shape[0])
-    return Labels(indices, scheme, counts, 0, (), grid, "labels.gpkg")
-
-
-def inside(mask, window, chip):
-    """The part of a mask that a window holds, which may reach beyond it."""
-    row, col = (int(start) for start in window)
-    return mask[max(row, 0) : max(row + chip, 0), max(col, 0) : max(col + chip, 0)]
-
-
-def covered(mask, windows, chip):
-    seen = np.zeros_like(mask)
-    for window in windows:
-        inside(seen, window, chip)[...] = True
-    return seen
-
-
-def assert_apart(split):
-    """No window of a part holds a label of the other, and a part's windows and tiles hold all its labels."""
-    for part in PARTS:
-        own, other = split.mask(part), split.mask(OTHER[part])
-        drawn = split.sample(part, 20, np.random.default_rng(1))
-        for windows in (split.windows(part), split.tiles(part), drawn):
-            for window in windows:
-                assert not inside(other, window, split.chip).any()
-                assert inside(own, window, split.chip).any()
-        assert covered(own, split.windows(part), split.chip)[own].all()
-        assert covered(own, split.tiles(part), split.chip)[own].all()
-    assert not (split.train & split.validation).any()
-    used = split.train | split.validation
-    assert (split.labels.map[used] != NOT_LABELLED).all()
-    np.testing.assert_array_equal(
-        split.counts("train") + split.counts("validation") + split.lost, split.labels.counts
-    )
-
-
-@st.composite
-def scenes(draw):
-    """Full, sparse and clustered label maps of small scenes, with two to five classes."""
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    shape = draw(st.tuples(st.integers(3, 60), st.integers(3, 60)))
-    classes = draw(st.integers(2, 5))
-    kind = draw(st.sampled_from(["full", "fields", "points"]))
-    cells = random.integers(0, classes, (12, 12))
-    indices = cells.repeat(5, 0).repeat(5, 1)[: shape[0], : shape[1]].astype(np.uint8)
-    if kind == "fields":
-        used = random.random((10, 10)).repeat(6, 0).repeat(6, 1)[: shape[0], : shape[1]] < 0.4
-        indices[~used] = NOT_LABELLED
-    elif kind == "points":
-        indices[random.random(shape) < 0.97] = NOT_LABELLED
-    present = np.unique(indices[indices != NOT_LABELLED])
-    assume(len(present) >= 2)
-    rank = np.full(256, NOT_LABELLED, np.uint8)
-    rank[present] = np.arange(len(present))
-    return labels_of(rank[indices]), draw(st.sampled_from([8, 16, 32, 64])), draw(st.integers(0, 99))
 
 
 @settings(deadline=None, max_examples=60)
@@ -108,22 +40,13 @@ def test_the_windows_are_all_that_may_be_drawn_within_the_grid(scene):
             assert ((row, col) in windows) == allowed
 
 
-def fields(random, side=100, classes=4, count=40):
-    """Square fields, their class by chance."""
-    indices = np.full((side, side), NOT_LABELLED, np.uint8)
-    for number in range(count):
-        row, col = random.integers(0, side - 6, 2)
-        indices[row : row + 6, col : col + 6] = number % classes
-    return indices
-
-
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("chip", [32, 64])
 def test_every_class_is_in_both_parts_of_a_small_scene(seed, chip):
     split = split_blocks(labels_of(fields(np.random.default_rng(seed))), chip=chip, fraction=0.25, seed=seed)
     assert_apart(split)
     assert split.lost.sum() <= 0.05 * split.labels.counts.sum()
-    for part in PARTS:
+    for part in split.parts:
         assert (split.counts(part) > 0).all()
     share = split.counts("validation").sum() / split.labels.counts.sum()
     assert 0.1 < share < 0.5
@@ -153,7 +76,7 @@ def test_chips_stay_in_the_grid_where_no_label_asks_for_more():
     indices[40:46, 10:16], indices[40:46, 80:86] = 0, 1
     indices[60:66, 10:16], indices[60:66, 80:86] = 1, 0
     split = split_blocks(labels_of(indices), chip=32, fraction=0.5, seed=0)
-    for part in PARTS:
+    for part in split.parts:
         windows = split.windows(part)
         assert windows.min() >= 0
         assert windows.max() <= 68
@@ -224,7 +147,7 @@ def test_the_split_is_saved_as_blocks_in_their_place(tmp_path):
     assert meta["crs"] == "EPSG:32631"
     assert meta["fields"].tolist() == ["part", "labelled", "buffer"]
     blocks = shapely.from_wkb(wkb)
-    for part in PARTS:
+    for part in split.parts:
         assert labelled[parts == part].sum() == split.mask(part).sum()
         for row, col in np.argwhere(split.mask(part))[::40]:
             centre = shapely.Point(*labels.grid.point(col + 0.5, row + 0.5))
@@ -247,3 +170,50 @@ def test_the_crop_map_is_parted_with_every_class(real, chip):
     assert_apart(split)
     assert (split.counts("train") > 0).all()
     assert (split.counts("validation") > 0).all()
+
+
+@settings(deadline=None, max_examples=15)
+@given(scenes())
+def test_a_test_part_is_as_far_from_the_others(scene):
+    labels, chip, seed = scene
+    try:
+        split = split_blocks(labels, chip=chip, fraction=0.25, seed=seed, test=0.2)
+    except LabelError as error:
+        assert error.code == "too_few_labels"
+        return
+    assert split.parts == ("train", "validation", "test")
+    assert_apart(split)
+    assert np.count_nonzero(split.counts("train")) >= 2
+    assert split.counts("validation").any()
+    assert split.counts("test").any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_class_is_in_all_three_parts_of_a_small_scene(seed):
+    labels = labels_of(fields(np.random.default_rng(seed), side=160, count=100))
+    split = split_blocks(labels, chip=32, fraction=0.2, seed=seed, test=0.2)
+    assert_apart(split)
+    for part in split.parts:
+        assert (split.counts(part) > 0).all()
+    for part in ("validation", "test"):
+        assert 0.08 < split.counts(part).sum() / split.labels.counts.sum() < 0.4
+    assert not any("no label of class" in problem for problem in split.problems)
+
+
+def test_without_a_wanted_test_part_there_is_none():
+    split = split_blocks(labels_of(fields(np.random.default_rng(0))), chip=32, fraction=0.25, seed=0)
+    assert split.parts == ("train", "validation")
+    assert not split.mask("test").any()
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused():
+    labels = labels_of(fields(np.random.default_rng(0)))
+    with pytest.raises(SpecError, match=r"0\.5 for validation and 0\.5 for testing"):
+        split_blocks(labels, chip=32, fraction=0.5, seed=0, test=0.5)
+
+
+def test_labels_too_few_for_three_parts_are_refused():
+    indices = np.full((50, 50), NOT_LABELLED, np.uint8)
+    indices[3, 3], indices[40, 40], indices[3, 40] = 0, 1, 1
+    with pytest.raises(LabelError, match=r"labels\.gpkg .* training, validation and test"):
+        split_blocks(labels_of(indices), chip=32, fraction=0.25, seed=0, test=0.2)
