@@ -14,7 +14,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import FrameType, NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -26,6 +25,7 @@ from rich.table import Table
 
 from timo import __version__, tasks
 from timo.cli_models import models
+from timo.cli_series import series
 from timo.errors import Cancelled, SpecError, TimoError
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import SPECS, Spec, load
@@ -169,42 +169,7 @@ for _task in SPECS:
     app.command(_task)(_command(_task))
 
 
-@app.command()
-def series(
-    source: Annotated[
-        list[str], typer.Argument(help="A folder, a glob, files, or a CSV with columns path,date.")
-    ],
-    as_json: AsJson = False,
-) -> None:
-    """Show what is found as a series: dates, bands, grid and problems."""
-    from timo.series.series import open_series
-
-    summary = open_series(source).summary()
-    if as_json:
-        print(json.dumps(summary))  # noqa: T201
-        return
-    grid = summary["grid"]
-    dates = Table("Date", "Clear", "Files", "Problem", title=f"{len(summary['dates'])} dates")
-    for date in summary["dates"]:
-        files = ", ".join(Path(file).name for file in date["files"])
-        dates.add_row(date["date"], f"{date['clear']:.0%}", files, date["problem"] or "")
-    bands = Table(
-        "Band", "Role", "Sensor", "Scale", "Offset", "Nodata", title=f"{len(summary['bands'])} bands"
-    )
-    for band in summary["bands"]:
-        bands.add_row(
-            band["name"], band["role"] or "", band["sensor"] or "", f"{band['scale']:g}",
-            f"{band['offset']:g}", "" if band["nodata"] is None else f"{band['nodata']:g}",
-        )  # fmt: skip
-    out.print(dates, bands)
-    size = " x ".join(f"{side:g}" for side in grid["pixel_size"])
-    out.print(f"Grid: {grid['width']} x {grid['height']} pixels of {size}, {_short(grid['crs'])}")
-    for left in summary["left_out"]:
-        out.print(f"Left out: {left['path']}: {left['reason']}", soft_wrap=True)
-    for problem in summary["problems"]:
-        out.print(problem, style="yellow", soft_wrap=True)
-
-
+app.command()(series)
 app.command()(models)
 
 
@@ -221,12 +186,6 @@ def _root(
     ] = (False),
 ) -> None:
     """Maps from satellite image time series."""
-
-
-def _short(crs: str | None) -> str:
-    if crs is None:
-        return "no CRS"
-    return crs if len(crs) < 40 else crs.split('"')[1] if '"' in crs else crs[:40]
 
 
 def _print_summary(summary: dict[str, Any]) -> None:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the bands of a raster are: roles from names, sensors from file names, presets for their scaling."""
+"""What the bands of a raster are: roles from names, sensors from file names, scaling from file or preset."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
+from timo.series.presets import RADAR, Preset, Product, preset_for
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,9 @@ class Band:
     """A band of a series: values are ``raw * scale + offset``, in the sensor's physical unit.
 
     ``role`` is what the band measures (blue, nir, vv, ...), None where its name doesn't tell. ``index`` is
-    its place in the file, from 1. ``key`` identifies it among the series' bands.
+    its place in the file, from 1. ``key`` identifies it among the series' bands. ``limits`` are the raw
+    values that the product allows; ``unit`` is None where nothing tells it. ``doubtful``: nothing tells
+    whether Sentinel-2's offset is in the numbers.
     """
 
     name: str
@@ -25,6 +27,9 @@ class Band:
     offset: float = 0.0
     nodata: float | None = None
     index: int = 1
+    limits: tuple[float, float] | None = None
+    unit: str | None = None
+    doubtful: bool = False
 
     @property
     def key(self) -> str:
@@ -32,20 +37,10 @@ class Band:
         return self.role or self.name
 
 
-@dataclass(frozen=True)
-class Preset:
-    """Scaling of a sensor's integer products whose files don't tell it."""
-
-    scale: float
-    offset: float
-
-
-# Only for 16-bit integers of reflective bands. Sentinel-2: ESA's quantification value.
-PRESETS: dict[str, Preset] = {"sentinel-2": Preset(1e-4, 0.0)}
-
 _SENSORS: tuple[tuple[str, str], ...] = (
     (r"HLS\.L30", "hls-l30"),
     (r"HLS\.S30", "sentinel-2"),
+    (r"(?<![A-Z0-9])M[OYC]D(?:09|13)[A-Z]", "modis"),
     (r"(?<![A-Z0-9])S(?:ENTINEL[-_ ]?)?2[A-D]?(?![A-Z0-9])", "sentinel-2"),
     (r"(?<![A-Z0-9])T\d{2}[A-Z]{3}_\d{8}T\d{6}", "sentinel-2"),
     (r"(?<![A-Z0-9])S(?:ENTINEL[-_ ]?)?1[A-D]?(?![A-Z0-9])", "sentinel-1"),
@@ -67,6 +62,7 @@ _LANDSAT_8_9 = {
     "1": "coastal", "2": "blue", "3": "green", "4": "red", "5": "nir", "6": "swir1", "7": "swir2", "8": "pan",
     "9": "cirrus", "10": "thermal1", "11": "thermal2",
 }  # fmt: skip
+_MODIS = {"1": "red", "2": "nir", "3": "blue", "4": "green", "6": "swir1", "7": "swir2"}
 _CODES: dict[str, dict[str, str]] = {
     "sentinel-2": _SENTINEL_2,
     "landsat-4": _LANDSAT_4_TO_7,
@@ -75,6 +71,7 @@ _CODES: dict[str, dict[str, str]] = {
     "landsat-8": _LANDSAT_8_9,
     "landsat-9": _LANDSAT_8_9,
     "hls-l30": _LANDSAT_8_9,
+    "modis": _MODIS,
 }
 
 # Written without separators; STAC's common names among them.
@@ -91,8 +88,13 @@ _ALIASES = {
     "lwir": "thermal1", "lwir11": "thermal1", "lwir12": "thermal2",
     "vv": "vv", "vh": "vh", "hh": "hh", "hv": "hv",
 }  # fmt: skip
-_RADAR = {"vv", "vh", "hh", "hv"}
 _CODE = re.compile(r"b(?:and)?0*(\d{1,2}a?)")
+# Products of one file a band: what stands behind the product's own name.
+_BAND_OF_FILE = re.compile(
+    r"(?:L[COTEM]\d{2}_L\w{3}_\d{6}_\d{8}_\d{8}_\d{2}_\w{2}_|HLS\.[SL]30\.T\w{5}\.\d{7}T\d{6}\.v\d\.\d\."
+    r"|T\d{2}[A-Z]{3}_\d{8}T\d{6}_)(?P<band>\w+?)(?:_\d\dm)?$",
+    re.IGNORECASE,
+)
 
 
 def sensor_of(file_name: str, band_names: Sequence[str] = ()) -> str | None:
@@ -143,6 +145,7 @@ def describe_bands(
     scales: Sequence[float],
     offsets: Sequence[float],
     nodatas: Sequence[float | None],
+    added: float | None = None,
 ) -> tuple[Band, ...]:
     """The bands of one raster, in the file's order, with keys that are unique within it.
 
@@ -154,9 +157,11 @@ def describe_bands(
         scales: The file's scales; 1 with offset 0 means that the file doesn't tell.
         offsets: The file's offsets.
         nodatas: The file's nodata values.
+        added: What Sentinel-2's processing asks to add to the numbers; None where nothing tells.
     """
     given = [(description or "").strip() for description in descriptions]
     sensor = sensor_of(file_name, [name for name in given if name])
+    product = Product(file_name, sensor, added)
     bands: list[Band] = []
     taken: set[str] = set()
     for i, (name, color, dtype) in enumerate(zip(given, color_names, dtypes)):
@@ -165,19 +170,45 @@ def describe_bands(
             name, role = _from_file_name(file_name, sensor)  # noqa: PLW2901
         name = name or color or f"band_{i + 1}"  # noqa: PLW2901
         role = None if role in taken else role
-        scale, offset = float(scales[i]), float(offsets[i])
-        preset = PRESETS.get(sensor or "")
-        reflective = role is not None and role not in _RADAR and np.dtype(dtype).kind in "iu"
-        if preset and reflective and np.dtype(dtype).itemsize == 2 and (scale, offset) == (1.0, 0.0):
-            scale, offset = preset.scale, preset.offset
-        band = Band(name, role, sensor, scale, offset, nodatas[i], i + 1)
+        told = (float(scales[i]), float(offsets[i]))
+        preset = preset_for(product, name, role, dtype)
+        band = _scaled(Band(name, role, sensor, *told, nodatas[i], i + 1), preset, product)
         taken.add(band.key)
         bands.append(band)
-    return tuple(bands)
+    # A preset's nodata is the whole file's: beyond its edge no band is valid.
+    filler = next((band.nodata for band in bands if band.nodata is not None), None)
+    return tuple(replace(band, nodata=filler) if band.nodata is None else band for band in bands)
+
+
+def _scaled(band: Band, preset: Preset | None, product: Product) -> Band:
+    """The band with what the preset adds to the file's own facts."""
+    if preset is None:
+        return band
+    own = (band.scale, band.offset) != (1.0, 0.0)
+    return Band(
+        band.name,
+        band.role,
+        band.sensor,
+        band.scale if own else preset.scale,
+        band.offset if own else preset.offset,
+        preset.nodata if band.nodata is None else band.nodata,
+        band.index,
+        preset.limits,
+        preset.unit,
+        doubtful=not own and product.doubtful,
+    )
+
+
+def is_radar(bands: Sequence[Band]) -> bool:
+    """Whether these are bands of a radar, which clouds don't hide."""
+    return bool(bands) and all(band.role in RADAR or band.sensor == "sentinel-1" for band in bands)
 
 
 def _from_file_name(file_name: str, sensor: str | None) -> tuple[str, str | None]:
     """Name and role of a nameless single band whose file is named after it, such as T33UUU_..._B02."""
+    product = _BAND_OF_FILE.search(file_name)
+    if product:
+        return product["band"], role_of(product["band"], sensor)
     for word in reversed(re.split(r"[^A-Za-z0-9]+", file_name)):
         role = role_of(word, sensor)
         if role:

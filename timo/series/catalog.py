@@ -7,71 +7,115 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import rasterio.warp
 from rasterio.errors import RasterioError
 
 from timo.errors import SeriesError
 from timo.series.bands import Band
+from timo.series.facts import Raster
 from timo.series.grid import Grid
-from timo.series.rasters import Raster
+from timo.series.layers import Layers, attach_masks, read_layers
+from timo.series.presets import RADAR
 from timo.series.sources import DatedFile, LeftOut
+from timo.series.stacks import HOW
+from timo.series.tiles import check_bands, tiles_beside
 
 _SAME_SIZE = 1.001  # pixels whose sides differ by less are equally fine
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The rasters of one date; ``problem`` says what is doubtful about the date."""
+    """The rasters of one date.
+
+    Attributes:
+        date: Of the rasters.
+        rasters: Bands beside each other, or tiles that have the same.
+        problem: What is doubtful about the date.
+        notes: What an analyst should know of how the files were read.
+        missing: Keys of bands that the date has, but without pixels that are worth reading.
+        radar: How the radar's values are told: dB, linear or numbers; None without radar, or before counting.
+    """
 
     date: dt.date
     rasters: tuple[Raster, ...]
     problem: str | None = None
+    notes: tuple[str, ...] = ()
+    missing: frozenset[str] = frozenset()
+    radar: str | None = None
 
     @cached_property
-    def bands(self) -> dict[str, tuple[Raster, Band]]:
-        """Key of each band to where it is."""
-        return {band.key: (raster, band) for raster in self.rasters for band in raster.bands}
+    def bands(self) -> dict[str, tuple[tuple[Raster, Band], ...]]:
+        """Key of each band to where it is: one raster, or several tiles."""
+        found: dict[str, list[tuple[Raster, Band]]] = {}
+        for raster in self.rasters:
+            for band in raster.bands:
+                found.setdefault(band.key, []).append((raster, band))
+        return {key: tuple(entries) for key, entries in found.items()}
 
-    def find(self, key: str) -> tuple[Raster, Band] | None:
-        """The band of that key, or else of that name."""
+    def find_all(self, key: str) -> tuple[tuple[Raster, Band], ...]:
+        """The band of that key, or else of that name, in each raster that has it."""
         found = self.bands.get(key)
         if found:
             return found
-        return next((entry for entry in self.bands.values() if entry[1].name == key), None)
+        return next((entries for entries in self.bands.values() if entries[0][1].name == key), ())
+
+    def find(self, key: str) -> tuple[Raster, Band] | None:
+        """The first raster with the band of that key, or else of that name."""
+        found = self.find_all(key)
+        return found[0] if found else None
 
     def has(self, keys: Sequence[str]) -> bool:
-        """Whether all these bands are there."""
-        return all(self.find(key) for key in keys)
+        """Whether all these bands are there, and at least one has pixels."""
+        return all(self.find(key) or key in self.missing for key in keys) and any(map(self.find, keys))
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """Titles of the masks of this date's rasters."""
+        titles = (mask.scheme.title for raster in self.rasters for mask in raster.masks)
+        return tuple(dict.fromkeys(titles))
 
 
-def build_frames(files: Sequence[DatedFile]) -> tuple[Frame, ...]:
+def build_frames(files: Sequence[DatedFile]) -> tuple[tuple[Frame, ...], list[LeftOut]]:
     """Open the files and join those of one date.
 
+    Returns:
+        The frames by date, and the files that are no part of them.
+
     Raises:
-        SeriesError: Naming the file that can't be read, or two files of one date that have the same band.
+        SeriesError: Naming the file that can't be read, or two files of one date that have the same band of
+            the same ground.
     """
-    by_date: dict[dt.date, list[tuple[DatedFile, Raster]]] = {}
+    by_date: dict[dt.date, list[Layers]] = {}
+    left_out = []
     for file in files:
-        raster = Raster.open(file.path)
-        _check_stack(raster)
-        by_date.setdefault(file.date, []).append((file, raster))
+        layers = read_layers(file)
+        if layers.unused:
+            left_out.append(LeftOut(str(file.path), layers.unused))
+            continue
+        if layers.raster is not None:
+            _check_stack(layers.raster)
+        by_date.setdefault(file.date, []).append(layers)
     frames = []
     for date in sorted(by_date):
-        owners: dict[str, Path] = {}
-        for file, raster in by_date[date]:
-            for band in raster.bands:
-                other = owners.setdefault(band.key, file.path)
-                if other != file.path:
-                    raise SeriesError(
-                        "band_twice",
-                        f"{other} and {file.path} are both of {date} and both have the band '{band.key}'.",
-                        "Keep one of them, or name the bands in the files if they differ.",
-                    )
-        problems = [file.problem for file, _ in by_date[date] if file.problem]
-        frames.append(Frame(date, tuple(raster for _, raster in by_date[date]), " ".join(problems) or None))
-    return tuple(frames)
+        pairs = attach_masks(by_date[date])
+        if not pairs:
+            for one in by_date[date]:
+                reason = f"It is a mask, but there is no raster of {date}."
+                left_out.append(LeftOut(str(one.file.path), reason))
+            continue
+        rasters = tuple(raster for raster, _ in pairs)
+        check_bands(date, rasters)
+        problems = dict.fromkeys(one.file.problem for one in by_date[date] if one.file.problem)
+        notes = dict.fromkeys(note for one in by_date[date] for note in one.notes)
+        frames.append(Frame(date, rasters, " ".join(problems) or None, tuple(notes)))
+    if not frames:
+        raise SeriesError(
+            "no_bands",
+            f"None of the {len(files)} dated files holds bands to work with; the first is {files[0].path}.",
+            "Name the rasters of measurements themselves.",
+        )
+    return tuple(frames), left_out
 
 
 def _check_stack(raster: Raster) -> None:
@@ -81,7 +125,7 @@ def _check_stack(raster: Raster) -> None:
         raise SeriesError(
             "stacked_dates",
             f"{raster.path.name} has {names.count(most)} bands named '{most}': it seems a stack of dates.",
-            "Write each date to a raster of its own, named with its date.",
+            HOW,
         )
 
 
@@ -107,15 +151,17 @@ def common_bands(frames: Sequence[Frame]) -> tuple[str, ...]:
 def _optical_first(frame: Frame) -> list[str]:
     """Keys by file, larger files first: where files share a date, order must not hang on their names."""
     rasters = sorted(frame.rasters, key=lambda raster: -len(raster.bands))
-    return [band.key for raster in rasters for band in raster.bands]
+    return list(dict.fromkeys(band.key for raster in rasters for band in raster.bands))
 
 
 def reference_grid(frames: Sequence[Frame]) -> Grid:
-    """The grid of the first among the finest rasters."""
+    """The grid of the first among the finest rasters; where dates have tiles, its pixels over all of them."""
     rasters = [raster for frame in frames for raster in frame.rasters]
     sizes = [raster.grid.ground_sample_distance or 0.0 for raster in rasters]
     finest = min(sizes) * _SAME_SIZE
-    return next(raster.grid for raster, size in zip(rasters, sizes) if size <= finest)
+    base = next(raster for raster, size in zip(rasters, sizes) if size <= finest)
+    tiles = [tile.grid for frame in frames for tile in tiles_beside(base, frame.rasters)]
+    return base.grid.over(tiles) if tiles else base.grid
 
 
 def check_georeference(frames: Sequence[Frame]) -> None:
@@ -124,7 +170,7 @@ def check_georeference(frames: Sequence[Frame]) -> None:
     Raises:
         SeriesError: Only some rasters have a georeference, or rasters without one differ in size.
     """
-    rasters = [raster for frame in frames for raster in frame.rasters]
+    rasters = [raster for frame in frames for one in frame.rasters for raster in _with_masks(one)]
     bare = [raster for raster in rasters if raster.grid.crs is None]
     if bare and len(bare) < len(rasters):
         raise SeriesError(
@@ -145,6 +191,10 @@ def check_georeference(frames: Sequence[Frame]) -> None:
                 )
 
 
+def _with_masks(raster: Raster) -> list[Raster]:
+    return [raster, *(mask.raster for mask in raster.masks)]
+
+
 def touches(grid: Grid, other: Grid) -> bool:
     """Whether two grids share ground, by their bounds; what can't be told, touches."""
     left, bottom, right, top = grid.bounds
@@ -157,36 +207,18 @@ def touches(grid: Grid, other: Grid) -> bool:
     return theirs[0] < right and theirs[2] > left and theirs[1] < top and theirs[3] > bottom
 
 
-def scaling_problems(frames: Sequence[Frame], keys: Sequence[str]) -> tuple[str, ...]:
-    """A sentence where the dates' values are not scaled alike, and so may not be comparable."""
-    first: dict[str, tuple[Raster, Band]] = {}
-    for frame in frames:
-        for key in keys:
-            found = frame.find(key)
-            assert found is not None, key  # noqa: S101 - the frames were selected so
-            raster, band = first.setdefault(key, found)
-            other, changed = found
-            if (band.scale, band.offset) != (changed.scale, changed.offset):
-                return (
-                    f"Band '{key}' has scale {band.scale:g} and offset {band.offset:g} in {raster.path.name} "
-                    f"but {changed.scale:g} and {changed.offset:g} in {other.path.name}: check that their "
-                    "values are comparable.",
-                )
-    return ()
-
-
 def select(
     frames: Sequence[Frame], keys: Sequence[str]
 ) -> tuple[tuple[Frame, ...], tuple[Band, ...], tuple[LeftOut, ...]]:
     """The dates that have all bands of ``keys``, those bands, and the files of the other dates.
 
-    A band's facts are those of its first date; its sensor is None where the dates' differ.
+    A band's facts are those of its first date; its sensor and unit are None where the dates' differ.
 
     Raises:
         SeriesError: No date has them all; the first lacking file and band are named.
     """
     kept = tuple(frame for frame in frames if frame.has(keys))
-    if not kept:
+    if not kept or not all(any(frame.find(key) for frame in kept) for key in keys):
         frame = max(frames, key=lambda frame: sum(frame.find(key) is not None for key in keys))
         missing = next(key for key in keys if not frame.find(key))
         files = " and ".join(raster.path.name for raster in frame.rasters)
@@ -198,12 +230,22 @@ def select(
         )
     bands = []
     for key in keys:
-        found = [entry[1] for frame in kept if (entry := frame.find(key))]
-        sensors = {band.sensor for band in found}
-        bands.append(replace(found[0], sensor=found[0].sensor if len(sensors) == 1 else None))
+        found = [(frame, entry[1]) for frame in kept if (entry := frame.find(key))]
+        first = found[0][1]
+        sensors = {band.sensor for _, band in found}
+        units = {frame.radar if band.role in RADAR else band.unit for frame, band in found}
+        bands.append(
+            replace(
+                first,
+                sensor=first.sensor if len(sensors) == 1 else None,
+                unit=units.pop() if len(units) == 1 else None,
+            )
+        )
     left_out = []
     for frame in frames:
+        if frame in kept:
+            continue
         missing_keys = [key for key in keys if not frame.find(key)]
         reason = f"{frame.date} has no band {', '.join(missing_keys)}, which other dates have."
-        left_out += [LeftOut(str(raster.path), reason) for raster in frame.rasters if missing_keys]
+        left_out += [LeftOut(str(raster.path), reason) for raster in frame.rasters]
     return kept, tuple(bands), tuple(left_out)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -137,6 +137,26 @@ class Grid:
             if max(abs(x - across - col), abs(y - down - row)) > _LATTICE_TOLERANCE:
                 return None
         return row, col
+
+    def over(self, others: Iterable[Grid]) -> Grid:
+        """This grid's pixels, as many more of them as cover other grids too.
+
+        Raises:
+            rasterio.errors.CRSError: There is no way from the one CRS to the other.
+        """
+        inverse = ~self.transform
+        left, top, right, bottom = 0, 0, self.width, self.height
+        for other in others:
+            corners = [other.point(c, r) for c in (0, other.width) for r in (0, other.height)]
+            xs, ys = zip(*corners)
+            if other.rasterio_crs is not None and other.rasterio_crs != self.rasterio_crs:
+                xs, ys = rasterio.warp.transform(other.rasterio_crs, self.rasterio_crs, xs, ys)
+            cols, rows = zip(*(_apply(inverse, x, y) for x, y in zip(xs, ys)))
+            left = min(left, math.floor(min(cols) + _LATTICE_TOLERANCE))
+            top = min(top, math.floor(min(rows) + _LATTICE_TOLERANCE))
+            right = max(right, math.ceil(max(cols) - _LATTICE_TOLERANCE))
+            bottom = max(bottom, math.ceil(max(rows) - _LATTICE_TOLERANCE))
+        return self.window_grid(Window(left, top, right - left, bottom - top))
 
     def scale_of(self, source: Grid) -> tuple[float, float]:
         """How many of this grid's pixels one pixel of ``source`` spans, across and down, at its centre.

@@ -50,6 +50,13 @@ class HandlePool(Generic[H]):
         for old in self._give(key, handle):
             old.close()
 
+    def close(self) -> None:
+        """Close the idle ones."""
+        with self._lock:
+            idle, self._idle, self._numbers = list(self._idle.values()), OrderedDict(), {}
+        for handle in idle:
+            handle.close()
+
     def _take(self, key: Hashable) -> H | None:
         with self._lock:
             if self._pid != os.getpid():

@@ -1,110 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One raster file: what is in it, and its pixels on another grid."""
+"""A raster's pixels on another grid."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from timo.errors import SeriesError
-from timo.series.bands import Band, describe_bands
+from timo.series.bands import Band
+from timo.series.facts import Mask, Raster, network, reason, unreadable
 from timo.series.grid import Grid
 from timo.series.handles import HandlePool
 
-# Allowed, where all rasters of a series are so.
-warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+__all__ = ["Raster", "RasterReader", "is_nodata", "read_mask", "reason", "warp"]
 
 # Of a pixel. 0 is what is meant, but with 0 rasterio 1.4 gives GDAL no transformer at all.
 _EXACT = 1e-12
-_COLORS = {ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue"}
-
-
-@dataclass(frozen=True)
-class Raster:
-    """A raster file's facts, read once. ``has_mask``: an alpha band or a mask says what is valid."""
-
-    path: Path
-    grid: Grid
-    bands: tuple[Band, ...]
-    has_mask: bool
-
-    @classmethod
-    def open(cls, path: Path) -> Raster:
-        """Read a file's facts.
-
-        Raises:
-            SeriesError: It can't be read as a raster.
-        """
-        with _unreadable(path), rasterio.open(path) as dataset:
-            color_bands = dataset.colorinterp
-            data = [i for i in range(dataset.count) if color_bands[i] != ColorInterp.alpha]
-            if not data or np.dtype(dataset.dtypes[data[0]]).kind == "c":
-                raise SeriesError(
-                    "raster_kind",
-                    f"{path.name} has no band of real numbers.",
-                    "Take it out of the series, or convert it to amplitudes.",
-                )
-            bands = describe_bands(
-                path.stem,
-                descriptions=[dataset.descriptions[i] for i in data],
-                color_names=[_COLORS.get(color_bands[i]) for i in data],
-                dtypes=[dataset.dtypes[i] for i in data],
-                scales=[dataset.scales[i] for i in data],
-                offsets=[dataset.offsets[i] for i in data],
-                nodatas=[dataset.nodatavals[i] for i in data],
-            )
-            indexed = tuple(_with_index(band, data[i] + 1) for i, band in enumerate(bands))
-            flags = dataset.mask_flag_enums[data[0]]
-            has_mask = MaskFlags.per_dataset in flags
-            return cls(path, Grid.of(dataset), indexed, has_mask)
-
-
-def _with_index(band: Band, index: int) -> Band:
-    return Band(band.name, band.role, band.sensor, band.scale, band.offset, band.nodata, index)
-
-
-def reason(error: BaseException) -> str:
-    """What GDAL complains of, as a part of a sentence."""
-    while isinstance(error.__cause__, Exception):  # rasterio's own words only point to it
-        error = error.__cause__
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or str(error).strip().partition("\n")[0].rstrip(".: ") or type(error).__name__
-
-
-class _unreadable:  # noqa: N801 - reads as what it guards against
-    """Turns GDAL's complaints about a file into a SeriesError that names it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, CRSError):
-            raise SeriesError(
-                "crs_transform",
-                f"{self._path.name} can't be brought to the series' coordinate system: {reason(error)}.",
-                "Take it out of the series, or correct its coordinate system.",
-            ) from error
-        if isinstance(error, (RasterioError, OSError)):
-            raise SeriesError(
-                "raster_unreadable",
-                f"{self._path} can't be read as a raster: {reason(error)}.",
-                "Replace the file, or take it out of the series.",
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -118,6 +37,15 @@ class _View:
     def close(self) -> None:
         self.pixels.close()
         self.dataset.close()
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """What a file holds of a window: ``raw`` (C, h, w) in the file's numbers, ``into`` the place of it."""
+
+    raw: NDArray[Any]
+    masked: NDArray[np.bool_] | None
+    into: tuple[slice, slice]
 
 
 class RasterReader:
@@ -137,6 +65,10 @@ class RasterReader:
         self.grid = state["grid"]
         self._views = HandlePool()
 
+    def close(self) -> None:
+        """Close the files that are kept open; reading opens them again."""
+        self._views.close()
+
     def read(
         self, raster: Raster, bands: Sequence[Band], window: Window, shape: tuple[int, int] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -146,7 +78,7 @@ class RasterReader:
         the whole grid, so that a pixel has the same value whichever window it is read with.
 
         Args:
-            raster: The file.
+            raster: The file; its ``masks`` are not applied.
             bands: Which of its bands.
             window: Rows and columns of the grid.
             shape: (height, width) to thin the window out to, by nearest neighbour.
@@ -161,45 +93,89 @@ class RasterReader:
         height, width = shape or (int(window.height), int(window.width))
         values = np.zeros((len(bands), height, width), np.float32)
         valid = np.zeros(values.shape, np.bool_)
-        with _unreadable(raster.path), self._views.borrow(raster.path, lambda: self._open(raster)) as view:
+        pixels = self._pixels(raster, [band.index for band in bands], window, shape, Resampling.bilinear)
+        if pixels is None:
+            return values, valid
+        for i, band in enumerate(bands):
+            raw = pixels.raw[i]
+            good = ~is_nodata(raw, band.nodata)
+            if pixels.masked is not None:
+                good &= pixels.masked
+            if band.limits is not None:
+                good &= (raw >= band.limits[0]) & (raw <= band.limits[1])
+            with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and invalid
+                scaled = raw.astype(np.float32)
+            if band.scale != 1.0 or band.offset != 0.0:
+                scaled = scaled * np.float32(band.scale) + np.float32(band.offset)
+            good &= np.isfinite(scaled)
+            values[i][pixels.into] = np.where(good, scaled, np.float32(0))
+            valid[i][pixels.into] = good
+        return values, valid
+
+    def read_codes(
+        self, mask: Mask, window: Window, shape: tuple[int, int] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """A mask's own numbers in a window, by nearest neighbour.
+
+        Returns:
+            (h, w) numbers, and where there are any: False beyond the mask, and for its nodata.
+
+        Raises:
+            SeriesError: As ``read``.
+        """
+        size = shape or (int(window.height), int(window.width))
+        band = mask.raster.bands[0]
+        pixels = self._pixels(mask.raster, [band.index], window, shape, Resampling.nearest)
+        inside = np.zeros(size, np.bool_)
+        if pixels is None:
+            return np.zeros(size, np.uint8), inside
+        codes = np.zeros(size, pixels.raw.dtype)
+        codes[pixels.into] = pixels.raw[0]
+        good = ~is_nodata(pixels.raw[0], band.nodata)
+        inside[pixels.into] = good if pixels.masked is None else good & pixels.masked
+        return codes, inside
+
+    def _pixels(
+        self,
+        raster: Raster,
+        indexes: list[int],
+        window: Window,
+        shape: tuple[int, int] | None,
+        resampling: Resampling,
+    ) -> _Pixels | None:
+        """What the file holds of a window; None where it doesn't reach."""
+        key = (raster.source, resampling, str(raster.bands[0].nodata))
+        with (
+            unreadable(raster.path),
+            network(raster.path),
+            self._views.borrow(key, lambda: self._open(raster, resampling)) as view,
+        ):
             dataset = view.pixels
             row, col = int(window.row_off) - view.offset[0], int(window.col_off) - view.offset[1]
             top, left = max(row, 0), max(col, 0)
             bottom = min(row + int(window.height), dataset.height)
             right = min(col + int(window.width), dataset.width)
             if top >= bottom or left >= right:
-                return values, valid
+                return None
             inner = Window(left, top, right - left, bottom - top)
             into = (slice(top - row, bottom - row), slice(left - col, right - col))
-            indexes = [band.index for band in bands]
             if shape is not None:
                 # A file of another extent is thinned out by its own share, then laid into the common shape.
-                ratio = height / window.height, width / window.width
-                into = tuple(slice(round(s.start * k), round(s.stop * k)) for s, k in zip(into, ratio))  # type: ignore[assignment]
+                ratio = shape[0] / window.height, shape[1] / window.width
+                down, across = (slice(round(s.start * k), round(s.stop * k)) for s, k in zip(into, ratio))
+                into = (down, across)
                 if any(s.start >= s.stop for s in into):
-                    return values, valid
+                    return None
             size = tuple(s.stop - s.start for s in into)
             raw = dataset.read(indexes, window=inner, out_shape=(len(indexes), *size))
-            mask = read_mask(dataset, raster, inner, size)
-        for i, band in enumerate(bands):
-            good = ~is_nodata(raw[i], band.nodata)
-            if mask is not None:
-                good &= mask
-            with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and invalid
-                scaled = raw[i].astype(np.float32)
-            if band.scale != 1.0 or band.offset != 0.0:
-                scaled = scaled * np.float32(band.scale) + np.float32(band.offset)
-            good &= np.isfinite(scaled)
-            values[i][into] = np.where(good, scaled, np.float32(0))
-            valid[i][into] = good
-        return values, valid
+            return _Pixels(raw, read_mask(dataset, raster, inner, size), into)
 
-    def _open(self, raster: Raster) -> _View:
-        dataset = rasterio.open(raster.path)
+    def _open(self, raster: Raster, resampling: Resampling) -> _View:
+        dataset = rasterio.open(raster.source)
         offset = raster.grid.offset_in(self.grid)
         if offset is not None:
             return _View(dataset, dataset, offset)
-        return _View(dataset, warp(dataset, raster, self.grid), (0, 0))
+        return _View(dataset, warp(dataset, raster, self.grid, resampling), (0, 0))
 
 
 def warp(

@@ -1,30 +1,48 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what an analyst names (a folder, a glob, files, a CSV) to dated files."""
+"""From what an analyst names (a folder, a glob, files, addresses, a CSV) to dated files."""
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import glob
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from timo.errors import SeriesError
-from timo.series.dates import date_from_name, parse_date
+from timo.series.facts import is_remote
+from timo.series.folders import HDF_SUFFIXES, NO_HDF, RASTER_SUFFIXES, Found, list_folder
 
-RASTER_SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2"})
 _NAMING = "Name the files with their date, such as S2_20200801.tif, or give a CSV with columns path,date."
+# A drive's letter is no prefix.
+_PREFIX = re.compile(r"/vsi\w+/|[A-Za-z][A-Za-z0-9+_-]+:")
 
 
 @dataclass(frozen=True)
 class DatedFile:
-    """A raster and its date; ``problem`` says what is doubtful about the date."""
+    """A raster and its date, or some of its bands.
+
+    Attributes:
+        path: Of the file.
+        date: Of these bands.
+        problem: What is doubtful about the date.
+        bands: Places in the file, from 1; empty for all.
+        names: Of these bands, where the file's own don't count.
+        variable: Of a netCDF file with several.
+        mask: The scheme of the folder of masks that it lies in.
+        note: How the date was found, if not by the file's name: a sentence for the whole series.
+    """
 
     path: Path
     date: dt.date
     problem: str | None = None
+    bands: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    variable: str | None = None
+    mask: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,45 +53,54 @@ class LeftOut:
     reason: str
 
 
+_Dated = dict[tuple[Path, str | None, tuple[int, ...]], DatedFile]
+
+
 def find_files(
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | DatedFile],
 ) -> tuple[list[DatedFile], list[LeftOut]]:
     """The dated rasters that ``sources`` name, by date and path, and those without a date.
 
     Args:
-        sources: One or several of: a folder (its own rasters, not those of sub-folders), a glob, a raster, a
-            CSV with columns path,date (paths relative to the CSV), a file whose date is known.
+        sources: One or several of: a folder (its own rasters, those of sub-folders named by a date, and masks
+            of sub-folders named so), a glob, a raster, an http address, a CSV with columns path,date (paths
+            relative to the CSV), a file whose date is known.
 
     Raises:
         SeriesError: Naming what doesn't exist, holds no raster, or has no dates.
     """
+    from timo.series.dating import date_files
+    from timo.series.tables import read_csv
+
     items = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     if not items:
         raise SeriesError("no_sources", "The series has no files.", "Name a folder, files or a CSV.")
-    dated: dict[Path, DatedFile] = {}
+    dated: _Dated = {}
     left_out: dict[Path, LeftOut] = {}
+    found: list[Found] = []
     for item in items:
         if isinstance(item, DatedFile):
             _add_dated(dated, item)
-            continue
-        if str(item).lower().endswith(".csv"):
-            for file in _read_csv(Path(item)):
+        elif str(item).lower().endswith(".csv") and not is_address(str(item)):
+            for file in read_csv(Path(item)):
                 _add_dated(dated, file)
-            continue
-        for path in _expand(str(item)):
-            found = date_from_name(path.name)
-            if found:
-                _add_dated(dated, DatedFile(path, found.date, found.problem))
-            else:
-                left_out[path] = LeftOut(str(path), "It has no date in its name.")
+        else:
+            files, dropped = _expand(str(item))
+            found += files
+            left_out |= {path: LeftOut(str(path), why) for path, why in dropped}
+    own, undated = date_files(list(dict.fromkeys(found)), known=bool(dated))
+    for file in own:
+        _add_dated(dated, file)
+    left_out |= {path: LeftOut(str(path), why) for path, why in undated}
     if not dated:
         where = ", ".join(str(item) for item in items[:3]) + (", ..." if len(items) > 3 else "")
         raise SeriesError("no_dates", f"No file of {where} has a date in its name.", _NAMING)
     return sorted(dated.values(), key=lambda file: (file.date, str(file.path))), list(left_out.values())
 
 
-def _add_dated(dated: dict[Path, DatedFile], file: DatedFile) -> None:
-    known = dated.setdefault(Path(os.path.abspath(file.path)), file)  # noqa: PTH100 - a link stays a link
+def _add_dated(dated: _Dated, file: DatedFile) -> None:
+    place = file.path if is_remote(file.path) else Path(os.path.abspath(file.path))  # noqa: PTH100 - a link stays one
+    known = dated.setdefault((place, file.variable, file.bands), file)
     if known.date != file.date:
         raise SeriesError(
             "date_conflict",
@@ -82,95 +109,57 @@ def _add_dated(dated: dict[Path, DatedFile], file: DatedFile) -> None:
         )
 
 
-def _expand(item: str) -> Iterable[Path]:
+def is_address(item: str) -> bool:
+    """Whether it is an http address, or GDAL's name for one."""
+    return re.match(r"(?:/vsicurl/)?https?://", item, re.IGNORECASE) is not None
+
+
+def address_path(item: str) -> Path:
+    """The path by which a file at an http address is known here."""
+    return Path("/vsicurl/" + item.removeprefix("/vsicurl/"))
+
+
+def check_prefix(item: str) -> None:
+    """Refuse GDAL's other names for what lies on servers, in archives and in databases.
+
+    Raises:
+        SeriesError: ``source_kind``, naming it.
+    """
+    match = _PREFIX.match(item)
+    if match and not Path(item).exists():
+        raise SeriesError(
+            "source_kind",
+            f"{item} can't be read: of what is no file, only http and https addresses are.",
+            "Give its https address, or download it and name the file.",
+        )
+
+
+def _expand(item: str) -> tuple[list[Found], list[tuple[Path, str]]]:
+    if is_address(item):
+        path = address_path(item)
+        return [Found(path, path.parent)], []
+    check_prefix(item)
     path = Path(item).expanduser()
     if path.is_dir():
-        return _list_folder(path)
+        listing = list_folder(path)
+        return list(listing.files), list(listing.left_out)
     if path.is_file():
-        return [path]
+        if path.suffix.lower() in HDF_SUFFIXES:
+            raise SeriesError("hdf", f"{path} is an HDF file.", NO_HDF)
+        return [Found(path, path.parent)], []
     if glob.has_magic(item):
         # Path.glob takes no absolute pattern
         matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207
         rasters = [match for match in matches if match.is_file() and match.suffix.lower() in RASTER_SUFFIXES]
         rasters = rasters or [match for match in matches if match.is_file()]
         if rasters:
-            return rasters
+            return [Found(raster, raster.parent) for raster in rasters], []
         raise SeriesError("no_rasters", f"No file matches {item}.", "Correct the pattern, or name a folder.")
     raise SeriesError("not_found", f"{item} does not exist.", "Correct the path of the series.")
 
 
-def _list_folder(folder: Path) -> list[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise SeriesError(
-            "not_readable", f"The folder {folder} can't be read: {error.strerror}.", "Check its permissions."
-        ) from error
-    rasters = [p for p in entries if p.suffix.lower() in RASTER_SUFFIXES and p.is_file() and p.name[0] != "."]
-    if not rasters:
-        folders = [p.name for p in entries if p.is_dir()]
-        inside = f"; its sub-folders ({', '.join(folders[:3])}) are not read" if folders else ""
-        kinds = ", ".join(sorted(RASTER_SUFFIXES))
-        raise SeriesError(
-            "no_rasters",
-            f"The folder {folder} has no rasters ({kinds}){inside}.",
-            "Name the folder that holds the dated rasters themselves.",
-        )
-    return rasters
-
-
-def _read_csv(path: Path) -> list[DatedFile]:
-    places = read_places(path)
-    if len(places) > 1:
-        raise SeriesError(
-            "csv_places",
-            f"{path} lists several places.",
-            "Give a CSV of one place: its files become one series.",
-        )
-    return next(iter(places.values()))
-
-
 def read_places(path: Path) -> dict[str, list[DatedFile]]:
-    """The files of a CSV with columns path,date and, where it has several places, place: by place.
+    """The files of a CSV by place: see ``timo.series.tables``."""
+    from timo.series.tables import read_places as read
 
-    Raises:
-        SeriesError: Naming the line that is wrong, or the columns that are missing.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            file.seek(0)
-            # Spreadsheets of many countries separate by semicolons.
-            reader = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
-            fields = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-            rows = [dict(zip(fields, (value or "" for value in row.values()))) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SeriesError(
-            "csv_unreadable", f"{path} can't be read as a CSV: {error}.", "Give a CSV with columns path,date."
-        ) from error
-    if not {"path", "date"} <= set(fields):
-        raise SeriesError(
-            "csv_columns",
-            f"{path} has the columns {', '.join(fields) or 'none'}, not path and date.",
-            "Give a CSV with columns path,date.",
-        )
-    places: dict[str, list[DatedFile]] = {}
-    for number, row in enumerate(rows, start=2):
-        date = parse_date(row["date"])
-        if date is None:
-            raise SeriesError(
-                "csv_date",
-                f"Line {number} of {path} has the date '{row['date']}'.",
-                "Write it as 2020-08-01.",
-            )
-        raster = path.parent / Path(row["path"].strip()).expanduser()
-        if not row["path"].strip() or not raster.is_file():
-            raise SeriesError(
-                "not_found",
-                f"Line {number} of {path} names {raster}, which does not exist.",
-                "Correct the path; it is relative to the CSV.",
-            )
-        places.setdefault(row.get("place", "").strip(), []).append(DatedFile(raster, date))
-    if not places:
-        raise SeriesError("csv_empty", f"{path} lists no files.", "Add a line for each raster.")
-    return places
+    return read(path)

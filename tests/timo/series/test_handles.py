@@ -67,3 +67,25 @@ def test_threads_never_share_a_handle(opened):
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(use, range(400)))
     assert all(not file.closed for file in opened)
+
+
+def test_closing_lets_go_of_the_idle_and_the_pool_works_on():
+    pool, opened = HandlePool(), []
+
+    class File:
+        closed = False
+
+        def __init__(self):
+            opened.append(self)
+
+        def close(self):
+            self.closed = True
+
+    with pool.borrow("a", File) as in_use:
+        with pool.borrow("a", File):
+            pass
+        pool.close()
+        assert [file.closed for file in opened] == [False, True]
+        assert not in_use.closed
+    with pool.borrow("a", File) as again:
+        assert again is in_use

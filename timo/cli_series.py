@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``timo series``: what is found as a series, in tables."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Column, Table
+
+from timo.terminal import AsJson, out
+
+_UNITS = {"linear": "linear backscatter", "numbers": "numbers"}
+
+
+def series(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            help="A folder, a glob, files, http addresses, or a CSV with columns path,date (and band, name "
+            "where a file holds many dates)."
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show what is found as a series: dates, bands, masks, grid, what is left out and every problem."""
+    from timo.series.series import open_series
+
+    summary = open_series(source).summary()
+    if as_json:
+        print(json.dumps(summary))  # noqa: T201
+        return
+    out.print(_dates(summary["dates"]), _bands(summary["bands"]))
+    grid = summary["grid"]
+    size = " x ".join(f"{side:g}" for side in grid["pixel_size"])
+    out.print(f"Grid: {grid['width']} x {grid['height']} pixels of {size}, {_short(grid['crs'])}")
+    for mask in summary["masks"]:
+        at = f"at {mask['dates']} of {len(summary['dates'])} dates"
+        out.print(f"Mask: {mask['name']} hides {mask['hides']}, {at}.", soft_wrap=True)
+    if not summary["masks"]:
+        out.print("Mask: none was found; clouds count as ground.")
+    _print_left_out(summary["left_out"])
+    for problem in summary["problems"]:
+        out.print(f"Problem: {problem}", style="yellow", soft_wrap=True)
+
+
+def _dates(dates: list[dict[str, Any]]) -> Table:
+    table = Table(
+        "Date",
+        "Sensor",
+        Column("Clear", justify="right"),
+        "Mask",
+        "Files",
+        "Problem",
+        title=_count(len(dates), "date"),
+    )
+    for date in dates:
+        names = [Path(file).name for file in date["files"]]
+        files = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+        table.add_row(
+            date["date"], date["sensor"] or "", f"{date['clear']:.0%}", date["mask"] or "none", files,
+            date["problem"] or "",
+        )  # fmt: skip
+    return table
+
+
+def _bands(bands: list[dict[str, Any]]) -> Table:
+    table = Table(
+        "Band", "Role", "Sensor", "Unit", "Scale", "Offset", "Nodata", title=_count(len(bands), "band")
+    )
+    for band in bands:
+        unit = band["unit"] or ""
+        table.add_row(
+            band["name"], band["role"] or "", band["sensor"] or "", _UNITS.get(unit, unit),
+            f"{band['scale']:g}", f"{band['offset']:g}",
+            "" if band["nodata"] is None else f"{band['nodata']:g}",
+        )  # fmt: skip
+    return table
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _print_left_out(left_out: list[dict[str, str]]) -> None:
+    """Each file with its reason; those of one reason together where they are many."""
+    counts = Counter(item["reason"] for item in left_out)
+    told: set[str] = set()
+    for item in left_out:
+        reason = item["reason"]
+        if counts[reason] <= 3:
+            out.print(f"Left out: {item['path']}: {reason}", soft_wrap=True)
+        elif reason not in told:
+            told.add(reason)
+            out.print(f"Left out: {item['path']} and {counts[reason] - 1} more: {reason}", soft_wrap=True)
+
+
+def _short(crs: str | None) -> str:
+    if crs is None:
+        return "no coordinate system"
+    return crs if len(crs) < 40 else crs.split('"')[1] if '"' in crs else crs[:40]

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scenes that are almost all invalid: counted once over the whole raster, and left out.
+
+A scene is what one sensor took on one date. One with less than a tenth of the valid pixels of the best date
+says next to nothing of the ground, and what it says comes from the rims of clouds, where masks miss haze and
+shadow. It is compared with the best date, not with the raster, since parcels that are cut out are never valid
+around. The count takes one band and the masks, thinned out to a million pixels: it must not cost a reading of
+the series.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timo.errors import SeriesError
+from timo.series.catalog import Frame
+from timo.series.facts import Mask, Raster
+from timo.series.plans import read_plan, reading_plan
+from timo.series.presets import RADAR
+from timo.series.rasters import RasterReader
+from timo.series.sources import LeftOut
+
+LIMIT = 0.10  # of the best date's valid pixels
+_SAMPLES = 1024 * 1024  # pixels that are counted at most
+_BLOCK = 1024
+_DECIBELS = 0.5  # share of negative values from which on radar values are dB
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A date's rasters of one sensor: the key of the band that was counted, and its valid share."""
+
+    rasters: tuple[Raster, ...]
+    key: str
+    share: float
+    radar: str | None
+
+
+def drop_empty(
+    frames: Sequence[Frame], keys: Sequence[str], reader: RasterReader
+) -> tuple[tuple[Frame, ...], list[LeftOut]]:
+    """The frames without the scenes that are almost all invalid, and those scenes' files.
+
+    A date that has another sensor's scene stays: its lost bands are filled in from other dates.
+
+    Args:
+        frames: With the rasters that touch the grid.
+        keys: The series' bands; frames that lack some are left as they are.
+        reader: Of the series' grid.
+
+    Raises:
+        SeriesError: A mask holds numbers that its scheme doesn't know, or a file can't be read.
+    """
+    counted = {id(frame): list(_scenes(frame, keys, reader)) for frame in frames if frame.has(keys)}
+    best: dict[str, float] = {}
+    for scenes in counted.values():
+        for scene in scenes:
+            best[scene.key] = max(best.get(scene.key, 0.0), scene.share)
+    kept: list[Frame] = []
+    left_out: list[LeftOut] = []
+    for frame in frames:
+        scenes = counted.get(id(frame), [])
+        empty = [scene for scene in scenes if scene.share < LIMIT * best[scene.key]]
+        full = [scene for scene in scenes if scene not in empty]
+        others = {raster.path.name for scene in full for raster in scene.rasters}
+        for scene in empty:
+            reason = _reason(frame.date, scene, best[scene.key], sorted(others))
+            paths = dict.fromkeys(str(raster.path) for raster in scene.rasters)
+            left_out += [LeftOut(path, reason) for path in paths]
+        if full or not empty:
+            kept.append(_without(frame, empty, [scene.radar for scene in full]))
+    return tuple(kept), left_out
+
+
+def _without(frame: Frame, empty: Sequence[_Scene], radar: Sequence[str | None]) -> Frame:
+    kind = next((one for one in radar if one), None)
+    if not empty:
+        return replace(frame, radar=kind)
+    gone = [raster for scene in empty for raster in scene.rasters]
+    rasters = tuple(raster for raster in frame.rasters if not any(raster is other for other in gone))
+    keys = {band.key for raster in gone for band in raster.bands}
+    names = ", ".join(dict.fromkeys(raster.path.name for raster in gone))
+    problem = f"{frame.date} is nearly empty in {names}: its bands are filled in from other dates."
+    return replace(
+        frame,
+        rasters=rasters,
+        problem=f"{frame.problem} {problem}" if frame.problem else problem,
+        missing=frozenset(keys - {band.key for raster in rasters for band in raster.bands}),
+        radar=kind,
+    )
+
+
+def _reason(date: dt.date, scene: _Scene, best: float, others: Sequence[str]) -> str:
+    share = "none" if scene.share == 0 else f"only {scene.share * 100:.2g} %"
+    reason = (
+        f"Its scene of {date} is nearly empty: {share} of the pixels are valid, where the best date has "
+        f"{best * 100:.0f} %"
+    )
+    return f"{reason}; the date stays by {', '.join(others)}." if others else f"{reason}."
+
+
+def _scenes(frame: Frame, keys: Sequence[str], reader: RasterReader) -> Iterator[_Scene]:
+    by_sensor: dict[str, list[Raster]] = {}
+    for raster in frame.rasters:
+        wanted = [key for key in keys if any(raster is one for one, _ in frame.find_all(key))]
+        if wanted:
+            radar = all(band.role in RADAR for band in raster.bands)
+            by_sensor.setdefault(raster.bands[0].sensor or ("radar" if radar else ""), []).append(raster)
+    for rasters in by_sensor.values():
+        alone = replace(frame, rasters=tuple(rasters))
+        key = next(key for key in keys if alone.find(key))
+        yield _Scene(tuple(rasters), key, *_count(alone, key, reader))
+
+
+def _count(frame: Frame, key: str, reader: RasterReader) -> tuple[float, str | None]:
+    """The share of the grid's pixels that are valid in one band, and what a radar's values are."""
+    plan = reading_plan(frame, [key])
+    step = thinning(reader.grid.width * reader.grid.height, _SAMPLES)
+    clear = total = 0
+    sample: list[NDArray[np.float32]] = []
+    for window in reader.grid.windows(_BLOCK * step):
+        shape = math.ceil(window.height / step), math.ceil(window.width / step)
+        values, valid = np.zeros((1, *shape), np.float32), np.zeros((1, *shape), np.bool_)
+        read_plan(reader, plan, window, values, valid, shape)
+        clear += int(np.count_nonzero(valid))
+        total += shape[0] * shape[1]
+        if frame.bands[key][0][1].role in RADAR:
+            sample.append(values[valid])
+        for mask in {id(mask): mask for part in plan for mask in part.raster.masks}.values():
+            if mask.scheme.codes:
+                _check_codes(mask, *reader.read_codes(mask, window, shape), exact=step == 1)
+    return clear / total, _radar_values(sample) if sample else None
+
+
+def thinning(pixels: int, most: int) -> int:
+    """Every how many rows and columns are counted, so that it is at most ``most`` pixels."""
+    return math.ceil(math.sqrt(max(1.0, pixels / most)))
+
+
+def _check_codes(mask: Mask, codes: NDArray[np.generic], inside: NDArray[np.bool_], *, exact: bool) -> None:
+    unknown = mask.scheme.unknown(codes[inside])
+    # Overviews that were averaged hold numbers between codes.
+    if len(unknown) > (0 if exact else 0.01 * codes.size):
+        known = ", ".join(map(str, sorted(mask.scheme.codes)))
+        raise SeriesError(
+            "mask_codes",
+            f"{mask.raster.path.name} holds the number {unknown[0]}, which is none of {mask.scheme.title}'s "
+            f"({known}).",
+            "Write the mask in these codes, or take it out of the folder.",
+        )
+
+
+def _radar_values(sample: Sequence[NDArray[np.float32]]) -> str | None:
+    """Decibels are mostly negative, linear backscatter is between 0 and some tens; others are numbers."""
+    values = np.concatenate(sample)
+    if not values.size:
+        return None
+    if np.mean(values < 0) >= _DECIBELS:
+        return "dB" if np.quantile(values, 0.1) > -60 else "numbers"  # such as dB times 100
+    return "linear" if values.min() >= 0 and np.quantile(values, 0.9) < 10 else "numbers"
