@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("models", "crops", "responsiveness")
+BENCHMARKS = ("models", "crops", "loader", "responsiveness")
 
 
 def main() -> int:

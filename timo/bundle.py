@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -38,13 +38,25 @@ class Architecture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     head_channels: int
     zoom: int
     """How many times frames are enlarged before the network, whose finest features are 4 pixels wide."""
+    position: str = "index"
+    """What tells dates apart: their order, or "date", the days between them and the season."""
+    kind: Literal["segmenter", "classifier", "autoencoder"] = "segmenter"
+    """Whether it tells classes of pixels, classes of chips, or none."""
+    per_date: bool = False
+    """Whether it tells them for every date."""
 
     def build(self) -> nn.Module:
         """The network with initial weights."""
-        from timo.models.registry import segmenter
+        from timo.models.registry import autoencoder, classifier, segmenter
         from timo.models.zoom import Zoomed
 
-        model = segmenter(self.name, self.num_classes, self.in_chans, head_channels=self.head_channels)
+        encoder: dict[str, Any] = {"in_chans": self.in_chans, "position": self.position}
+        if self.kind == "autoencoder":
+            return autoencoder(self.name, **encoder)
+        heads: dict[str, Any] = {"num_classes": self.num_classes, "per_date": self.per_date}
+        if self.kind == "classifier":
+            return Zoomed(classifier(self.name, **heads, **encoder), self.zoom)
+        model = segmenter(self.name, head_channels=self.head_channels, **heads, **encoder)
         return Zoomed(model, self.zoom)
 
 
@@ -220,9 +232,15 @@ def check_series(card: Card, series: Series) -> Series:
     """The series with the model's bands in the model's order.
 
     Raises:
-        BundleError: If there are too few dates.
+        BundleError: If there are too few dates, or the model makes no maps.
         SeriesError: If a band is missing, naming the file and the band.
     """
+    if not card.classes:
+        raise BundleError(
+            "bundle_without_classes",
+            f"Model '{card.name}' is pre-trained without labels: it knows no classes yet.",
+            "Fine-tune a model that starts from it, and map with that one.",
+        )
     if len(series.dates) < card.dates.minimum:
         found = f"{len(series.dates)} date{'s' if len(series.dates) != 1 else ''}"
         raise BundleError(

@@ -26,6 +26,7 @@ from rich.table import Table
 from timo import __version__, tasks
 from timo.cli_models import models
 from timo.cli_series import series
+from timo.cli_stac import stac
 from timo.errors import Cancelled, SpecError, TimoError
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import SPECS, Spec, load
@@ -99,7 +100,9 @@ def _command(task: str) -> Callable[..., None]:
 
     def command(**options: Any) -> None:
         as_json = options.pop("json")
-        spec = load(task, {name: value for name, value in options.items() if value is not None})
+        fields = msgspec.structs.fields(SPECS[task])
+        given = {field.encode_name: options[field.name] for field in fields}
+        spec = load(task, {name: value for name, value in given.items() if value is not None})
         with TerminalReporter(task) as reporter:
             summary = tasks.run(task, spec, reporter)
         if as_json:
@@ -143,7 +146,9 @@ def _option(spec: type[Spec], field: msgspec.structs.FieldInfo) -> Any:
         kind = inner = list[str]  # typer takes no limits on the items; the spec checks them
     limits = limits or meta
     low, high = (limits.ge, limits.le) if limits else (None, None)
-    flag = "--" + field.name.replace("_", "-")
+    flag = "--" + field.encode_name.replace("_", "-")
+    if field.default is True:
+        flag = f"{flag}/--no-{flag[2:]}"
     metavar = "PATH" if meta and "format" in (meta.extra_json_schema or {}) else None
     option = typer.Option(
         flag, help=text, min=low, max=high, metavar=metavar, show_default=field.default is not None
@@ -171,6 +176,7 @@ for _task in SPECS:
 
 app.command()(series)
 app.command()(models)
+app.command()(stac)
 
 
 def _version(wanted: bool) -> None:

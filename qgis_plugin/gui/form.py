@@ -21,6 +21,18 @@ WORDS: Dict[str, Tuple[str, str]] = {
     ),
     "timo_small": ("Small", "Finer differences; some times slower than Tiny. A GPU helps."),
     "timo_base": ("Base", "The size of the published TiMo paper. Needs a GPU and many labels."),
+    "deforestation": ("Deforestation", "Where forest was cleared. Needs 2 dates or more."),
+    "land_cover": ("Land cover", "Forest, water, built-up and the like, from one date or more."),
+    "crops": ("Crops", "What grows on each field. Needs a growing season, a date or more a month."),
+    "flood": ("Flood", "What water covers after an event. Needs a date before and one after."),
+    "pixels": ("Every pixel", ""),
+    "chips": ("Squares as large as a chip", ""),
+    "all": ("The whole model", ""),
+    "head": ("The head alone", ""),
+    "lora": ("Head and adapters (LoRA)", ""),
+    "none": ("None", ""),
+    "light": ("Light", ""),
+    "strong": ("Strong", ""),
     "auto": ("Automatic", "The GPU where there is one, else the processor."),
     "cpu": ("Processor (CPU)", ""),
     "cuda": ("NVIDIA GPU (CUDA)", ""),
@@ -106,6 +118,8 @@ def _make(parameter: Parameter) -> Tuple[QWidget, Any]:
     """The widget for a parameter, and its signal of change."""
     if parameter.kind == "choice":
         combo = QComboBox()
+        if parameter.optional:
+            combo.addItem("Any other", None)
         known = [value for value in WORDS if value in parameter.choices]
         for value in [*known, *(c for c in parameter.choices if c not in known)]:
             combo.addItem(WORDS.get(value, (value, ""))[0], value)

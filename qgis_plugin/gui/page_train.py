@@ -332,4 +332,4 @@ def _likely_field(layer: QgsMapLayer) -> str:
 
 
 def _default_epochs() -> int:
-    return next((int(p.default) for p in select("finetune", []) if p.name == "epochs"), 1)
+    return next((int(p.default or 1) for p in select("finetune", []) if p.name == "epochs"), 1)

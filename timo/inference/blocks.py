@@ -26,7 +26,7 @@ class Block:
     rows: slice
     columns: slice
     probabilities: NDArray[np.float32]
-    """(K, rows, columns)."""
+    """(K, rows, columns), or of every date (T, K, rows, columns)."""
     valid: NDArray[np.bool_]
     """(rows, columns): False where no date has data, or outside the area of interest."""
 
@@ -35,7 +35,8 @@ class BlockPredictor:
     """Runs a segmenter over a series.
 
     Args:
-        model: Takes (B, T, C, chip, chip) on ``device``, gives (B, K, chip, chip) logits; in eval mode.
+        model: Takes (B, T, C, chip, chip), None and the dates (B, T) on ``device``, gives logits of each
+            pixel, (B, K, chip, chip), or of each pixel on each date, (B, T, K, chip, chip); in eval mode.
         series: The frames, ready for the model.
         chip: Side of the chips, in pixels.
         batch: Chips a step.
@@ -56,6 +57,7 @@ class BlockPredictor:
         self.model, self.series, self.chip, self.batch, self.device = model, series, chip, batch, device
         self.area = area
         frames = series.series
+        self.dates = torch.from_numpy(frames.days)
         self.height, self.width = frames.grid.height, frames.grid.width
         a_pixel = 4 * len(frames.dates) * len(frames.bands)
         fitting = int((BLOCK_BYTES / a_pixel) ** 0.5) // chip - 1
@@ -101,9 +103,12 @@ class BlockPredictor:
             places = [(row - top, column - left) for row, column in part]
             cut = [frames[..., r : r + self.chip, c : c + self.chip] for r, c in places]
             stack = torch.from_numpy(np.stack(cut))
-            check_inputs(self.model, stack)
-            logits = self.model(stack.to(self.device))
-            probabilities = logits.float().softmax(1).cpu().numpy()
+            dates = self.dates.expand(len(stack), -1)
+            check_inputs(self.model, stack, None, dates)
+            logits = self.model(stack.to(self.device), None, dates.to(self.device))
+            probabilities = logits.float().softmax(-3).cpu().numpy()
+            layers = probabilities.shape[1:-2]  # K, or T and K
+            probabilities = probabilities.reshape(len(part), -1, self.chip, self.chip)
             if blend is None:
                 blend = Blend(probabilities.shape[1], rows, columns, self.chip)
             for (row, column), chip in zip(part, probabilities, strict=True):
@@ -113,4 +118,31 @@ class BlockPredictor:
         valid = seen[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
         if self.area is not None:
             valid = valid & self.area[rows, columns]
-        return Block(rows, columns, blend.result(), valid)
+        blended = blend.result()
+        return Block(rows, columns, blended.reshape(*layers, *blended.shape[1:]), valid)
+
+
+class OverChips(torch.nn.Module):
+    """A classifier as a segmenter: every pixel of a chip gets the chip's scores.
+
+    Chips overlap, and are blended: the map is as fine as a chip's centre.
+
+    Args:
+        classifier: Gives (B, K) or (B, T, K).
+    """
+
+    def __init__(self, classifier: torch.nn.Module) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    @property
+    def encoder(self) -> torch.nn.Module:
+        """The classifier's."""
+        return self.classifier.encoder  # type: ignore[return-value]
+
+    def forward(
+        self, series: torch.Tensor, valid: torch.Tensor | None = None, dates: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(B, T, C, H, W) -> (B, K, H, W), or (B, T, K, H, W)."""
+        scores: torch.Tensor = self.classifier(series, valid, dates)
+        return scores[..., None, None].expand(*scores.shape, *series.shape[-2:])

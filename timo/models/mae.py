@@ -97,6 +97,7 @@ class TiMoMAE(nn.Module):
         noise: Tensor | None = None,
         valid: Tensor | None = None,
         dates: Tensor | None = None,
+        bands: Tensor | None = None,
     ) -> Reconstruction:
         """Hide units, encode the others, predict the pixels of all.
 
@@ -107,6 +108,8 @@ class TiMoMAE(nn.Module):
             valid: (B, T, H, W) bool or None. Units of dates without a valid pixel are neither seen nor
                 predicted; other pixels that are not valid are seen as filled before, and not in the loss.
             dates: As for `TiMoEncoder`.
+            bands: (B, in_chans) bool or None for all: bands that a sample lacks are not in the loss, so that
+                series of differing sensors teach one model.
 
         Raises:
             ModelError: If a shape doesn't fit.
@@ -115,7 +118,8 @@ class TiMoMAE(nn.Module):
         visible, order = self._mask(series, noise, present)
         latent = self._encode(series, visible, order, present, dates)
         prediction = self.decoder(latent, visible, series.shape, present, dates)
-        return Reconstruction(self._loss(series, prediction, visible, valid), latent, prediction, visible)
+        loss = self._loss(series, prediction, visible, valid, bands)
+        return Reconstruction(loss, latent, prediction, visible)
 
     def reconstruct(self, result: Reconstruction, series: Tensor, valid: Tensor | None = None) -> Tensor:
         """The predicted frames, in the values of the series: (B, T, in_chans, H, W), visible units too.
@@ -179,13 +183,24 @@ class TiMoMAE(nn.Module):
             x = stage(x.view(B, -1, *x.shape[-3:]), slots)  # each unit as if it were a frame
         return x.flatten(2)
 
-    def _loss(self, series: Tensor, prediction: Tensor, visible: Tensor, valid: Tensor | None) -> Tensor:
+    def _loss(
+        self,
+        series: Tensor,
+        prediction: Tensor,
+        visible: Tensor,
+        valid: Tensor | None,
+        bands: Tensor | None,
+    ) -> Tensor:
         target, known = _targets(series, valid)
         if self.norm_pix_loss:
             mean, deviation = self._statistics(target, known)
             target = (target - mean) / deviation
         hidden = known & ~visible[:, :, None, None]
-        error = (prediction.float().view_as(target) - target).square().mean(2, keepdim=True)
+        error = (prediction.float().view_as(target) - target).square()
+        if bands is not None:
+            hidden = hidden & bands[:, None, :, None]
+            return (error * hidden).sum() / hidden.sum().clamp_min(1)
+        error = error.mean(2, keepdim=True)
         return (error * hidden).sum() / hidden.sum().clamp_min(1)
 
     def _statistics(self, target: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

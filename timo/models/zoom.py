@@ -15,7 +15,8 @@ class Zoomed(nn.Module):
     ``zoom`` 2 or 4 it does, at 4 or 16 times the operations.
 
     Args:
-        segmenter: Takes (B, T, C, H, W), gives (B, K, H, W).
+        segmenter: Takes (B, T, C, H, W), gives (B, K, H, W), or (B, T, K, H, W); or a classifier, whose
+            (B, K) or (B, T, K) are left as they are.
         zoom: How many times height and width are enlarged.
     """
 
@@ -29,12 +30,32 @@ class Zoomed(nn.Module):
         """The segmenter's."""
         return self.segmenter.encoder  # type: ignore[return-value]
 
-    def forward(self, series: torch.Tensor) -> torch.Tensor:
-        """(B, T, C, H, W) -> (B, K, H, W) logits; H and W times ``zoom`` are multiples of 32."""
+    def forward(
+        self, series: torch.Tensor, valid: torch.Tensor | None = None, dates: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(B, T, C, H, W) -> (B, K, H, W) logits; H and W times ``zoom`` are multiples of 32.
+
+        ``valid`` and ``dates`` are as for ``TiMoSegmenter``.
+        """
         if self.zoom == 1:
-            return self.segmenter(series)  # type: ignore[no-any-return]
-        dates = series.shape[1]
-        frames = series.flatten(0, 1)  # B T C H W -> (B T) C H W
-        frames = F.interpolate(frames, scale_factor=self.zoom, mode="bilinear", align_corners=False)
-        logits = self.segmenter(frames.reshape(-1, dates, *frames.shape[1:]))
+            return self.segmenter(series, valid, dates)  # type: ignore[no-any-return]
+        logits: torch.Tensor = self.segmenter(*enlarged(series, valid, self.zoom), dates)
+        if logits.dim() < 4:  # of chips: B K, or B T K
+            return logits
+        if logits.dim() == 5:  # B T K H W
+            pooled = F.avg_pool2d(logits.flatten(0, 1), self.zoom)
+            return pooled.view(*logits.shape[:2], *pooled.shape[1:])
         return F.avg_pool2d(logits, self.zoom)
+
+
+def enlarged(
+    series: torch.Tensor, valid: torch.Tensor | None, zoom: int
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Frames (B, T, C, H, W) between the pixels' centres bilinearly, their validity (B, T, H, W) repeated."""
+    if zoom == 1:
+        return series, valid
+    frames = series.flatten(0, 1)  # B T C H W -> (B T) C H W
+    frames = F.interpolate(frames, scale_factor=zoom, mode="bilinear", align_corners=False)
+    if valid is not None:
+        valid = valid.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
+    return frames.reshape(*series.shape[:3], *frames.shape[-2:]), valid

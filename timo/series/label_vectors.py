@@ -47,9 +47,16 @@ def is_vector(path: str | os.PathLike[str]) -> bool:
 
 
 def read_vector_labels(
-    path: str | os.PathLike[str], grid: Grid, class_field: str | None, ignore: int | None
+    path: str | os.PathLike[str],
+    grid: Grid,
+    class_field: str | None,
+    ignore: int | None,
+    only: NDArray[np.bool_] | None = None,
 ) -> RawLabels:
-    """Read polygons and points as class indices; see ``timo.series.labels.read_labels``."""
+    """Read polygons and points as class indices; see ``timo.series.labels.read_labels``.
+
+    Classes are those of all features; ``only`` says which of them are burnt.
+    """
     name = Path(_split_layer(path)[0]).name
     fields = _fields(path)
     if class_field is None or class_field not in fields:
@@ -76,8 +83,32 @@ def read_vector_labels(
             f"{name} has no polygons or points with a class in '{class_field}'.",
             "Draw polygons, and fill in the field.",
         )
+    if only is not None:
+        usable &= only
     indices, conflicts = _burn(features.geometries[usable], codes[usable], grid)
     return RawLabels(indices, values, names, {}, conflicts, features.problems)
+
+
+def read_column(path: str | os.PathLike[str], field: str) -> NDArray[Any]:
+    """The values of a field, in the order of the features.
+
+    Raises:
+        LabelError: The file can't be read, or has no such field.
+    """
+    file, layer = _split_layer(path)
+    name, fields = Path(file).name, _fields(path)
+    if field not in fields:
+        raise LabelError(
+            "field_unknown",
+            f"{name} has no field '{field}'; it has the fields {', '.join(fields)}.",
+            "Name one of its fields.",
+            detail={"fields": list(fields)},
+        )
+    with _told(name):
+        columns = pyogrio.raw.read(
+            file, layer=layer or _layers(file)[0], columns=[field], read_geometry=False
+        )
+    return np.asarray(columns[3][0])
 
 
 def read_polygon_mask(path: str | os.PathLike[str], grid: Grid) -> NDArray[np.bool_]:
@@ -273,6 +304,8 @@ def _as_labels(column: NDArray[Any], name: str, field: str) -> tuple[list[bool],
 
 def _burn(geometries: NDArray[Any], codes: NDArray[np.int32], grid: Grid) -> tuple[NDArray[np.uint8], int]:
     """Class indices of the pixels, and how many pixels lie in features of two classes."""
+    if not len(codes):
+        return np.full(grid.shape, NOT_LABELLED, np.uint8), 0
     order = np.argsort(codes, kind="stable")
     shapes = [(geometries[i], int(codes[i])) for i in order]
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,8 @@ class Labels:
         problems: What an analyst should know, one sentence each.
         grid: The grid.
         path: Where the labels come from.
+        dated: (T, H, W) uint8, as ``map``, of each date of a series; None where labels hold for the whole
+            series. Then ``map`` has the latest label of each pixel.
     """
 
     map: NDArray[np.uint8]
@@ -59,6 +62,15 @@ class Labels:
     problems: tuple[str, ...]
     grid: Grid
     path: str
+    dated: NDArray[np.uint8] | None = None
+
+
+class LabelSource(NamedTuple):
+    """A file of labels, the grid that they are wanted on, and which of its features count (None for all)."""
+
+    path: str | os.PathLike[str]
+    grid: Grid
+    only: NDArray[np.bool_] | None = None
 
 
 @dataclass
@@ -104,23 +116,23 @@ def read_labels(
     Raises:
         LabelError: Naming the file or field that is at fault.
     """
-    return read_labels_of_places([(path, grid)], class_field, ignore, colors)[0]
+    return read_label_sources([LabelSource(path, grid)], class_field, ignore, colors)[0]
 
 
-def read_labels_of_places(
-    labels: Sequence[tuple[str | os.PathLike[str], Grid]],
+def read_label_sources(
+    sources: Sequence[LabelSource],
     class_field: str | None = None,
     ignore: int | None = None,
     colors: Mapping[str, str] | None = None,
 ) -> list[Labels]:
-    """Read the labels of several places, with one class scheme for all.
+    """Read the labels of several places, or of several dates, with one class scheme for all.
 
     Classes are the same where their values are; where files give one value different names, as files of text
     classes do, they are the same where their names are, and numbered anew.
 
     Args:
-        labels: A file (see ``read_labels``) and a grid for each place. A place may have a single class, if
-            all together have two.
+        sources: Files as for ``read_labels``, with their grids. One may have a single class, or none, if all
+            together have two.
         class_field: See ``read_labels``.
         ignore: See ``read_labels``.
         colors: See ``read_labels``.
@@ -128,12 +140,12 @@ def read_labels_of_places(
     Raises:
         LabelError: Naming the file or field that is at fault.
     """
-    raws = _same_classes([_read_raw(path, grid, class_field, ignore) for path, grid in labels])
-    names = sorted({Path(str(path).partition("|")[0]).name for path, _ in labels})
+    raws = _same_classes([_read_raw(source, class_field, ignore) for source in sources])
+    names = sorted({_name(source.path) for source in sources})
     name = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} other files"
     scheme, index = _scheme(raws, name, colors or {})
     found = []
-    for raw, (path, grid) in zip(raws, labels, strict=True):
+    for raw, (path, grid, _) in zip(raws, sources, strict=True):
         map_ = index[raw.indices]
         counts = np.bincount(map_.ravel(), minlength=NOT_LABELLED + 1)[: len(scheme)]
         problems = list(raw.problems)
@@ -165,16 +177,15 @@ def _name(path: str | os.PathLike[str]) -> str:
     return Path(str(path).partition("|")[0]).name
 
 
-def _read_raw(
-    path: str | os.PathLike[str], grid: Grid, class_field: str | None, ignore: int | None
-) -> RawLabels:
+def _read_raw(source: LabelSource, class_field: str | None, ignore: int | None) -> RawLabels:
     from timo.series.label_rasters import read_raster_labels
     from timo.series.label_vectors import is_vector, read_vector_labels
 
+    path, grid, only = source
     if not Path(str(path).partition("|")[0]).exists():
         raise LabelError("labels_not_found", f"The labels {path} do not exist.", "Correct the path.")
     if is_vector(path):
-        return read_vector_labels(path, grid, class_field, ignore)
+        return read_vector_labels(path, grid, class_field, ignore, only)
     return read_raster_labels(Path(path), grid, ignore)
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pyogrio
+import rasterio.warp
+import shapely
 from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError
 
-from timo.errors import LabelError
+from timo.errors import LabelError, OutputError
 from timo.series.block_search import Blocks
 from timo.series.labels import NOT_LABELLED, Labels
+from timo.series.rasters import reason
 from timo.series.sampling import PARTS, Part, Split, split_blocks
 from timo.series.windows import any_in_cells, cell_side
 
@@ -26,10 +32,12 @@ class PlacesSplit:
 
     Attributes:
         splits: Of each place, in order.
+        names: Of the places.
         problems: What an analyst should know, one sentence each.
     """
 
     splits: Sequence[Split]
+    names: Sequence[str] = ("",)
 
     @property
     def chip(self) -> int:
@@ -49,12 +57,28 @@ class PlacesSplit:
                 found.append(f"The {word} places have no label of class {', '.join(absent)}.")
         return tuple(found)
 
+    @property
+    def per_date(self) -> bool:
+        """Whether labels hold on a date."""
+        return self.splits[0].labels.dated is not None
+
+    def targets(self, part: Part) -> list[NDArray[np.uint8]]:
+        """Class indices of the part of each place, (H, W) or of each date (T, H, W); 255 elsewhere."""
+        found = []
+        for split in self.splits:
+            dated = split.labels.dated
+            if dated is None:
+                found.append(split.target(part))
+            else:
+                found.append(np.where(split.mask(part), dated, np.uint8(NOT_LABELLED)))
+        return found
+
     def counts(self, part: Part) -> NDArray[np.int64]:
         """(K,) labelled pixels of each class in the part."""
         return np.asarray(sum(split.counts(part) for split in self.splits), np.int64)
 
     def tiles(self, part: Part) -> NDArray[np.int32]:
-        """(N, 3) place, first row and column of few chips that hold all the part's labels; always the same."""
+        """(N, 3) place, first row and column of few chips that hold all the labels; always the same."""
         found = [
             np.insert(split.tiles(part), 0, place, axis=1)
             for place, split in enumerate(self.splits)
@@ -87,8 +111,50 @@ class PlacesSplit:
             drawn.append((place, row, col))
         return random.permutation(np.array(drawn, np.int32))
 
+    def save(self, path: Path) -> bool:
+        """Write where the parts lie to a GeoPackage: blocks, or the boxes of whole places in WGS 84.
 
-def split_places(labels: Sequence[Labels], *, chip: int, fraction: float, seed: int) -> PlacesSplit:
+        Returns:
+            Whether it was written: places without a coordinate system lie nowhere.
+
+        Raises:
+            OutputError: It can't be written.
+        """
+        if len(self.splits) == 1:
+            self.splits[0].save(path)
+            return True
+        rows = []
+        for name, split in zip(self.names, self.splits, strict=True):
+            grid, part = split.labels.grid, PARTS[int(split.side[0, 0])]
+            if grid.rasterio_crs is not None:
+                box = rasterio.warp.transform_bounds(grid.rasterio_crs, "EPSG:4326", *grid.bounds)
+                rows.append((shapely.to_wkb(shapely.box(*box)), name, part, int(split.counts(part).sum())))
+        if not rows:
+            return False
+        boxes, names, parts, counts = zip(*rows)
+        try:
+            pyogrio.raw.write(
+                path,
+                geometry=np.array(boxes, object),
+                field_data=[np.array(names, object), np.array(parts, object), np.array(counts, np.int64)],
+                fields=["place", "part", "labelled"],
+                layer="split",
+                driver="GPKG",
+                geometry_type="Polygon",
+                crs="EPSG:4326",
+            )
+        except (OSError, DataSourceError, DataLayerError) as error:
+            raise OutputError(
+                "split_unwritable",
+                f"{path} can't be written: {reason(error)}.",
+                "Pick a folder that you may write to.",
+            ) from error
+        return True
+
+
+def split_places(
+    labels: Sequence[Labels], *, chip: int, fraction: float, seed: int, names: Sequence[str] = ("",)
+) -> PlacesSplit:
     """Part the labels of one place in blocks, and those of several by whole places.
 
     Args:
@@ -96,6 +162,7 @@ def split_places(labels: Sequence[Labels], *, chip: int, fraction: float, seed: 
         chip: Side of a chip, in pixels.
         fraction: Share of each class that is wanted for validation, 0 to 1.
         seed: The same seed gives the same split.
+        names: Of the places.
 
     Raises:
         LabelError: The labels are too few, or too close together, to be parted.
@@ -111,7 +178,8 @@ def split_places(labels: Sequence[Labels], *, chip: int, fraction: float, seed: 
             "Label more places, or one place in more spots.",
         )
     return PlacesSplit(
-        [_whole(one, chip, bool(held), fraction, seed) for one, held in zip(labels, chosen, strict=True)]
+        [_whole(one, chip, bool(held), fraction, seed) for one, held in zip(labels, chosen, strict=True)],
+        names,
     )
 
 

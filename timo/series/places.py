@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timo.errors import LabelError, SeriesError
-from timo.series.labels import Labels, read_labels_of_places
+from timo.series.labels import Labels, LabelSource, read_label_sources
 from timo.series.series import Series, Sources, open_series
 from timo.series.sources import read_places
 
@@ -78,9 +78,8 @@ def labels_of(
         LabelError: Naming the file, the field or the place at fault.
     """
     if not str(path).lower().endswith(".csv"):
-        return read_labels_of_places(
-            [(path, place.series.grid) for place in places], class_field, ignore, colors
-        )
+        sources = [LabelSource(path, place.series.grid) for place in places]
+        return read_label_sources(sources, class_field, ignore, colors)
     files = _label_files(Path(path))
     for place in places:
         if place.name not in files:
@@ -89,8 +88,8 @@ def labels_of(
                 f"{path} has no labels of place '{place.name}'.",
                 "Add a line for it, or take the place out of the series.",
             )
-    pairs = [(files[place.name], place.series.grid) for place in places]
-    return read_labels_of_places(pairs, class_field, ignore, colors)
+    sources = [LabelSource(files[place.name], place.series.grid) for place in places]
+    return read_label_sources(sources, class_field, ignore, colors)
 
 
 def _label_files(path: Path) -> dict[str, Path]:

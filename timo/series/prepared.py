@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,23 +28,25 @@ class Statistics:
     std: NDArray[np.float64]
 
 
-def statistics(series: Series, seed: int = 0) -> Statistics:
-    """Band statistics of a series: of all its pixels, or of windows drawn at random if it is large.
+def statistics(places: Sequence[Series], seed: int = 0) -> Statistics:
+    """Band statistics of the series of all places, of the same bands.
 
-    A band that is the same everywhere gets a standard deviation of 1.
+    Of all their pixels; of a large one, windows drawn at random. A band that is the same everywhere gets a
+    standard deviation of 1.
     """
-    sums = np.zeros((3, len(series.bands)))
-    for window in _sample(series, seed):
-        frames = series.read(window)
-        values = frames.values.astype(np.float64)
-        axes = (0, 2, 3)
-        sums += np.stack(
-            [
-                frames.band_valid.sum(axes),
-                values.sum(axes, where=frames.band_valid),
-                np.square(values).sum(axes, where=frames.band_valid),
-            ]
-        )
+    sums = np.zeros((3, len(places[0].bands)))
+    for series in places:
+        for window in _sample(series, seed):
+            frames = series.read(window)
+            values = frames.values.astype(np.float64)
+            axes = (0, 2, 3)
+            sums += np.stack(
+                [
+                    frames.band_valid.sum(axes),
+                    values.sum(axes, where=frames.band_valid),
+                    np.square(values).sum(axes, where=frames.band_valid),
+                ]
+            )
     count = np.maximum(sums[0], 1)
     mean = sums[1] / count
     std = np.sqrt(np.maximum(sums[2] / count - mean**2, 0))

@@ -31,6 +31,7 @@ from timo.series.plans import read_plan, reading_plan
 from timo.series.problems import problems_of
 from timo.series.rasters import RasterReader
 from timo.series.sources import DatedFile, LeftOut, find_files
+from timo.series.stac_search import read_search, search_file
 from timo.series.summary import summarise
 
 __all__ = ["Frames", "LeftOut", "Series", "fill_in_time", "open_series"]
@@ -46,9 +47,10 @@ def open_series(sources: Sources) -> Series:
 
     Args:
         sources: One or several of: a folder, a glob, files, http addresses, or a CSV with columns path,date;
-            see ``timo.series.sources.find_files``. Files of one date are bands of one frame, or tiles
-            beside each other; layers such as SCL or Fmask are masks. Files without a date, and scenes that
-            are almost all invalid, are left out and named.
+            see ``timo.series.sources.find_files``; or the JSON file of a STAC search, such as ``timo stac``
+            writes. Files of one date are bands of one frame, or tiles beside each other; layers such as SCL
+            or Fmask are masks. Files without a date, and scenes that are almost all invalid, are left out
+            and named.
 
     Returns:
         The series on the grid of its finest raster, with the bands that keep the most dates.
@@ -56,6 +58,10 @@ def open_series(sources: Sources) -> Series:
     Raises:
         SeriesError: Naming the file at fault, and what to do.
     """
+    if search := search_file(sources):
+        from timo.series.stac_series import open_search
+
+        return open_search(read_search(search))
     files, left_out = find_files(sources)
     frames, unused = build_frames(files)
     left_out += unused

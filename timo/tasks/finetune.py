@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,30 +15,61 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from timo import __version__, bundle
 from timo.errors import LabelError, SpecError
 from timo.inference.writer import map_type
 from timo.models.registry import HEAD_CHANNELS
-from timo.series.labels import Labels, read_labels
+from timo.models.tuning import merge_lora
+from timo.series.dated_labels import dated_labels_of
+from timo.series.labels import ClassScheme, Labels
+from timo.series.place_splits import PlacesSplit, split_places
+from timo.series.places import Place, labels_of, open_places
 from timo.series.prepared import PreparedSeries, Statistics, statistics
-from timo.series.sampling import Split, split_blocks
-from timo.series.series import Series, open_series
+from timo.series.transforms import Augmentation
+from timo.tasks.presets import PRESETS
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import FinetuneSpec, to_dict
+from timo.training.beginning import Beginning
+from timo.training.budget import epochs_of
 from timo.training.checkpoint import Checkpoint, fingerprint
 from timo.training.data import LabelledChips
 from timo.training.device import fabric_for
 from timo.training.engine import Fit, Schedule, fit
-from timo.training.losses import segmentation_loss
+from timo.training.losses import ClassLoss, class_weights
+from timo.training.objectives import ClassObjective
 
 CHIPS = (64, 32)
 """Chip sizes to choose from, the first that leaves room for several beside each other."""
 CHIPS_A_SIDE = 4
 
+POSITION = "index"
+AUGMENTATIONS = {
+    "none": Augmentation(),
+    "light": Augmentation(gain=0.05, offset=0.05, noise=0.05),
+    "strong": Augmentation(gain=0.1, offset=0.1, date_offset=0.1, noise=0.1, drop_dates=0.15, gaps=0.15),
+}
+
 COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 # The share of the progress bar that reading takes; the rest is training.
 READ = 0.03
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a model learns from: places, their labels in parts, and the batches."""
+
+    places: Sequence[Place]
+    labels: Sequence[Labels]
+    split: PlacesSplit
+    statistics: Statistics
+    chips: LabelledChips
+
+    @property
+    def scheme(self) -> ClassScheme:
+        """The classes."""
+        return self.labels[0].scheme
 
 
 def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
@@ -51,62 +84,132 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     started = time.monotonic()
     out = Path(spec.out)
     bundle.check_writable(out, overwrite=spec.overwrite)
-    colors = _colors(spec.colors)
+    begun = Beginning.read(spec)
+    fabric = fabric_for(spec.device, spec.seed, spec.precision)
     reporter.progress(0.0, "Reading the series and the labels")
-    series = open_series(spec.series)
-    labels = read_labels(
-        Path(spec.labels), series.grid, class_field=spec.class_field, ignore=spec.ignore, colors=colors
-    )
-    _check_colors(spec, colors, labels)
-    nodata = map_type([c.value for c in labels.scheme.classes])[1]  # before the training: it may refuse
-    for problem in (*series.problems, *labels.problems):
-        reporter.log(problem, "warning")
-    chip = spec.chip or _chip_for(series)
-    split = split_blocks(labels, chip=chip, fraction=spec.validation, seed=spec.seed)
-    for line in split.problems:
-        reporter.log(line, "warning")
-    reporter.check()
-    fabric = fabric_for(spec.device, spec.seed)
-    figures = statistics(series, spec.seed)
-    prepared = PreparedSeries(series, figures, keep=True)
-    chips = LabelledChips(prepared, split, chip=chip, batch=spec.batch, seed=spec.seed)
-    architecture = bundle.Architecture(
-        name=spec.model,
-        in_chans=len(series.bands),
-        num_classes=len(labels.scheme.classes),
-        head_channels=HEAD_CHANNELS[spec.model],
-        zoom=spec.zoom,
-    )
+    material = read(spec, fabric, reporter)
+    architecture = architecture_of(spec, material, begun)
     model = architecture.build()
+    if begun:
+        reporter.log(begun.into(model, material.places[0].series.keys, spec.learn))
     reporter.progress(READ, "Training")
-    checkpoint = Checkpoint(out.with_name(f"{out.name}.training"), _key(spec, series))
+    checkpoint = Checkpoint(out.with_name(f"{out.name}.training"), _key(spec, material))
     outcome = fit(
         fabric,
         model,
-        segmentation_loss(split.counts("train")),
-        chips,
-        [c.name for c in labels.scheme.classes],
-        Schedule(spec.epochs, spec.learning_rate),
+        objective(spec, material),
+        material.chips,
+        _schedule(spec, material, architecture),
         _Rest(reporter),
         checkpoint,
     )
+    if not fabric.is_global_zero:  # of several processes one writes
+        return {}
     model.load_state_dict(outcome.state)
-    seconds = time.monotonic() - started
-    card = _card(spec, series, labels, nodata, figures, architecture, split, outcome, seconds)
+    merge_lora(model)
+    card = _card(spec, material, architecture, outcome, begun, time.monotonic() - started)
     with tempfile.TemporaryDirectory() as folder:
         outline = Path(folder) / bundle.SPLIT
-        split.save(outline)
-        bundle.save(out, card, model, split=outline, overwrite=spec.overwrite)
+        drawn = material.split.save(outline)
+        bundle.save(out, card, model, split=outline if drawn else None, overwrite=spec.overwrite)
     checkpoint.remove()
     reporter.artifact(out, "bundle")
     reporter.progress(1.0, "Trained")
     return {
         "bundle": str(out),
-        "model": spec.model,
+        "model": architecture.name,
         "epoch": outcome.epoch,
-        "seconds": round(seconds, 1),
+        "seconds": card.training["seconds"],
         **card.metrics,
     }
+
+
+def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
+    """Open the series and the labels, part them, and lay the chips.
+
+    Raises:
+        SpecError, SeriesError, LabelError: Naming what is at fault.
+    """
+    if spec.batch % fabric.world_size:
+        raise SpecError(
+            "spec_invalid",
+            f"A batch of {spec.batch} chips can't be shared by {fabric.world_size} processes.",
+            f"Choose a batch size that is a multiple of {fabric.world_size}.",
+        )
+    colors = _colors(spec.colors)
+    places = open_places(spec.series)
+    labels = _labels(spec, places, colors)
+    _check_colors(spec, colors, labels[0].scheme)
+    map_type([c.value for c in labels[0].scheme.classes])  # before the training: it may refuse
+    for problem in [*_problems(places, labels), *_doubts(spec, places)]:
+        reporter.log(problem, "warning")
+    names = [place.name for place in places]
+    chip = spec.chip or _chip_for(places)
+    split = split_places(labels, chip=chip, fraction=spec.validation, seed=spec.seed, names=names)
+    for line in split.problems:
+        reporter.log(line, "warning")
+    reporter.check()
+    figures = statistics([place.series for place in places], spec.seed)
+    chips = LabelledChips(
+        [PreparedSeries(place.series, figures, keep=True) for place in places],
+        split,
+        batch=spec.batch,
+        seed=spec.seed,
+        augmentation=AUGMENTATIONS[spec.augmentation],
+        whole=spec.classify == "chips",
+        rank=fabric.global_rank,
+        processes=fabric.world_size,
+    )
+    return Material(places, labels, split, figures, chips)
+
+
+def objective(spec: FinetuneSpec, material: Material) -> ClassObjective:
+    """The loss, with classes weighted by how many labels teach them, and the figures."""
+    classes = len(material.scheme)
+    counts = [np.bincount(one.ravel(), minlength=256)[:classes] for one in material.split.targets("train")]
+    return ClassObjective(
+        ClassLoss(class_weights(np.asarray(sum(counts), np.int64)), spec.label_smoothing),
+        [c.name for c in material.scheme.classes],
+        per_date=spec.per_date,
+    )
+
+
+def architecture_of(spec: FinetuneSpec, material: Material, begun: Beginning | None) -> bundle.Architecture:
+    """The network for these bands and classes: of the model to start from, or of the variant wanted."""
+    name = begun.card.architecture.name if begun else spec.model
+    return bundle.Architecture(
+        name=name,
+        in_chans=len(material.places[0].series.bands),
+        num_classes=len(material.scheme),
+        head_channels=HEAD_CHANNELS[name],
+        zoom=spec.zoom,
+        position=begun.card.architecture.position if begun else POSITION,
+        kind="classifier" if spec.classify == "chips" else "segmenter",
+        per_date=spec.per_date,
+    )
+
+
+def _schedule(spec: FinetuneSpec, material: Material, architecture: bundle.Architecture) -> Schedule:
+    epochs = spec.epochs or epochs_of(
+        architecture,
+        dates=max(len(place.series) for place in material.places),
+        chip=material.split.chip,
+        batch=spec.batch,
+        steps=material.chips.steps,
+    )
+    return Schedule(epochs, spec.learning_rate, spec.patience, spec.parts)
+
+
+def _labels(spec: FinetuneSpec, places: Sequence[Place], colors: dict[str, str]) -> list[Labels]:
+    if spec.per_date:
+        return dated_labels_of(places, spec.labels, spec.class_field, spec.date_field, spec.ignore, colors)
+    if spec.date_field is not None:
+        raise SpecError(
+            "spec_invalid",
+            f"The date field '{spec.date_field}' has a meaning for maps of every date alone.",
+            "Ask for a map of every date, or leave the date field out.",
+        )
+    return labels_of(places, spec.labels, spec.class_field, spec.ignore, colors)
 
 
 class _Rest(Reporter):
@@ -128,16 +231,33 @@ class _Rest(Reporter):
         self._reporter.check()
 
 
-def _key(spec: FinetuneSpec, series: Series) -> str:
+def _key(spec: FinetuneSpec, material: Material) -> str:
     """What the training depends on."""
-    files = [Path(path) for files in series.files for path in files]
-    labels = Path(spec.labels.partition("|")[0])
-    return fingerprint(to_dict(msgspec.structs.replace(spec, overwrite=False)), [*files, labels])
+    files = [path for place in material.places for files in place.series.files for path in files]
+    files += [spec.labels.partition("|")[0], *(one.path.partition("|")[0] for one in material.labels)]
+    return fingerprint(to_dict(msgspec.structs.replace(spec, overwrite=False)), map(Path, files))
 
 
-def _chip_for(series: Series) -> int:
+def _problems(places: Sequence[Place], labels: Sequence[Labels]) -> list[str]:
+    """What is doubtful about the series and labels, each sentence once, with its place if it has a name."""
+    found: dict[str, None] = {}
+    for place, one in zip(places, labels, strict=True):
+        for problem in (*place.series.problems, *one.problems):
+            found[f"{place.name}: {problem}" if place.name else problem] = None
+    return list(found)
+
+
+def _doubts(spec: FinetuneSpec, places: Sequence[Place]) -> list[str]:
+    """What the series lack for the preset's task."""
+    if spec.preset is None:
+        return []
+    shortest = min((place.series for place in places), key=len)
+    return PRESETS[spec.preset].doubts(shortest.keys, len(shortest))
+
+
+def _chip_for(places: Sequence[Place]) -> int:
     """The largest chip of which a few fit beside each other: training and validation are to be parted."""
-    side = min(series.grid.width, series.grid.height)
+    side = min(min(place.series.grid.shape) for place in places)
     return next((chip for chip in CHIPS if chip * CHIPS_A_SIDE <= side), CHIPS[-1])
 
 
@@ -153,8 +273,8 @@ def _colors(pairs: list[str]) -> dict[str, str]:
     return colors
 
 
-def _check_colors(spec: FinetuneSpec, colors: dict[str, str], labels: Labels) -> None:
-    names = [c.name for c in labels.scheme.classes]
+def _check_colors(spec: FinetuneSpec, colors: dict[str, str], scheme: ClassScheme) -> None:
+    names = [c.name for c in scheme.classes]
     if unknown := sorted(set(colors) - set(names)):
         raise LabelError(
             "color_unknown",
@@ -165,19 +285,19 @@ def _check_colors(spec: FinetuneSpec, colors: dict[str, str], labels: Labels) ->
 
 def _card(
     spec: FinetuneSpec,
-    series: Series,
-    labels: Labels,
-    nodata: int,
-    figures: Statistics,
+    material: Material,
     architecture: bundle.Architecture,
-    split: Split,
     outcome: Fit,
+    begun: Beginning | None,
     seconds: float,
 ) -> bundle.Card:
-    classes = [bundle.ClassCard(value=c.value, name=c.name, color=c.color) for c in labels.scheme.classes]
+    scheme, places, figures = material.scheme, material.places, material.statistics
+    classes = [bundle.ClassCard(value=c.value, name=c.name, color=c.color) for c in scheme.classes]
+    series = max((place.series for place in places), key=len)
+    learnt = material.split.counts("train")
     return bundle.Card(
         format=bundle.FORMAT,
-        task="segmentation",
+        task="classification" if architecture.kind == "classifier" else "segmentation",
         name=Path(spec.out).name,
         architecture=architecture,
         classes=classes,
@@ -197,21 +317,21 @@ def _card(
         ],
         dates=bundle.DatesCard(
             count=len(series.dates),
-            first=series.dates[0].isoformat(),
-            last=series.dates[-1].isoformat(),
+            first=min(place.series.dates[0] for place in places).isoformat(),
+            last=max(place.series.dates[-1] for place in places).isoformat(),
             minimum=min(2, len(series.dates)),
         ),
         ground_sample_distance=[float(side) for side in series.grid.pixel_size],
         crs=series.grid.crs,
-        chip=split.chip,
-        nodata=nodata,
+        chip=material.split.chip,
+        nodata=map_type([c.value for c in scheme.classes])[1],
         metrics=outcome.figures,
         training={
             "spec": to_dict(spec),
             "epoch": outcome.epoch,
             "history": outcome.history,
-            "pixels": {c.name: int(n) for c, n in zip(classes, split.counts("train"), strict=True)},
-            "started_from": "random weights",
+            "pixels": {c.name: int(n) for c, n in zip(classes, learnt, strict=True)},
+            "started_from": f"{begun.card.name} ({begun.card.weights_sha256})" if begun else "random weights",
             "seconds": round(seconds, 1),
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "versions": {"timo": __version__, "torch": str(torch.__version__), "numpy": np.__version__},

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timo import __version__, bundle
-from timo.errors import OutputError
-from timo.inference.blocks import Block, BlockPredictor
+from timo.errors import BundleError, OutputError
+from timo.inference.blocks import Block, BlockPredictor, OverChips
 from timo.inference.writer import (
     PROBABILITY_NODATA,
     PROBABILITY_SCALE,
     RasterWriter,
+    check_folder,
     check_raster,
     map_type,
 )
@@ -53,7 +55,10 @@ def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
 
         area = polygon_mask(Path(spec.aoi), series.grid)
     fabric = fabric_for(spec.device)
-    model = fabric.to_device(fold_batch_norm(bundle.load_model(Path(spec.model), card)))
+    model = bundle.load_model(Path(spec.model), card)
+    if card.architecture.kind == "classifier":
+        model = OverChips(model).eval()
+    model = fabric.to_device(fold_batch_norm(model))
     statistics = Statistics(np.array([b.mean for b in card.bands]), np.array([b.std for b in card.bands]))
     predictor = BlockPredictor(
         model,
@@ -63,12 +68,15 @@ def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
         device=fabric.device,
         area=area,
     )
-    counts = _write(spec, card, series, predictor, reporter)
+    every = _dated(spec, card, series)
+    counts = _write(spec, card, series, predictor, every, reporter)
     for kind, path in outputs.items():
         reporter.artifact(path, kind)
     mapped = int(counts.sum())
     if not mapped:
         reporter.log("The map is empty: no pixel of the series has data in the area.", "warning")
+    if spec.per_date:
+        reporter.artifact(Path(spec.per_date), "maps_per_date")
     return {
         "map": str(outputs["map"]),
         **{kind: str(path) for kind, path in outputs.items() if kind != "map"},
@@ -81,6 +89,26 @@ def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
         ],
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _dated(spec: PredictSpec, card: bundle.Card, series: Series) -> list[Path]:
+    """The maps of every date, in order; none where they aren't asked for."""
+    if spec.per_date is None:
+        return []
+    if not card.architecture.per_date:
+        raise BundleError(
+            "bundle_not_per_date",
+            f"Model '{card.name}' makes one map for the whole series, not one for every date.",
+            "Leave the maps of every date out, or take a model that was trained for them.",
+        )
+    folder = Path(spec.per_date)
+    check_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+    paths = [folder / f"{Path(spec.out).stem}_{date.isoformat()}.tif" for date in series.dates]
+    for path in paths:
+        check_raster(path, overwrite=spec.overwrite)
+    return paths
 
 
 def _check_outputs(spec: PredictSpec, series: Series) -> dict[str, Path]:
@@ -119,9 +147,14 @@ def _doubts(card: bundle.Card, series: Series) -> list[str]:
 
 
 def _write(
-    spec: PredictSpec, card: bundle.Card, series: Series, predictor: BlockPredictor, reporter: Reporter
+    spec: PredictSpec,
+    card: bundle.Card,
+    series: Series,
+    predictor: BlockPredictor,
+    every: list[Path],
+    reporter: Reporter,
 ) -> NDArray[np.int64]:
-    """Write all outputs; pixels of each class, (K,)."""
+    """Write all outputs; pixels of each class, (K,). Of a model of every date, those of the last."""
     scheme = card.scheme()
     values = [c.value for c in card.classes]
     dtype, nodata = map_type(values)
@@ -153,7 +186,15 @@ def _write(
         probabilities = spec.probabilities and writer(
             spec.probabilities, dtype="uint8", nodata=PROBABILITY_NODATA, bands=names
         )
+        dated = [
+            writer(str(path), dtype=dtype, nodata=nodata, bands=["class"], scheme=scheme) for path in every
+        ]
         for block in predictor.run(step):
+            if block.probabilities.ndim == 4:  # T K H W
+                for t, one in enumerate(dated):
+                    mapped = lookup[block.probabilities[t].argmax(0)]
+                    one.write(np.where(block.valid, mapped, nodata).astype(dtype), block.rows, block.columns)
+                block = replace(block, probabilities=block.probabilities[-1])  # noqa: PLW2901
             best = block.probabilities.argmax(0)
             classes.write(
                 np.where(block.valid, lookup[best], nodata).astype(dtype), block.rows, block.columns

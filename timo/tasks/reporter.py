@@ -22,7 +22,10 @@ class Reporter:
         """A line for the analyst; ``level`` is ``info`` or ``warning``."""
 
     def artifact(self, path: Path, kind: str) -> None:
-        """A finished output: ``bundle``, ``map``, ``confidence``, ``probabilities`` or ``report``."""
+        """A finished output: ``bundle``, ``map``, ``confidence``, ``probabilities``, ``report``, ``errors``.
+
+        There may be several of one kind.
+        """
 
     def check(self) -> None:
         """Raise ``timo.errors.Cancelled`` when the task is to stop; called at each step."""

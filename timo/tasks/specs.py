@@ -17,32 +17,19 @@ import msgspec
 from msgspec import Meta, Struct
 
 from timo.errors import SpecError
-
-Sources = Annotated[
-    list[Annotated[str, Meta(min_length=1)]],
-    Meta(
-        title="Series",
-        description="Dated rasters: a folder, a glob, files, or a CSV with columns path,date.",
-        min_length=1,
-        extra_json_schema={"format": "series"},
-    ),
-]
-Device = Annotated[
-    Literal["auto", "cpu", "cuda", "mps"],
-    Meta(
-        title="Device",
-        description="Where the model runs; auto takes the GPU where there is one.",
-        extra_json_schema={"advanced": True},
-    ),
-]
-Overwrite = Annotated[
-    bool,
-    Meta(
-        title="Overwrite",
-        description="Replace the output if it exists.",
-        extra_json_schema={"advanced": True},
-    ),
-]
+from timo.tasks.fields import (
+    Device,
+    LearningRate,
+    NewBundle,
+    Overwrite,
+    Precision,
+    Seed,
+    Sources,
+    TrainingBatch,
+    Variant,
+    Zoom,
+)
+from timo.tasks.presets import PRESETS
 
 
 class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +43,14 @@ class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Train a model on your own labels."""
 
+    preset: Annotated[
+        Literal["deforestation", "land_cover", "crops", "flood"] | None,
+        Meta(
+            title="Task",
+            description="Takes the settings that suit a task for all that is left out, and checks the series "
+            "for what it needs.",
+        ),
+    ] = None
     labels: Annotated[
         str,
         Meta(
@@ -71,39 +66,68 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             title="Class field", description="The field that holds the class; needed for polygons and points."
         ),
     ] = None
-    out: Annotated[
-        str,
+    out: NewBundle
+    classify: Annotated[
+        Literal["pixels", "chips"],
         Meta(
-            min_length=1,
-            title="Model",
-            description="The folder of the new model bundle.",
-            extra_json_schema={"format": "folder-out"},
-        ),
-    ]
-    model: Annotated[
-        Literal["timo_tiny", "timo_small", "timo_base"],
-        Meta(
-            title="Size",
-            description="The model variant: larger ones learn finer differences and take longer. They start "
-            "from random weights: no pre-trained ones are published yet.",
-        ),
-    ] = "timo_tiny"
-    epochs: Annotated[
-        int,
-        Meta(
-            title="Epochs", description="Passes over the labelled area; the best one is kept.", ge=1, le=10000
-        ),
-    ] = 30
-    seed: Annotated[
-        int,
-        Meta(
-            title="Seed",
-            description="Same seed, data and machine, same model.",
-            ge=0,
-            le=2**31 - 1,
+            title="What gets a class",
+            description="Every pixel, or squares as large as a chip, for what fills a place, such as whether "
+            "it is flooded at all.",
             extra_json_schema={"advanced": True},
         ),
-    ] = 0
+    ] = "pixels"
+    per_date: Annotated[
+        bool,
+        Meta(
+            title="A map for every date",
+            description="Labels hold on a date, and so do the classes of the map; else for the whole series.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = False
+    date_field: Annotated[
+        str | None,
+        Meta(
+            title="Date field",
+            description="The field of the date on which a label holds, for a map of every date.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = None
+    model: Variant = "timo_tiny"
+    start: Annotated[
+        str | None,
+        Meta(
+            title="Start from",
+            description="A model bundle whose encoder the training goes on with, pre-trained or fine-tuned; "
+            "left out, it starts from random weights.",
+            extra_json_schema={"format": "bundle"},
+        ),
+    ] = msgspec.field(default=None, name="from")
+    learn: Annotated[
+        Literal["all", "head", "lora"],
+        Meta(
+            title="What learns",
+            description="Of a model that it starts from: all of it, its head alone, or its head and small "
+            "adapters (LoRA) beside the encoder's layers.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = "all"
+    epochs: Annotated[
+        Annotated[int, Meta(ge=1, le=10000)] | None,
+        Meta(
+            title="Epochs",
+            description="Passes over the labelled area; the best one is kept. Left out, as many as take a "
+            "few minutes on a laptop.",
+        ),
+    ] = None
+    patience: Annotated[
+        Annotated[int, Meta(ge=1, le=10000)] | None,
+        Meta(
+            title="Patience",
+            description="End early when so many epochs were no better; left out, all epochs run.",
+            extra_json_schema={"unit": "epochs", "advanced": True},
+        ),
+    ] = None
+    seed: Seed = 0
     colors: Annotated[
         list[str],
         Meta(
@@ -128,37 +152,38 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"unit": "pixels", "advanced": True},
         ),
     ] = None
-    zoom: Annotated[
+    zoom: Zoom = 2
+    batch: TrainingBatch = 4
+    parts: Annotated[
         int,
         Meta(
-            title="Zoom",
-            description="How many times frames are enlarged before the model, whose finest features are 4 "
-            "pixels wide. 1 is for large, even areas, 4 times faster than 2; 4 is for things of a pixel.",
-            ge=1,
-            le=4,
-            extra_json_schema={"advanced": True},
-        ),
-    ] = 2
-    batch: Annotated[
-        int,
-        Meta(
-            title="Batch size",
-            description="Chips a training step.",
+            title="Parts of a batch",
+            description="In how many parts a batch goes through the model: more take less memory.",
             ge=1,
             le=1024,
-            extra_json_schema={"unit": "chips", "advanced": True},
-        ),
-    ] = 4
-    learning_rate: Annotated[
-        float,
-        Meta(
-            title="Learning rate",
-            description="Peak of the schedule (AdamW, warm-up and cosine).",
-            gt=0,
-            le=1,
             extra_json_schema={"advanced": True},
         ),
-    ] = 1e-3
+    ] = 1
+    precision: Precision = "auto"
+    augmentation: Annotated[
+        Literal["none", "light", "strong"],
+        Meta(
+            title="Augmentation",
+            description="How much bands and dates are changed in training, beside flips and turns.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = "none"
+    label_smoothing: Annotated[
+        float,
+        Meta(
+            title="Label smoothing",
+            description="Share of each label that is spread over all classes: more for doubtful labels.",
+            ge=0,
+            le=0.5,
+            extra_json_schema={"advanced": True},
+        ),
+    ] = 0.0
+    learning_rate: LearningRate = 1e-3
     validation: Annotated[
         float,
         Meta(
@@ -170,6 +195,33 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"advanced": True},
         ),
     ] = 0.25
+
+
+class PretrainSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Let a model learn from series without labels, to start fine-tunings from."""
+
+    out: NewBundle
+    model: Variant = "timo_tiny"
+    epochs: Annotated[
+        int,
+        Meta(title="Epochs", description="Of 32 steps each; the best one is kept.", ge=1, le=100000),
+    ] = 40
+    seed: Seed = 0
+    chip: Annotated[
+        int,
+        Meta(
+            title="Chip size",
+            description="Side of the squares that the model sees at once; with the zoom a multiple of 32.",
+            ge=32,
+            le=1024,
+            multiple_of=32,
+            extra_json_schema={"unit": "pixels", "advanced": True},
+        ),
+    ] = 64
+    zoom: Zoom = 2
+    batch: TrainingBatch = 4
+    learning_rate: LearningRate = 1e-3
+    precision: Precision = "auto"
 
 
 class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -210,6 +262,15 @@ class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"format": "raster-out", "advanced": True},
         ),
     ] = None
+    per_date: Annotated[
+        str | None,
+        Meta(
+            title="Maps of every date",
+            description="A folder for a map of each date, of a model that makes them; the map is that of the "
+            "last date.",
+            extra_json_schema={"format": "folder-out", "advanced": True},
+        ),
+    ] = None
     aoi: Annotated[
         str | None,
         Meta(
@@ -230,7 +291,85 @@ class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 8
 
 
-SPECS: dict[str, type[Spec]] = {"finetune": FinetuneSpec, "predict": PredictSpec}
+class EvaluateSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Judge a trained model by labels that it never saw."""
+
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            title="Model",
+            description="The folder of a model bundle.",
+            extra_json_schema={"format": "bundle"},
+        ),
+    ]
+    labels: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            title="Labels",
+            description="Polygons or points with a class field, or a raster of class values: of the model's "
+            "classes, at places where it was not trained.",
+            extra_json_schema={"format": "labels"},
+        ),
+    ]
+    class_field: Annotated[
+        str | None,
+        Meta(
+            title="Class field", description="The field that holds the class; needed for polygons and points."
+        ),
+    ] = None
+    date_field: Annotated[
+        str | None,
+        Meta(
+            title="Date field",
+            description="The field of the date on which a label holds; needed if the model maps every date.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = None
+    out: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            title="Report",
+            description="The folder of the report: index.html, report.json and errors.tif.",
+            extra_json_schema={"format": "folder-out"},
+        ),
+    ]
+    areas: Annotated[
+        bool,
+        Meta(
+            title="Areas",
+            description="Estimate each class's area with a 95 % interval. For that the whole series is "
+            "mapped, which takes as long as a prediction; without, only the blocks that hold labels.",
+        ),
+    ] = True
+    ignore: Annotated[
+        int | None,
+        Meta(
+            title="Ignored value",
+            description="The value of a label raster that means not labelled, beside its nodata value.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = None
+    batch: Annotated[
+        int,
+        Meta(
+            title="Batch size",
+            description="Chips that the model sees in one step.",
+            ge=1,
+            le=1024,
+            extra_json_schema={"unit": "chips", "advanced": True},
+        ),
+    ] = 8
+
+
+SPECS: dict[str, type[Spec]] = {
+    "finetune": FinetuneSpec,
+    "pretrain": PretrainSpec,
+    "predict": PredictSpec,
+    "evaluate": EvaluateSpec,
+}
 
 
 def load(task: str, parameters: Mapping[str, Any]) -> Spec:
@@ -238,7 +377,8 @@ def load(task: str, parameters: Mapping[str, Any]) -> Spec:
 
     Args:
         task: A key of ``SPECS``.
-        parameters: Field values; what has a default may be left out. ``series`` may be one string.
+        parameters: Field values; what has a default may be left out, or comes from the ``preset``. ``series``
+            may be one string.
 
     Raises:
         SpecError: Naming the field, or the task if there is none of that name.
@@ -246,6 +386,8 @@ def load(task: str, parameters: Mapping[str, Any]) -> Spec:
     if task not in SPECS:
         raise SpecError("unknown_task", f"There is no task '{task}'.", f"Take one of: {', '.join(SPECS)}.")
     values = dict(parameters)
+    if task == "finetune" and values.get("preset") in PRESETS:
+        values = {**PRESETS[values["preset"]].settings, **values}
     if isinstance(values.get("series"), str):
         values["series"] = [values["series"]]
     try:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -18,10 +18,9 @@ from timo.errors import Cancelled, ModelError
 from timo.models.checks import check_inputs
 from timo.tasks.reporter import Reporter
 from timo.training.checkpoint import Checkpoint
+from timo.training.data import Batch
 from timo.training.device import random_state, set_random_state
-from timo.training.metrics import Accuracy
-
-Batch = tuple[torch.Tensor, torch.Tensor]
+from timo.training.objectives import Judgement, Objective
 
 WEIGHT_DECAY = 0.05
 GRADIENT_NORM = 1.0
@@ -33,7 +32,7 @@ AVERAGED_EPOCHS = 2
 
 
 class Chips(Protocol):
-    """Where batches come from: series (B, T, C, H, W) float32 and labels (B, H, W) int64 (255 for none)."""
+    """Where batches come from."""
 
     steps: int
     """Batches an epoch."""
@@ -52,10 +51,20 @@ class Chips(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to learn."""
+    """How long and how fast to learn.
+
+    Attributes:
+        epochs: At most.
+        learning_rate: The peak.
+        patience: End when the best epoch is so many epochs ago; None for never.
+        parts: In how many parts a batch goes through the model, which takes less memory and more time. The
+            gradients are those of the whole batch, apart from BatchNorm's statistics.
+    """
 
     epochs: int
     learning_rate: float
+    patience: int | None = None
+    parts: int = 1
 
 
 @dataclass
@@ -63,6 +72,7 @@ class Fit:
     """The outcome of a training: the best epoch, its figures and weights, and all epochs' figures."""
 
     epoch: int = 0
+    score: tuple[float, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)
     state: dict[str, torch.Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -71,21 +81,19 @@ class Fit:
 def fit(
     fabric: Fabric,
     model: nn.Module,
-    loss: nn.Module,
+    objective: Objective,
     chips: Chips,
-    classes: list[str],
     schedule: Schedule,
     reporter: Reporter,
     checkpoint: Checkpoint | None = None,
 ) -> Fit:
-    """Train a segmenter, and keep the epoch with the best validation mean IoU.
+    """Train a model, and keep the epoch with the best score.
 
     Args:
         fabric: The device and precision.
-        model: Takes (B, T, C, H, W), gives (B, K, H, W) logits.
-        loss: Of logits and labels.
+        model: A model of ``timo.models``, or one that has its encoder.
+        objective: What it shall learn, and what it is judged by.
         chips: The batches.
-        classes: Class names, for the figures.
         schedule: Epochs and peak learning rate.
         reporter: Told the progress of this training (0 to 1), and each epoch's figures.
         checkpoint: Where the state is kept now and then, and when the training is cancelled. A training that
@@ -96,7 +104,7 @@ def fit(
         ModelError: The loss is no number any more (``training_diverged``), or the model can't take a batch.
         OutputError: The checkpoint can't be written.
     """
-    training = _Training(fabric, model, loss, chips, schedule)
+    training = Training(fabric, model, objective, chips, schedule)
     if checkpoint is not None:
         saved, doubt = checkpoint.load()
         if doubt:
@@ -105,22 +113,24 @@ def fit(
             training.restore(saved)
             reporter.log(f"Going on where the training was interrupted, in epoch {training.epoch}.")
     try:
-        while training.epoch <= schedule.epochs:
-            _epoch(training, classes, reporter, checkpoint)
+        while not training.ended:
+            _epoch(training, reporter, checkpoint)
     except Cancelled:
-        if checkpoint is not None:
+        if checkpoint is not None and fabric.is_global_zero:
             checkpoint.save(training.state())
             reporter.log(f"What was learnt is kept in {checkpoint.path.parent}: the same command goes on.")
         raise
     return training.outcome
 
 
-class _Training:
+class Training:
     """What a training is made of, and how far it is."""
 
     def __init__(
-        self, fabric: Fabric, model: nn.Module, loss: nn.Module, chips: Chips, schedule: Schedule
+        self, fabric: Fabric, model: nn.Module, objective: Objective, chips: Chips, schedule: Schedule
     ) -> None:
+        if fabric.world_size > 1:
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         self.fabric, self.chips, self.schedule, self.model = fabric, chips, schedule, model
         self.steps = schedule.epochs * chips.steps
         weights, plain = _parameter_groups(model)
@@ -130,7 +140,8 @@ class _Training:
         )
         self.scheduler = LambdaLR(optimizer, warm_up_and_cosine(self.steps))
         self.wrapped, self.optimizer = fabric.setup(model, optimizer)
-        self.loss = fabric.to_device(loss)
+        self.objective = fabric.to_device(objective)
+        self.parts = schedule.parts
         self.averaged = AveragedModel(
             model, avg_fn=_running_mean(AVERAGED_EPOCHS * chips.steps), use_buffers=True
         )
@@ -139,16 +150,31 @@ class _Training:
         self.step = 0  # its steps that are done
         self.total = 0.0  # the sum of their losses
 
+    @property
+    def ended(self) -> bool:
+        """Whether all epochs are done, or the last ones were no better."""
+        patience, done = self.schedule.patience, self.epoch - 1
+        waited = patience is not None and done - self.outcome.epoch >= patience
+        return done >= self.schedule.epochs or waited
+
     def learn(self, batch: Batch) -> None:
-        """One step."""
-        check_inputs(self.model, batch[0])
-        series, labels = self.fabric.to_device(batch)
-        value = self.loss(self.wrapped(series), labels)
-        self.fabric.backward(value)
+        """One step; where the device's memory is too small for the batch, in smaller and smaller parts."""
+        check_inputs(self.model, batch.series, batch.valid, batch.dates)
+        while True:
+            try:
+                value = self._backward(batch)
+                break
+            except torch.OutOfMemoryError:
+                if self.parts >= min(8 * self.schedule.parts, len(batch.series)):
+                    raise
+            # Outside of the handler, which holds on to what has to be freed.
+            self.parts *= 2
+            self.optimizer.zero_grad()
+            torch.cuda.empty_cache()
         norm = self.fabric.clip_gradients(
             self.wrapped, self.optimizer, max_norm=GRADIENT_NORM, error_if_nonfinite=False
         )
-        total = self.total + float(value.detach())
+        total = self.total + value
         if not math.isfinite(total + float(norm or 0.0)):
             raise ModelError(
                 "training_diverged",
@@ -160,6 +186,33 @@ class _Training:
         self.scheduler.step()
         self.averaged.update_parameters(self.model)
         self.step, self.total = self.step + 1, total
+
+    def _backward(self, batch: Batch) -> float:
+        """The batch's loss, its gradients added to the parameters'."""
+        parts = [self.fabric.to_device(part) for part in batch.split(self.parts)]
+        masses = [self.objective.mass(part) for part in parts]
+        # Of all processes, whose gradients are averaged: together they learn what one would.
+        whole = self._sum(sum(masses)) / self.fabric.world_size
+        total = 0.0
+        for i, (part, mass) in enumerate(zip(parts, masses)):
+            last = i == len(parts) - 1
+            if not mass and whole and not (last and self.fabric.world_size > 1):
+                continue  # nothing to learn; but other processes wait for the last one's gradients
+            share = mass / whole if whole else 1 / len(parts)
+            with self.fabric.no_backward_sync(self.wrapped, enabled=not last):
+                value = self.objective.loss(self.wrapped, part)
+                value = value * share if mass or not whole else torch.nan_to_num(value) * 0
+                self.fabric.backward(value)
+            total += float(value.detach())
+        return self._sum(total) / self.fabric.world_size
+
+    def _sum(self, value: float) -> float:
+        """Over all processes."""
+        if self.fabric.world_size == 1:
+            return value
+        total = self.fabric.all_reduce(torch.tensor(value), reduce_op="sum")
+        assert isinstance(total, torch.Tensor)  # noqa: S101
+        return float(total)
 
     def state(self) -> dict[str, Any]:
         """All that the rest of the training depends on: what ``torch.load`` takes with ``weights_only``."""
@@ -182,13 +235,11 @@ class _Training:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])
         self.averaged.load_state_dict(saved["averaged"])
-        self.outcome = Fit(**saved["outcome"])
+        self.outcome = Fit(**{**saved["outcome"], "score": tuple(saved["outcome"]["score"])})
         set_random_state(self.fabric.device, saved["random"])
 
 
-def _epoch(
-    training: _Training, classes: list[str], reporter: Reporter, checkpoint: Checkpoint | None
-) -> None:
+def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None) -> None:
     """What is left of the epoch, its validation, and whether it is the best."""
     chips, epoch, epochs = training.chips, training.epoch, training.schedule.epochs
     training.wrapped.train()
@@ -197,19 +248,14 @@ def _epoch(
         training.learn(batch)
         done = (epoch - 1) * chips.steps + training.step
         reporter.progress(done / training.steps, f"Epoch {epoch} of {epochs}")
-        if checkpoint is not None:
+        if checkpoint is not None and training.fabric.is_global_zero:
             checkpoint.save_when_due(training.state)
     averaged, outcome = training.averaged.module, training.outcome
-    validation_loss, figures = validate(training.fabric, averaged, training.loss, chips, classes, reporter)
-    row = {
-        "train_loss": training.total / chips.steps,
-        "val_loss": validation_loss,
-        "val_accuracy": figures["overall_accuracy"],
-        "val_miou": figures["mean_iou"],
-    }
-    if not outcome.state or _score(row) > _score(outcome.history[outcome.epoch - 1]):
-        outcome.epoch, outcome.figures = epoch, figures
+    judged = validate(training.fabric, averaged, training.objective, chips, reporter)
+    if not outcome.state or judged.score > outcome.score:
+        outcome.epoch, outcome.score, outcome.figures = epoch, judged.score, judged.figures
         outcome.state = {key: tensor.detach().cpu().clone() for key, tensor in averaged.state_dict().items()}
+    row = {"train_loss": training.total / chips.steps, **judged.row}
     outcome.history.append(row)
     for name, figure in row.items():
         reporter.metric(name, figure, epoch)
@@ -218,25 +264,23 @@ def _epoch(
 
 @torch.inference_mode()
 def validate(
-    fabric: Fabric, model: nn.Module, loss: nn.Module, chips: Chips, classes: list[str], reporter: Reporter
-) -> tuple[float, dict[str, Any]]:
-    """Mean loss and accuracy figures over the validation batches.
+    fabric: Fabric, model: nn.Module, objective: Objective, chips: Chips, reporter: Reporter
+) -> Judgement:
+    """Figures over the validation batches.
 
-    A batch whose classes all weigh nothing, since training has none of them, has no loss: it is left out of
-    the mean, which is NaN where no batch has one.
+    Raises:
+        Cancelled: When the reporter says so.
+        ModelError: The model can't take a batch.
     """
+
+    def batches() -> Iterator[Batch]:
+        for batch in chips.validation():
+            reporter.check()
+            check_inputs(model, batch.series, batch.valid, batch.dates)
+            yield fabric.to_device(batch)
+
     model.eval()
-    accuracy = Accuracy(classes)
-    losses: list[float] = []
-    for batch in chips.validation():
-        reporter.check()
-        check_inputs(model, batch[0])
-        series, labels = fabric.to_device(batch)
-        logits = model(series)
-        losses.append(float(loss(logits, labels)))
-        accuracy.update(logits.argmax(1), labels)
-    known = [one for one in losses if not math.isnan(one)]
-    return sum(known) / len(known) if known else math.nan, accuracy.figures()
+    return objective.judge(model, batches())
 
 
 def warm_up_and_cosine(steps: int) -> Callable[[int], float]:
@@ -258,11 +302,6 @@ def _running_mean(steps: int) -> Callable[[torch.Tensor, torch.Tensor, torch.Ten
         return averaged + (current - averaged) * max(1 / steps, 9 / (10 + float(count)))
 
     return mean
-
-
-def _score(figures: dict[str, float]) -> tuple[float, float]:
-    """What the best epoch has most of. Mean IoUs within a hundredth differ by chance: the loss decides."""
-    return round(figures["val_miou"], 2), -figures["val_loss"]
 
 
 def _parameter_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from timo.series.labels import NOT_LABELLED
 
@@ -25,6 +26,31 @@ def class_weights(counts: NDArray[np.int64]) -> torch.Tensor:
     return torch.as_tensor(weights, dtype=torch.float32)
 
 
-def segmentation_loss(counts: NDArray[np.int64]) -> nn.Module:
-    """Weighted cross-entropy over the labelled pixels of (B, K, H, W) logits and (B, H, W) labels."""
-    return nn.CrossEntropyLoss(weight=class_weights(counts), ignore_index=NOT_LABELLED)
+class ClassLoss(nn.Module):
+    """Weighted cross-entropy over what is labelled.
+
+    Args:
+        weights: (K,) of each class.
+        smoothing: Share of the target that is spread over all classes: labels may be wrong.
+    """
+
+    weights: torch.Tensor
+
+    def __init__(self, weights: torch.Tensor, smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights, persistent=False)
+        self.smoothing = smoothing
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean over the labelled (B, ...) of (B, K, ...) logits, by weight; NaN where nothing weighs."""
+        return functional.cross_entropy(
+            logits.float(),
+            labels,
+            weight=self.weights,
+            ignore_index=NOT_LABELLED,
+            label_smoothing=self.smoothing,
+        )
+
+    def mass(self, labels: torch.Tensor) -> float:
+        """Sum of the weights of what is labelled: means of parts of a batch count by it."""
+        return float(self.weights[labels[labels != NOT_LABELLED]].sum())

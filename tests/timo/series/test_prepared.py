@@ -15,10 +15,10 @@ def series(tmp_path_factory):
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_the_model_sees_does_not_hang_on_how_much_is_read_at_once(series, monkeypatch, kept):
-    figures = statistics(series)
+    figures = statistics([series])
     whole = PreparedSeries(series, figures, keep=True)
     monkeypatch.setattr(prepared, "STRIP_BYTES", 50_000)  # eight rows
-    in_strips = statistics(series)
+    in_strips = statistics([series])
     np.testing.assert_allclose(in_strips.mean, figures.mean, rtol=1e-12)
     np.testing.assert_allclose(in_strips.std, figures.std, rtol=1e-9)
     strips = PreparedSeries(series, figures, keep=kept)

@@ -14,8 +14,10 @@ from lightning_fabric import Fabric
 from timo.errors import Cancelled, ModelError, OutputError
 from timo.tasks.reporter import Reporter
 from timo.training.checkpoint import Checkpoint
+from timo.training.data import Batch
 from timo.training.engine import Schedule, fit, validate, warm_up_and_cosine
-from timo.training.losses import segmentation_loss
+from timo.training.losses import ClassLoss, class_weights
+from timo.training.objectives import ClassObjective
 
 
 class Pixelwise(torch.nn.Module):
@@ -26,7 +28,7 @@ class Pixelwise(torch.nn.Module):
         self.layer = torch.nn.Conv2d(1, 3, 1)
         self.in_chans, self.position = 1, "index"
 
-    def forward(self, series):
+    def forward(self, series, valid, dates):
         return self.layer(series.mean(1))
 
 
@@ -36,9 +38,9 @@ class Given:
     steps = 1
 
     def __init__(self, value=0.5, classes=(0, 1)):
+        days = torch.tensor([[18000, 18030]])
         self.batches = [
-            (torch.full((1, 2, 1, 32, 32), value), torch.full((1, 32, 32), k, dtype=torch.int64))
-            for k in classes
+            Batch(torch.full((1, 2, 1, 32, 32), value), torch.full((1, 32, 32), k), days) for k in classes
         ]
 
     def epoch(self, number, first=0):
@@ -48,30 +50,30 @@ class Given:
         return self.batches
 
 
-LOSS = segmentation_loss(np.array([8, 8, 0]))  # training has no label of the third class
-NAMES = ["field", "woods", "water"]
+# Training has no label of the third class.
+TO_CLASSIFY = ClassObjective(ClassLoss(class_weights(np.array([8, 8, 0]))), ["field", "woods", "water"])
 
 
 def test_a_training_that_goes_astray_is_an_error_and_no_model():
     with pytest.raises(ModelError, match="epoch 1") as caught:
-        fit(Fabric(accelerator="cpu"), Pixelwise(), LOSS, Given(3e38), NAMES, Schedule(8, 0.3), Reporter())
+        fit(Fabric(accelerator="cpu"), Pixelwise(), TO_CLASSIFY, Given(3e38), Schedule(8, 0.3), Reporter())
     assert caught.value.code == "training_diverged"
     assert "0.3" in caught.value.action
 
 
 def test_a_class_that_training_lacks_leaves_the_validation_loss_a_number():
     fabric, model = Fabric(accelerator="cpu"), Pixelwise()
-    without, _ = validate(fabric, model, LOSS, Given(classes=(0, 1)), NAMES, Reporter())
-    loss, figures = validate(fabric, model, LOSS, Given(classes=(0, 1, 2)), NAMES, Reporter())
-    assert loss == pytest.approx(without)
-    assert figures["per_class"][2]["pixels"] == 32 * 32
+    without = validate(fabric, model, TO_CLASSIFY, Given(classes=(0, 1)), Reporter())
+    judged = validate(fabric, model, TO_CLASSIFY, Given(classes=(0, 1, 2)), Reporter())
+    assert judged.row["val_loss"] == pytest.approx(without.row["val_loss"])
+    assert judged.figures["per_class"][2]["pixels"] == 32 * 32
 
 
 @pytest.mark.parametrize("run", [fit, validate])
 def test_a_frame_that_is_no_number_is_named_and_nothing_is_learnt_from_it(run):
     last = (Schedule(8, 0.3),) if run is fit else ()
     with pytest.raises(ModelError, match="Date 0 of sample 0 of the batch holds NaN"):
-        run(Fabric(accelerator="cpu"), Pixelwise(), LOSS, Given(math.nan), NAMES, *last, Reporter())
+        run(Fabric(accelerator="cpu"), Pixelwise(), TO_CLASSIFY, Given(math.nan), *last, Reporter())
 
 
 class Dropping(torch.nn.Module):
@@ -85,7 +87,7 @@ class Dropping(torch.nn.Module):
         )  # fmt: skip
         self.in_chans, self.position = 1, "index"
 
-    def forward(self, series):
+    def forward(self, series, valid, dates):
         return self.layers(series.mean(1))
 
 
@@ -103,7 +105,7 @@ class Drawn:
     def draw(self, seed):
         random = torch.Generator().manual_seed(seed)
         series = torch.randn(2, 2, 1, 32, 32, generator=random)
-        return series, (series.mean((1, 2)) > 0).long()
+        return Batch(series, (series.mean((1, 2)) > 0).long(), torch.tensor([[18000, 18030]] * 2))
 
 
 class Interrupting(Reporter):
@@ -128,7 +130,7 @@ def train(folder, reporter, key="key"):
     torch.manual_seed(0)
     checkpoint = Checkpoint(folder, key)
     fabric, schedule = Fabric(accelerator="cpu"), Schedule(3, 0.05)
-    return fit(fabric, Dropping(), LOSS, Drawn(), NAMES, schedule, reporter, checkpoint)
+    return fit(fabric, Dropping(), TO_CLASSIFY, Drawn(), schedule, reporter, checkpoint)
 
 
 @settings(max_examples=12, deadline=None)  # 12 checks: 3 epochs of 3 steps and a validation
@@ -213,3 +215,50 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing(steps):
         assert max(shares) > 0.95
         assert shares[-1] == pytest.approx(0, abs=1e-9)
         assert top <= max(2, 0.11 * steps)
+
+
+def test_a_batch_in_parts_teaches_the_same():
+    states = []
+    for parts in (1, 2):
+        torch.manual_seed(0)
+        outcome = fit(
+            Fabric(accelerator="cpu"),
+            Pixelwise(),
+            TO_CLASSIFY,
+            Drawn(),
+            Schedule(2, 0.05, parts=parts),
+            Reporter(),
+        )
+        states.append(outcome.state)
+    for name, weights in states[0].items():
+        torch.testing.assert_close(states[1][name], weights, msg=name)
+
+
+class Crowded(Pixelwise):
+    """Has memory for one sample at a time."""
+
+    def forward(self, series, valid, dates):
+        if self.training and len(series) > 1:
+            raise torch.OutOfMemoryError
+        return super().forward(series, valid, dates)
+
+
+def test_a_batch_that_does_not_fit_into_memory_goes_through_in_parts():
+    states = []
+    for kind in (Pixelwise, Crowded):
+        torch.manual_seed(0)
+        arguments = Fabric(accelerator="cpu"), kind(), TO_CLASSIFY, Drawn(), Schedule(2, 0.05), Reporter()
+        states.append(fit(*arguments).state)
+    for name, weights in states[0].items():
+        torch.testing.assert_close(states[1][name], weights, msg=name)
+
+
+def test_a_training_that_gets_no_better_ends_early():
+    class Worse(Drawn):
+        def validation(self):  # what it learns is wrong here
+            batch = self.draw(0)
+            return [batch._replace(labels=1 - batch.labels)]
+
+    arguments = Fabric(accelerator="cpu"), Pixelwise(), TO_CLASSIFY, Worse()
+    outcome = fit(*arguments, Schedule(50, 0.5, patience=3), Reporter())
+    assert len(outcome.history) == outcome.epoch + 3 < 50

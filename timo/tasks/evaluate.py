@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge a model's map of a series by labels, in a report."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+
+from timo import __version__, bundle
+from timo.errors import LabelError
+from timo.inference.blocks import BlockPredictor, OverChips
+from timo.inference.writer import RasterWriter
+from timo.models.fold import fold_batch_norm
+from timo.report.areas import area_figures
+from timo.report.comparison import NOTHING, RIGHT, WRONG, Comparison, Overview
+from timo.report.evaluation import evaluation_page, figures_line
+from timo.report.figures import RIGHT_COLOR, WRONG_COLOR
+from timo.report.folder import FIGURES, KIND, PAGE, check_report, report_folder, told
+from timo.report.inputs import Inputs, Part, file_name, open_inputs
+from timo.report.words import count, joined, of_hundred
+from timo.series.labels import NOT_LABELLED, ClassInfo, ClassScheme
+from timo.series.prepared import PreparedSeries, Statistics
+from timo.tasks.reporter import Reporter
+from timo.tasks.specs import EvaluateSpec, to_dict
+from timo.training.device import fabric_for
+from timo.training.metrics import figures_of
+
+FORMAT = 1
+ERRORS = ClassScheme((ClassInfo(RIGHT, "right", RIGHT_COLOR), ClassInfo(WRONG, "wrong", WRONG_COLOR)))
+# The share of the progress bar that mapping takes; the rest is the report.
+MAPPED = 0.98
+
+
+def run(spec: EvaluateSpec, reporter: Reporter) -> dict[str, Any]:
+    """Map a series where its labels lie (or all of it, for areas), compare the two, and write a report.
+
+    Returns:
+        The report's page and its figures.
+
+    Raises:
+        BundleError, SeriesError, LabelError, SpecError, OutputError, ModelError: Naming what does not fit.
+    """
+    started = time.monotonic()
+    out = Path(spec.out).absolute()
+    check_report(out, overwrite=spec.overwrite)
+    reporter.progress(0.0, "Reading the model, the series and the labels")
+    card = bundle.load_card(Path(spec.model))
+    inputs = open_inputs(spec, card)
+    for note in inputs.notes:
+        reporter.log(note, "warning")
+    with report_folder(out, overwrite=spec.overwrite) as folder:
+        comparison, overviews = _compare(spec, card, inputs, folder, reporter)
+        report = _report(spec, card, inputs, comparison, time.monotonic() - started)
+        shown = zip(inputs.parts, overviews, strict=True)
+        page = evaluation_page(report, [(part.name, part.files, one.wrong) for part, one in shown])
+        with told(out):
+            text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+            (folder / FIGURES).write_text(f"{text}\n", encoding="utf-8")
+            (folder / PAGE).write_text(page, encoding="utf-8")
+    figures = report["figures"]
+    for note in report["notes"][len(inputs.notes) :]:
+        reporter.log(note, "warning")
+    reporter.artifact(out / PAGE, "report")
+    for part in inputs.parts:
+        for file in part.files:
+            reporter.artifact(out / file, "errors")
+    reporter.progress(1.0, "Evaluated")
+    return {
+        "report": str(out / PAGE),
+        "model": card.name,
+        **{key: figures[key] for key in ("pixels", "overall_accuracy", "macro_f1", "mean_iou", "kappa")},
+        "calibration_error": report["calibration"]["expected_calibration_error"],
+        "seconds": report["seconds"],
+        "per_class": figures["per_class"],
+        "areas": report["areas"],
+    }
+
+
+def _compare(
+    spec: EvaluateSpec, card: bundle.Card, inputs: Inputs, folder: Path, reporter: Reporter
+) -> tuple[Comparison, list[Overview]]:
+    """Map all places block by block, and count."""
+    fabric = fabric_for(spec.device)
+    model = bundle.load_model(Path(spec.model), card)
+    if card.architecture.kind == "classifier":
+        model = OverChips(model).eval()
+    model = fabric.to_device(fold_batch_norm(model))
+    statistics = Statistics(np.array([b.mean for b in card.bands]), np.array([b.std for b in card.bands]))
+    predictors = [
+        BlockPredictor(
+            model,
+            PreparedSeries(part.series, statistics, keep=False),
+            chip=card.chip,
+            batch=spec.batch,
+            device=fabric.device,
+            area=None if inputs.areas else (part.target != NOT_LABELLED).any(0),
+        )
+        for part in inputs.parts
+    ]
+    total, done = max(sum(one.count_chips() for one in predictors), 1), 0
+
+    def step(chips: int) -> None:
+        nonlocal done
+        reporter.check()
+        done += chips
+        reporter.progress(MAPPED * done / total, "Comparing")
+
+    comparison = Comparison(len(card.classes))
+    overviews = []
+    tags = {"TIFFTAG_SOFTWARE": f"TiMo for QGIS {__version__}", "TIMO_MODEL": card.name}
+    with ExitStack() as stack:
+        for part, predictor in zip(inputs.parts, predictors, strict=True):
+            grid, overview = part.series.grid, Overview(part.series.grid.shape)
+            writers = [
+                stack.enter_context(
+                    RasterWriter(
+                        folder / file, grid, dtype="uint8", nodata=NOTHING, bands=["error"], tags=tags,
+                        scheme=ERRORS,
+                    )
+                )
+                for file in part.files
+            ]  # fmt: skip
+            for block in predictor.run(step):
+                here = block.rows, block.columns
+                learnt = None if part.learnt is None else part.learnt[here]
+                shape = (-1, len(card.classes), *block.valid.shape)  # one layer, or one for each date
+                layers = block.probabilities.reshape(shape)
+                for layer, labels, writer in zip(
+                    layers, part.target[(slice(None), *here)], writers, strict=True
+                ):
+                    errors = comparison.add(layer, block.valid, labels, learnt)
+                    writer.write(errors, *here)
+                    overview.add(errors, *here)
+                if inputs.areas:
+                    comparison.add_mapped(layers[0], block.valid, part.ground.of(*here))
+            for writer in writers:
+                writer.finish()
+            overviews.append(overview)
+    if not comparison.matrix.any():
+        raise LabelError(
+            "labels_without_data",
+            f"No label of {file_name(spec.labels)} lies where the series has data on any date.",
+            "Give labels where the series has data.",
+        )
+    return comparison, overviews
+
+
+def _report(
+    spec: EvaluateSpec, card: bundle.Card, inputs: Inputs, comparison: Comparison, seconds: float
+) -> dict[str, Any]:
+    """What stands in ``report.json``."""
+    names = [c.name for c in card.classes]
+    figures = figures_of(comparison.matrix.tolist(), names)
+    known = all(part.learnt is not None for part in inputs.parts)
+    unlearnt = figures_of(comparison.unlearnt.tolist(), names) if known else None
+    areas = _areas(comparison, inputs.parts, names) if inputs.areas else None
+    return {
+        "format": FORMAT,
+        "kind": KIND,
+        "model": {"name": card.name, "path": str(Path(spec.model).absolute()), "sha256": card.weights_sha256},
+        "classes": [{"value": c.value, "name": c.name, "color": c.color} for c in card.classes],
+        "figures": figures,
+        "outside_training": unlearnt,
+        "calibration": comparison.reliability.figures(),
+        "areas": areas,
+        "left_out": {
+            "conflicts": sum(part.conflicts for part in inputs.parts),
+            "no_data": comparison.no_data,
+            "unknown_classes": [{"name": name, "pixels": pixels} for name, pixels in inputs.unknown.items()],
+        },
+        "notes": [*inputs.notes, *_notes(comparison, figures, unlearnt, areas)],
+        "errors": [{"place": part.name, "files": list(part.files)} for part in inputs.parts],
+        "seconds": round(seconds, 1),
+        "spec": to_dict(spec),
+        "provenance": _provenance(spec, card, inputs.parts),
+    }
+
+
+def _areas(comparison: Comparison, parts: tuple[Part, ...], names: list[str]) -> dict[str, Any]:
+    method = " ".join(dict.fromkeys(part.ground.method for part in parts))
+    return area_figures(comparison.matrix, comparison.mapped, names, parts[0].ground.unit, method)
+
+
+def _notes(
+    comparison: Comparison,
+    figures: dict[str, Any],
+    unlearnt: dict[str, Any] | None,
+    areas: dict[str, Any] | None,
+) -> list[str]:
+    """What the figures don't say of themselves."""
+    notes = []
+    if comparison.no_data:
+        lie = "labelled pixel lies" if comparison.no_data == 1 else "labelled pixels lie"
+        notes.append(f"{count(comparison.no_data)} {lie} where no date has data: they count in no figure.")
+    if absent := [row["name"] for row in figures["per_class"] if not row["pixels"]]:
+        notes.append(f"No label is of {joined(absent)}: how well it is mapped is not known.")
+    if areas is not None and areas["without_samples"]:
+        silent = [row["name"] for row in areas["classes"] if row["mapped"] and not row["sampled"]]
+        notes.append(
+            f"No labelled pixel lies where the map shows {joined(silent)}: the corrected areas are of the "
+            "rest of the map alone."
+        )
+    if unlearnt is not None and not unlearnt["pixels"]:
+        notes.append(
+            "All labelled pixels lie in places where the model was trained: the figures flatter it. Judge it "
+            "by labels of other places."
+        )
+    elif unlearnt is not None and unlearnt["pixels"] < figures["pixels"]:
+        learnt = of_hundred(1 - unlearnt["pixels"] / figures["pixels"])
+        notes.append(
+            f"Of 100 labelled pixels, {learnt} lie in places where the model was trained, where it is better "
+            f"than elsewhere; on the other {count(unlearnt['pixels'])} it has {figures_line(unlearnt)}."
+        )
+    return notes
+
+
+def _provenance(spec: EvaluateSpec, card: bundle.Card, parts: tuple[Part, ...]) -> dict[str, str]:
+    """How the report came about, as names and values."""
+    dates, files = [], []
+    for part in parts:
+        named = f"{part.name}: " if part.name else ""
+        dates.append(named + ", ".join(date.isoformat() for date in part.series.dates))
+        files += [f"{named}{Path(path).name}" for of_date in part.series.files for path in of_date]
+    versions = {
+        "timo": __version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "rasterio": rasterio.__version__,
+        "GDAL": rasterio.__gdal_version__,
+    }
+    return {
+        "Model": card.name,
+        "Model's folder": str(Path(spec.model).absolute()),
+        "Model's checksum (SHA-256)": card.weights_sha256,
+        "Trained": str(card.training.get("finished", "")),
+        "Labels": file_name(spec.labels),
+        "Labels' path": spec.labels,
+        "Series": ", ".join(spec.series),
+        "Dates": "; ".join(dates),
+        "Files": ", ".join(files),
+        "Evaluated": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "Parameters": json.dumps(to_dict(spec), ensure_ascii=False),
+    }

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a training is for: the loss of a batch, and the figures that an epoch is judged by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from timo.models.mae import UNIT
+from timo.models.zoom import enlarged
+from timo.training.data import Batch
+from timo.training.losses import ClassLoss
+from timo.training.metrics import Accuracy
+
+
+@dataclass
+class Judgement:
+    """How good a model is.
+
+    Attributes:
+        row: Figures of the curve, by name.
+        score: What the best epoch has most of.
+        figures: All that is known.
+    """
+
+    row: dict[str, float]
+    score: tuple[float, ...]
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+class Objective(Protocol):
+    """Of a training; batches are on the model's device."""
+
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """Mean loss of a batch, a scalar."""
+        ...
+
+    def mass(self, batch: Batch) -> float:
+        """What a batch's loss counts by in the mean over several; 0 for a batch that teaches nothing."""
+        ...
+
+    def judge(self, model: nn.Module, batches: Iterable[Batch]) -> Judgement:
+        """Figures of a model in eval mode."""
+        ...
+
+
+class ClassObjective(nn.Module):
+    """Classes for pixels, or for chips: of a series, or of each of its dates.
+
+    Args:
+        loss: Of logits and labels.
+        classes: The classes' names, in the order of their indices.
+        per_date: The model gives (B, T, K, ...) logits, and labels are (B, T, ...).
+    """
+
+    def __init__(self, loss: ClassLoss, classes: Sequence[str], *, per_date: bool = False) -> None:
+        super().__init__()
+        self.classes, self.per_date = list(classes), per_date
+        self.class_loss = loss
+
+    def logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """(B, K, ...), the classes second."""
+        logits: torch.Tensor = model(batch.series, batch.valid, batch.dates)
+        return logits.transpose(1, 2) if self.per_date else logits
+
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """See ``Objective``; NaN where nothing has a weight."""
+        value: torch.Tensor = self.class_loss(self.logits(model, batch), batch.labels)
+        return value
+
+    def mass(self, batch: Batch) -> float:
+        """See ``Objective``."""
+        return self.class_loss.mass(batch.labels)
+
+    def judge(self, model: nn.Module, batches: Iterable[Batch]) -> Judgement:
+        """Mean loss and accuracy; the score is the mean IoU, and where it is the same, the loss.
+
+        A batch whose classes all weigh nothing, since training has none of them, has no loss: it is left out
+        of the mean, which is NaN where no batch has one.
+        """
+        accuracy = Accuracy(self.classes)
+        losses: list[float] = []
+        for batch in batches:
+            logits = self.logits(model, batch)
+            losses.append(float(self.class_loss(logits, batch.labels)))
+            accuracy.update(logits.argmax(1), batch.labels)
+        figures = accuracy.figures()
+        known = [one for one in losses if not math.isnan(one)]
+        row = {
+            "val_loss": sum(known) / len(known) if known else math.nan,
+            "val_accuracy": figures["overall_accuracy"],
+            "val_miou": figures["mean_iou"],
+        }
+        # Mean IoUs within a hundredth differ by chance: the loss decides.
+        return Judgement(row, (round(row["val_miou"], 2), -row["val_loss"]), figures)
+
+
+class ReconstructionObjective(nn.Module):
+    """Pixels of the units that a masked autoencoder doesn't see.
+
+    Values are standardised: a band that is 0 all over a chip is one that its series lacks, and not in the
+    loss.
+
+    Args:
+        zoom: How many times frames are enlarged before the model.
+        seed: Of the units that are hidden when it is judged: always the same.
+    """
+
+    def __init__(self, *, zoom: int, seed: int) -> None:
+        super().__init__()
+        self.zoom, self.seed = zoom, seed
+
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """See ``Objective``."""
+        return self._reconstruct(model, batch, None)
+
+    def mass(self, batch: Batch) -> float:
+        """See ``Objective``: each chip counts the same."""
+        return float(len(batch.series))
+
+    def judge(self, model: nn.Module, batches: Iterable[Batch]) -> Judgement:
+        """Mean loss; 1 is what the mean of each band would have, since values are standardised."""
+        random = torch.Generator().manual_seed(self.seed)
+        losses = []
+        for batch in batches:
+            B, T, _, H, W = batch.series.shape
+            units = T * (H * self.zoom // UNIT) * (W * self.zoom // UNIT)
+            noise = torch.rand(B, units, generator=random).to(batch.series.device)
+            losses.append(float(self._reconstruct(model, batch, noise)))
+        loss = sum(losses) / len(losses)
+        return Judgement({"val_loss": loss}, (-loss,), {"reconstruction_loss": loss})
+
+    def _reconstruct(self, model: nn.Module, batch: Batch, noise: torch.Tensor | None) -> torch.Tensor:
+        there = (batch.series != 0).flatten(3).any(3).any(1)  # (B, C)
+        series, valid = enlarged(batch.series, batch.valid, self.zoom)
+        value: torch.Tensor = model(series, noise, valid, batch.dates, there).loss
+        return value
