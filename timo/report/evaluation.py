@@ -30,7 +30,7 @@ from timo.report.page import (
     section,
     table,
 )
-from timo.report.words import amount, number, of_hundred, percent, plus_minus
+from timo.report.words import amount, count, interval, number, of_hundred, percent, plus_minus
 
 OVERVIEW_WIDTH = 640
 """Of the map of errors, in CSS pixels."""
@@ -99,9 +99,9 @@ def _largest_correction(report: Mapping[str, Any]) -> list[str]:
     if areas is None or not rows:
         return []
     row = max(rows, key=lambda one: abs(one["estimated"] - one["mapped"]))
-    interval = "" if row["interval95"] is None else f" ± {amount(row['interval95'])}"
+    apart = "" if row["interval95"] is None else f" {interval(row['interval95'], row['estimated'])}"
     return [
-        f"Corrected for the map's errors, '{row['name']}' covers {amount(row['estimated'])}{interval} "
+        f"Corrected for the map's errors, '{row['name']}' covers {amount(row['estimated'])}{apart} "
         f"{areas['unit']}, where the map shows {amount(row['mapped'])}."
     ]
 
@@ -111,7 +111,7 @@ def _calibration(report: Mapping[str, Any]) -> Html:
     rows = [
         [
             f"{row['from'] * 100:.0f} to {row['to'] * 100:.0f} %",
-            f"{row['pixels']:,}".replace(",", " "),
+            count(row["pixels"]),
             percent(row["confidence"]),
             percent(row["accuracy"]),
         ]
@@ -144,17 +144,18 @@ def _areas(report: Mapping[str, Any], colors: Sequence[str]) -> Html:
     unit, safe = areas["unit"], [safe_color(color) for color in colors]
     rows = []
     for row, color in zip(areas["classes"], colors, strict=True):
-        interval = "–" if row["interval95"] is None else f"± {amount(row['interval95'])}"
         rows.append(
             [
                 class_name(row["name"], color),
                 amount(row["mapped"]),
                 amount(row["estimated"]),
-                interval,
+                interval(row["interval95"], row["estimated"]),
                 plus_minus(row["users_accuracy"], row["users_accuracy_interval95"]),
                 plus_minus(row["producers_accuracy"], row["producers_accuracy_interval95"]),
             ]
         )
+    sure = any(row["interval95"] == 0 or row["users_accuracy_interval95"] == 0 for row in areas["classes"])
+    none = " An interval of 0 says that no labelled pixel was wrong, not that none is." if sure else ""
     overall = plus_minus(areas["overall_accuracy"], areas["overall_accuracy_interval95"])
     header = [
         "Class",
@@ -173,7 +174,7 @@ def _areas(report: Mapping[str, Any], colors: Sequence[str]) -> Html:
             "how much: marks are corrected areas with their 95 % intervals.",
         ),
         table(header, rows),
-        paragraph(f"Overall accuracy by area: {overall}. {areas['method']}"),
+        paragraph(f"Overall accuracy by area: {overall}. {areas['method']}{none}"),
         paragraph(
             "Stratified estimation after Olofsson et al. 2014 (doi 10.1016/j.rse.2014.02.015), the mapped "
             "classes being the strata. It supposes labels at places drawn by chance. Polygons drawn where it "

@@ -20,6 +20,8 @@ from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from timo.report.words import THIN
+
 logging.getLogger("matplotlib").setLevel(logging.ERROR)  # what it says of fonts helps no analyst
 
 INK, SOFT, LINE = "#1d2429", "#5b666e", "#d9dfe3"
@@ -200,7 +202,7 @@ def area_bars(classes: Sequence[Mapping[str, Any]], colors: Sequence[str], unit:
         axes.set_xlim(left=0)
         axes.set_xlabel(unit)
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}".replace(",", " "))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}".replace(",", THIN))
         axes.grid(axis="x", color=LINE, zorder=0)
         axes.tick_params(length=0)
         figure.legend(loc="outside upper left", ncols=2, frameon=False)

@@ -45,7 +45,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 caption { text-align: left; color: var(--soft); font-size: .9rem; padding-bottom: .3rem; }
 th, td { padding: .32rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; min-width: 9rem; }
 thead th { border-bottom: 2px solid var(--ink); font-weight: 600; }
 td.diagonal { background: #e2f1ec; font-weight: 600; }
 td:not(:first-child) { white-space: nowrap; }

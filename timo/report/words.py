@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+THIN = "\u202f"
+"""A narrow space that no line breaks at: parts thousands."""
+
 
 def of_hundred(share: float) -> str:
     """A share of 0 to 1 as so many of a hundred, never rounded to all or none."""
@@ -34,15 +37,29 @@ def number(value: float | None, digits: int = 2) -> str:
 
 def count(value: int) -> str:
     """A whole number, its thousands apart."""
-    return f"{value:,}".replace(",", " ")  # narrow and unbreakable
+    return f"{value:,}".replace(",", THIN)
 
 
 def amount(value: float | None) -> str:
     """An area, with digits enough for its size."""
-    if value is None:
+    return "–" if value is None else _grouped(value, _digits(value))
+
+
+def interval(value: float | None, estimate: float | None) -> str:
+    """What is added to and taken from an estimate, with the digits of both."""
+    if value is None or estimate is None:
         return "–"
-    digits = 0 if abs(value) >= 100 or value == 0 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
-    return f"{value:,.{digits}f}".replace(",", " ")
+    digits = _digits(estimate)
+    return f"± {_grouped(value, digits if round(value, digits) or not value else _digits(value))}"
+
+
+def _digits(value: float) -> int:
+    size = abs(value)
+    return 0 if size >= 100 or not size else 1 if size >= 10 else 2 if size >= 1 else 3
+
+
+def _grouped(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}".replace(",", THIN)
 
 
 def joined(names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 """Reads a page as a browser would, and fails on what it may not hold."""
 
 import base64
+import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -38,7 +39,7 @@ class Page(HTMLParser):
 
     @property
     def text(self):
-        return " ".join(" ".join(self.texts).split())
+        return re.sub(r"[ \n]+", " ", " ".join(self.texts))
 
     def plots(self):
         """The SVGs, parsed."""

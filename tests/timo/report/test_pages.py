@@ -6,7 +6,7 @@ from tests.timo.report.pages import Page
 from timo.report.areas import area_figures
 from timo.report.calibration import Reliability
 from timo.report.evaluation import evaluation_page, summary
-from timo.report.words import amount, of_hundred, plus_minus
+from timo.report.words import amount, interval, of_hundred, plus_minus
 from timo.training.metrics import figures_of
 
 HOSTILE = "<script>alert('1')</script> & \"x\""
@@ -82,6 +82,12 @@ def test_the_page_warns_that_intervals_of_polygons_are_indicative():
     assert len(page.plots()) == 4
 
 
+def test_a_class_without_errors_is_not_said_to_be_free_of_them():
+    said = "An interval of 0 says that no labelled pixel was wrong, not that none is."
+    assert said in Page(evaluation_page(report([[9, 0], [0, 9]]))).text
+    assert said not in Page(evaluation_page(report([[8, 2], [1, 9]]))).text
+
+
 def test_a_place_has_its_map_of_errors():
     page = Page(evaluation_page(report([[8, 2], [1, 9]]), [("north", ["errors-1-north.tif"], np.eye(3))]))
     assert "north. Blue is right" in page.text
@@ -113,6 +119,12 @@ def test_a_share_is_never_rounded_to_all_or_none(share, words):
 
 def test_amounts_have_the_digits_that_their_size_needs():
     shown = [amount(value) for value in (12345.6, 123.4, 12.34, 1.234, 0.1234, None)]
-    assert shown == ["12 346", "123", "12.3", "1.23", "0.123", "–"]
+    assert shown == ["12\u202f346", "123", "12.3", "1.23", "0.123", "–"]
+    assert [interval(*pair) for pair in ((0.84, 12.2), (0.004, 150), (0, 150), (None, 1))] == [
+        "± 0.8",
+        "± 0.004",
+        "± 0",
+        "–",
+    ]
     assert plus_minus(0.5, 0.021) == "50.0 ± 2.1 %"
     assert plus_minus(None, None) == "–"
