@@ -171,8 +171,10 @@ def describe_bands(
         name = name or color or f"band_{i + 1}"  # noqa: PLW2901
         role = None if role in taken else role
         told = (float(scales[i]), float(offsets[i]))
+        # A file of optical bands that holds a radar's too is of two sensors.
+        of = None if role in RADAR and sensor != "sentinel-1" else sensor
         preset = preset_for(product, name, role, dtype)
-        band = _scaled(Band(name, role, sensor, *told, nodatas[i], i + 1), preset, product)
+        band = _scaled(Band(name, role, of, *told, nodatas[i], i + 1), preset, product)
         taken.add(band.key)
         bands.append(band)
     # A preset's nodata is the whole file's: beyond its edge no band is valid.

@@ -13,7 +13,7 @@ from rasterio.errors import RasterioError
 
 from timo.errors import SeriesError
 from timo.series.bands import Band
-from timo.series.facts import Raster
+from timo.series.facts import Raster, read_ahead
 from timo.series.grid import Grid
 from timo.series.layers import Layers, attach_masks, read_layers
 from timo.series.presets import RADAR
@@ -88,6 +88,7 @@ def build_frames(files: Sequence[DatedFile]) -> tuple[tuple[Frame, ...], list[Le
     """
     by_date: dict[dt.date, list[Layers]] = {}
     left_out = []
+    read_ahead((file.path, file.variable) for file in files)
     for file in files:
         layers = read_layers(file)
         if layers.unused:

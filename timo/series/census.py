@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,8 +21,8 @@ from numpy.typing import NDArray
 
 from timo.errors import SeriesError
 from timo.series.catalog import Frame
-from timo.series.facts import Mask, Raster
-from timo.series.plans import read_plan, reading_plan
+from timo.series.facts import FILES_AT_ONCE, Raster
+from timo.series.plans import Codes, Known, read_plan, reading_plan
 from timo.series.presets import RADAR
 from timo.series.rasters import RasterReader
 from timo.series.sources import LeftOut
@@ -57,7 +58,10 @@ def drop_empty(
     Raises:
         SeriesError: A mask holds numbers that its scheme doesn't know, or a file can't be read.
     """
-    counted = {id(frame): list(_scenes(frame, keys, reader)) for frame in frames if frame.has(keys)}
+    whole = [frame for frame in frames if frame.has(keys)]
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        found = list(pool.map(lambda frame: list(_scenes(frame, keys, reader)), whole))
+    counted = {id(frame): scenes for frame, scenes in zip(whole, found, strict=True)}
     best: dict[str, float] = {}
     for scenes in counted.values():
         for scene in scenes:
@@ -127,14 +131,14 @@ def _count(frame: Frame, key: str, reader: RasterReader) -> tuple[float, str | N
     for window in reader.grid.windows(_BLOCK * step):
         shape = math.ceil(window.height / step), math.ceil(window.width / step)
         values, valid = np.zeros((1, *shape), np.float32), np.zeros((1, *shape), np.bool_)
-        read_plan(reader, plan, window, values, valid, shape)
+        known: Known = {}
+        read_plan(reader, plan, window, values, valid, shape, known)
         clear += int(np.count_nonzero(valid))
         total += shape[0] * shape[1]
         if frame.bands[key][0][1].role in RADAR:
             sample.append(values[valid])
-        for mask in {id(mask): mask for part in plan for mask in part.raster.masks}.values():
-            if mask.scheme.codes:
-                _check_codes(mask, *reader.read_codes(mask, window, shape), exact=step == 1)
+        for codes in known.values():
+            _check_codes(codes, exact=step == 1)
     return clear / total, _radar_values(sample) if sample else None
 
 
@@ -143,10 +147,11 @@ def thinning(pixels: int, most: int) -> int:
     return math.ceil(math.sqrt(max(1.0, pixels / most)))
 
 
-def _check_codes(mask: Mask, codes: NDArray[np.generic], inside: NDArray[np.bool_], *, exact: bool) -> None:
-    unknown = mask.scheme.unknown(codes[inside])
+def _check_codes(codes: Codes, *, exact: bool) -> None:
+    mask = codes.mask
+    unknown = mask.scheme.unknown(codes.numbers[codes.inside])
     # Overviews that were averaged hold numbers between codes.
-    if len(unknown) > (0 if exact else 0.01 * codes.size):
+    if len(unknown) > (0 if exact else 0.01 * codes.numbers.size):
         known = ", ".join(map(str, sorted(mask.scheme.codes)))
         raise SeriesError(
             "mask_codes",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from timo.errors import SeriesError
 from timo.series.dates import NameDate, date_from_folder, date_from_name
-from timo.series.facts import Facts, read_facts
+from timo.series.facts import Facts, read_ahead, read_facts
 from timo.series.folders import Found
 from timo.series.sources import DatedFile
 from timo.series.stacks import stack_of
@@ -48,6 +48,7 @@ def date_files(found: Sequence[Found], *, known: bool) -> tuple[list[DatedFile],
     undated: list[_Own] = []
     singles: list[_Own] = []
     refused: dict[Path, SeriesError] = {}
+    read_ahead((file.path, None) for file in found)
     for file in found:
         facts = _try_facts(file.path)
         try:

@@ -8,7 +8,8 @@ import datetime as dt
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +33,7 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 _COLORS = {ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue"}
 _REMOTE = "/vsicurl/"
+FILES_AT_ONCE = 8  # files that are opened at the same time: on a network the wait is shared
 # A server that doesn't answer is given up after a while, one that stumbles is asked again; and no listing of
 # its folder is asked for, which most servers refuse and all take long for.
 REMOTE_OPTIONS = {
@@ -186,6 +188,17 @@ def read_facts(path: Path, variable: str | None = None) -> Facts:
         SeriesError: It can't be read as a raster.
     """
     return _read(path, variable, _stamp(path))
+
+
+def read_ahead(files: Iterable[tuple[Path, str | None]]) -> None:
+    """Read the facts of many files at once, so that they are known; what can't be read is passed over."""
+
+    def read(file: tuple[Path, str | None]) -> None:
+        with contextlib.suppress(SeriesError):
+            read_facts(*file)
+
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        list(pool.map(read, files))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

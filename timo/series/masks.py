@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_LOWEST, _HIGHEST = -2, 256  # the numbers that hold all codes of all schemes, and one more at each end
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Scheme:
         """Where the ground is seen; of the shape of ``raw``."""
         numbers = _whole(raw)
         if self.codes:
-            return np.isin(numbers, list(self.clear))
+            return np.asarray(self._table[np.clip(numbers, _LOWEST, _HIGHEST) - _LOWEST, 0])
         clear = (numbers & self.bits) == 0
         for shift, ones, value in self.fields:
             clear &= ((numbers >> shift) & ones) != value
@@ -51,7 +54,17 @@ class Scheme:
     def unknown(self, raw: NDArray[Any]) -> NDArray[np.int64]:
         """(N,) the numbers that are no code of this scheme; bits are all known."""
         numbers = _whole(raw).ravel()
-        return numbers[~np.isin(numbers, list(self.codes))] if self.codes else numbers[:0]
+        if not self.codes:
+            return numbers[:0]
+        return np.asarray(numbers[~self._table[np.clip(numbers, _LOWEST, _HIGHEST) - _LOWEST, 1]])
+
+    @cached_property
+    def _table(self) -> NDArray[np.bool_]:
+        """(numbers from the lowest to the highest, 2): which are clear, which are codes."""
+        table = np.zeros((_HIGHEST - _LOWEST + 1, 2), np.bool_)
+        table[[code - _LOWEST for code in self.clear], 0] = True
+        table[[code - _LOWEST for code in self.codes], 1] = True
+        return table
 
 
 def _whole(raw: NDArray[Any]) -> NDArray[np.int64]:

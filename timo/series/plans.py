@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,18 @@ from timo.series.catalog import Frame
 from timo.series.facts import Mask, Raster
 from timo.series.rasters import RasterReader
 
-_Clear = dict[tuple[str, int], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+
+@dataclass(frozen=True)
+class Codes:
+    """A mask in a window, all (h, w): its numbers, where it has any, where they let the ground be seen."""
+
+    mask: Mask
+    numbers: NDArray[Any]
+    inside: NDArray[np.bool_]
+    clear: NDArray[np.bool_]
+
+
+Known = dict[tuple[str, int], Codes]
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,7 @@ def read_plan(
     values: NDArray[np.float32],
     valid: NDArray[np.bool_],
     shape: tuple[int, int] | None = None,
+    known: Known | None = None,
 ) -> None:
     """Read a date's pixels of a window that lies in the grid.
 
@@ -60,11 +73,12 @@ def read_plan(
         values: (C, h, w) that the values go into, physical units; 0 beforehand and where invalid.
         valid: (C, h, w) that their validity goes into; False beforehand.
         shape: (h, w) to thin the window out to, by nearest neighbour.
+        known: Gets what the date's masks say.
 
     Raises:
         SeriesError: A file can't be read any more.
     """
-    known: _Clear = {}
+    known = {} if known is None else known
     written: set[int] = set()
     for step in plan:
         clear = clear_by(reader, step.raster.masks, window, shape, known)
@@ -89,7 +103,7 @@ def clear_by(
     masks: Sequence[Mask],
     window: Window,
     shape: tuple[int, int] | None = None,
-    known: _Clear | None = None,
+    known: Known | None = None,
 ) -> NDArray[np.bool_] | None:
     """(h, w) where all kinds of mask let the ground be seen; None if there are none.
 
@@ -108,11 +122,11 @@ def clear_by(
                 continue
             key = (mask.raster.source, mask.raster.bands[0].index)
             if key not in known:
-                codes, inside = reader.read_codes(mask, window, shape)
-                known[key] = (inside & mask.scheme.is_clear(codes), inside)
-            lets, inside = known[key]
-            seen |= lets & open_yet
-            open_yet &= ~inside
+                numbers, inside = reader.read_codes(mask, window, shape)
+                known[key] = Codes(mask, numbers, inside, inside & mask.scheme.is_clear(numbers))
+            codes = known[key]
+            seen |= codes.clear & open_yet
+            open_yet &= ~codes.inside
         if any(mask.scheme.marks for mask in masks if mask.scheme.title == title):
             seen |= open_yet
         clear &= seen

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from timo.errors import SeriesError
@@ -108,10 +109,11 @@ def _from_numbers(facts: Facts, names: Sequence[str]) -> Stack | None:
             facts, f"has {steps} bands of each name, numbered like steps in time, but tells no dates"
         )
     slices = _group(facts, [dates[p[1]] if p else None for p in places], [p[0] if p else "" for p in places])
-    length = (dates[1] - dates[0]).days
+    lengths = {(later - date).days for date, later in pairwise(dates)}
+    length = f"{lengths.pop()} days" if len(lengths) == 1 else "a month"
     note = (
-        f"{facts.path.name} holds {steps} steps of {length} days from {dates[0]}, by the period in its name: "
-        "each counts as its first day."
+        f"{facts.path.name} holds {steps} steps of {length} from {dates[0]}, by the period in its name: each "
+        "counts as its first day."
     )
     left = [name for name, place in zip(names, places) if place is None]
     if left:
