@@ -41,6 +41,7 @@ class AssetBand:
         scale, offset: Of the catalogue; None where it doesn't tell.
         nodata: Likewise; NaN is a value.
         picture: Whether the asset is made to be looked at.
+        size: Side of its pixels by the catalogue, in whatever unit; infinite if it doesn't tell.
     """
 
     asset: str
@@ -54,6 +55,7 @@ class AssetBand:
     offset: float | None
     nodata: float | None
     picture: bool
+    size: float
 
     @property
     def names(self) -> set[str]:
@@ -138,6 +140,7 @@ def asset_bands(item: Item) -> list[AssetBand]:
                     offset=0.0 if without and offset else offset,
                     nodata=_nodata(band.get("nodata")),
                     picture=picture,
+                    size=_size(facts),
                 )
             )
     return found
@@ -159,10 +162,16 @@ def choose(bands: Sequence[AssetBand], wanted: Sequence[str]) -> list[AssetBand]
     return [band for band in bands if best.get(band.key) is band]
 
 
-def preference(band: AssetBand) -> tuple[bool, bool, int, bool]:
-    """A file of the band alone, on the web and tiled for it, comes before copies in other forms."""
+def preference(band: AssetBand) -> tuple[bool, bool, int, float, bool]:
+    """A file of the band alone, on the web, fine and tiled for it, comes before copies in other forms."""
     jpeg = urlsplit(band.href).path.lower().endswith(".jp2")
-    return not band.remote, band.picture, band.count, jpeg
+    return not band.remote, band.picture, band.count, band.size, jpeg
+
+
+def _size(asset: Mapping[str, Any]) -> float:
+    transform = asset.get("proj:transform")
+    told = transform[0] if isinstance(transform, list) and transform else asset.get("gsd")
+    return abs(_number(told) or math.inf)
 
 
 def _is_raster(media_type: str | None, href: str) -> bool:

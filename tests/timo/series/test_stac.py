@@ -2,6 +2,7 @@
 """Searches of a real STAC API on this machine: real HTTP, real files, the real clients."""
 
 import json
+import pickle
 import socket
 import subprocess
 import sys
@@ -136,6 +137,7 @@ def test_a_window_is_a_part_of_the_whole(server, scene):
     scene("S2A_a", "2020-03-05T10:56:31Z")
     series = open_search(search_of(server))
     whole = series.read()
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(series)).read().values, whole.values)
     for row, col, side in ((0, 0, 7), (13, 21, 16), (30, 5, 11), (-5, 40, 20)):
         part = open_search(search_of(server)).read(Window(col, row, side, side))
         top = max(row, 0)
