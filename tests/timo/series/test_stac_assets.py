@@ -37,7 +37,8 @@ def eo(name, common=None):
         (  # Earth Search: assets by common names
             "S2A_31UDS_20220305_0_L2A",
             {"red": eo("red", "red"), "rededge1": eo("rededge1", "rededge"),
-             "rededge2": eo("rededge2", "rededge"), "nir08": eo("nir08", "nir08"), "swir16": eo("swir16", "swir16"), "wvp": {}, "scl": {}},
+             "rededge2": eo("rededge2", "rededge"), "nir08": eo("nir08", "nir08"),
+             "swir16": eo("swir16", "swir16"), "wvp": {}, "scl": {}},
             ["red", "rededge1", "rededge2", "nir_narrow", "swir1"],
         ),
         (  # Landsat 8: its only infrared has the name of Sentinel-2's narrow one
