@@ -44,9 +44,12 @@ class Architecture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Whether it tells classes of pixels, classes of chips, or none."""
     per_date: bool = False
     """Whether it tells them for every date."""
+    cosines: int = 0
+    """Of the time, that a pixel's own series is told by, see ``timo.models.pixels``; 0 for not at all."""
 
     def build(self) -> nn.Module:
         """The network with initial weights."""
+        from timo.models.pixels import PixelSeries, WithPixels
         from timo.models.registry import autoencoder, classifier, segmenter
         from timo.models.zoom import Zoomed
 
@@ -57,7 +60,10 @@ class Architecture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if self.kind == "classifier":
             return Zoomed(classifier(self.name, **heads, **encoder), self.zoom)
         model = segmenter(self.name, head_channels=self.head_channels, **heads, **encoder)
-        return Zoomed(model, self.zoom)
+        zoomed = Zoomed(model, self.zoom)
+        if not self.cosines:
+            return zoomed
+        return WithPixels(zoomed, PixelSeries(self.in_chans, self.num_classes, self.cosines))
 
 
 class BandCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -45,6 +45,7 @@ CHIPS = (64, 32)
 CHIPS_A_SIDE = 4
 
 POSITION = "index"
+COSINES = 12  # a season of a date every two weeks to four
 AUGMENTATIONS = {
     "none": Augmentation(),
     "light": Augmentation(gain=0.05, offset=0.05, noise=0.05),
@@ -176,6 +177,7 @@ def objective(spec: FinetuneSpec, material: Material) -> ClassObjective:
 
 def architecture_of(spec: FinetuneSpec, material: Material, begun: Beginning | None) -> bundle.Architecture:
     """The network for these bands and classes: of the model to start from, or of the variant wanted."""
+    dates = max(len(place.series) for place in material.places)
     name = begun.card.architecture.name if begun else spec.model
     return bundle.Architecture(
         name=name,
@@ -186,6 +188,7 @@ def architecture_of(spec: FinetuneSpec, material: Material, begun: Beginning | N
         position=begun.card.architecture.position if begun else POSITION,
         kind="classifier" if spec.classify == "chips" else "segmenter",
         per_date=spec.per_date,
+        cosines=min(COSINES, dates) if spec.classify == "pixels" and not spec.per_date else 0,
     )
 
 

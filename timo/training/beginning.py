@@ -17,7 +17,7 @@ from timo.models.tuning import add_lora, freeze
 from timo.models.weights import encoder_of, load_weights
 from timo.tasks.specs import FinetuneSpec
 
-WRAPPER = "segmenter."  # what stands before the names of a model that sees its frames enlarged
+WRAPPER = "segmenter."  # what stands before the names of a model that is part of another
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Beginning:
         folder = Path(spec.start)
         card = bundle.load_card(folder)
         state = bundle.load_model(folder, card).state_dict()
-        return cls(card, {name.removeprefix(WRAPPER): tensor for name, tensor in state.items()})
+        return cls(card, {name.rpartition(WRAPPER)[2]: tensor for name, tensor in state.items()})
 
     def into(self, model: nn.Module, bands: Sequence[str], learn: Literal["all", "head", "lora"]) -> str:
         """Load the encoder into a new model, and freeze or adapt it.
@@ -62,7 +62,9 @@ class Beginning:
         Raises:
             ModelError: Too little of the encoder fits, or what LoRA needs isn't installed.
         """
-        whole = getattr(model, "segmenter", model)
+        whole = model
+        while hasattr(whole, "segmenter"):
+            whole = whole.segmenter
         report = load_weights(
             whole,
             self.state,

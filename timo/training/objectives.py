@@ -63,15 +63,16 @@ class ClassObjective(nn.Module):
         self.classes, self.per_date = list(classes), per_date
         self.class_loss = loss
 
-    def logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """(B, K, ...), the classes second."""
-        logits: torch.Tensor = model(batch.series, batch.valid, batch.dates)
-        return logits.transpose(1, 2) if self.per_date else logits
+    def logits(self, model: nn.Module, batch: Batch) -> list[torch.Tensor]:
+        """(B, K, ...), the classes second; the last one counts, those before it learn by themselves too."""
+        out = model(batch.series, batch.valid, batch.dates)
+        every = list(out) if isinstance(out, tuple) else [out]
+        return [one.transpose(1, 2) if self.per_date else one for one in every]
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """See ``Objective``; NaN where nothing has a weight."""
-        value: torch.Tensor = self.class_loss(self.logits(model, batch), batch.labels)
-        return value
+        every = [self.class_loss(one, batch.labels) for one in self.logits(model, batch)]
+        return torch.stack(every).mean()
 
     def mass(self, batch: Batch) -> float:
         """See ``Objective``."""
@@ -86,7 +87,7 @@ class ClassObjective(nn.Module):
         accuracy = Accuracy(self.classes)
         losses: list[float] = []
         for batch in batches:
-            logits = self.logits(model, batch)
+            logits = self.logits(model, batch)[-1]
             losses.append(float(self.class_loss(logits, batch.labels)))
             accuracy.update(logits.argmax(1), batch.labels)
         figures = accuracy.figures()

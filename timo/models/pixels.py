@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a pixel's own series says of it, at full resolution, beside what the model sees around it.
+
+The paper's model finds nothing finer than its stem's 4 x 4 pixels, and takes the maximum over the dates. An
+analyst's few hundred labels often tell more of a pixel by its own course through the season.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from timo.models.norm import batch_norm
+
+
+class PixelSeries(nn.Module):
+    """Class scores of every pixel from its own values on all dates.
+
+    Each band's series is projected on cosines of the time since its first date, scaled to the series' length:
+    as many numbers whatever the number of dates, and none lost where there are as many cosines as dates. A
+    small network makes scores of them. What is dropped and added in training keeps it from learning the few
+    labelled pixels by heart.
+
+    Args:
+        in_chans: Bands C.
+        num_classes: Classes K.
+        cosines: How many F; more tell faster changes.
+        hidden: Width of the network.
+        dropout: Share of its hidden values that is dropped in training.
+        noise: Standard deviation of what is added to the standardised projections in training.
+    """
+
+    def __init__(
+        self,
+        in_chans: int,
+        num_classes: int,
+        cosines: int = 12,
+        hidden: int = 128,
+        dropout: float = 0.5,
+        noise: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.cosines, self.noise = cosines, noise
+        self.norm = nn.BatchNorm2d(cosines * in_chans, affine=False)
+        self.layers = nn.Sequential(
+            nn.Conv2d(cosines * in_chans, hidden, 1),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Conv2d(hidden, hidden, 1),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Conv2d(hidden, num_classes, 1),
+        )
+
+    def forward(self, series: Tensor, valid: Tensor | None = None, dates: Tensor | None = None) -> Tensor:
+        """Scores (B, K, H, W) before softmax.
+
+        Args:
+            series: (B, T, C, H, W) float.
+            valid: (B, T, H, W) bool or None for all; a date without a valid pixel is left out.
+            dates: (B, T) days, or None for dates that are equally far apart.
+        """
+        B, T, _, H, W = series.shape
+        present = None if valid is None else valid.flatten(2).any(2)
+        basis = cosines_of(dates, present, T, self.cosines, series)  # B T F
+        x = torch.einsum("btchw,btf->bfchw", series, basis.to(series.dtype)).reshape(B, -1, H, W)
+        x = batch_norm(self.norm, x)
+        if self.training and self.noise:
+            x = x + self.noise * torch.randn_like(x)
+        scores: Tensor = self.layers(x)
+        return scores
+
+
+def cosines_of(
+    dates: Tensor | None, present: Tensor | None, count: int, cosines: int, like: Tensor
+) -> Tensor:
+    """Cosines of the time since a series' first date, (B, T, F) float32; absent dates are 0.
+
+    Half a wave more with each cosine, over the time from the first date to the last; the sum of the squares
+    of each is about 1.
+
+    Args:
+        dates: (B, T) days, or None for dates that are equally far apart.
+        present: (B, T) bool, or None for all.
+        count: T.
+        cosines: F.
+        like: A tensor of the batch, for its size and device.
+    """
+    if dates is None:
+        dates = torch.arange(count, device=like.device).expand(like.shape[0], -1)
+    if present is None:
+        present = torch.ones_like(dates, dtype=torch.bool)
+    first = dates.masked_fill(~present, torch.iinfo(dates.dtype).max).amin(1, keepdim=True)
+    last = dates.masked_fill(~present, torch.iinfo(dates.dtype).min).amax(1, keepdim=True)
+    time = (dates - first).float() / (last - first).clamp_min(1).float()  # 0 to 1
+    waves = torch.arange(cosines, device=like.device) * math.pi
+    weight = present.float() * (2 / present.sum(1, keepdim=True).float()).sqrt()
+    return (time[..., None] * waves).cos() * weight[..., None]
+
+
+class WithPixels(nn.Module):
+    """A segmenter and `PixelSeries`, whose scores add up: either can overrule the other.
+
+    In training each is to learn by itself, too: else the one that learns faster would leave the other
+    nothing.
+
+    Args:
+        segmenter: Takes (B, T, C, H, W), validity and dates, gives (B, K, H, W).
+        pixels: Gives the same.
+    """
+
+    def __init__(self, segmenter: nn.Module, pixels: PixelSeries) -> None:
+        super().__init__()
+        self.segmenter, self.pixels = segmenter, pixels
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The segmenter's."""
+        return self.segmenter.encoder  # type: ignore[return-value]
+
+    def forward(
+        self, series: Tensor, valid: Tensor | None = None, dates: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+        """(B, K, H, W) scores before softmax; in training those of each of the two, and their sum."""
+        around: Tensor = self.segmenter(series, valid, dates)
+        alone: Tensor = self.pixels(series, valid, dates)
+        if not self.training:
+            return around + alone
+        return around, alone, around + alone
