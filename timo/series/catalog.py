@@ -19,7 +19,7 @@ from timo.series.layers import Layers, attach_masks, read_layers
 from timo.series.presets import RADAR
 from timo.series.sources import DatedFile, LeftOut
 from timo.series.stacks import HOW
-from timo.series.tiles import check_bands, tiles_beside
+from timo.series.tiles import check_bands, spread, tiles_beside
 
 _SAME_SIZE = 1.001  # pixels whose sides differ by less are equally fine
 
@@ -156,13 +156,17 @@ def _optical_first(frame: Frame) -> list[str]:
 
 
 def reference_grid(frames: Sequence[Frame]) -> Grid:
-    """The grid of the first among the finest rasters; where dates have tiles, its pixels over all of them."""
+    """The grid of the first among the finest rasters; where dates have tiles, its pixels over all of them.
+
+    Raises:
+        SeriesError: ``places_apart``: tiles of a date lie far from each other.
+    """
     rasters = [raster for frame in frames for raster in frame.rasters]
     sizes = [raster.grid.ground_sample_distance or 0.0 for raster in rasters]
     finest = min(sizes) * _SAME_SIZE
     base = next(raster for raster, size in zip(rasters, sizes) if size <= finest)
-    tiles = [tile.grid for frame in frames for tile in tiles_beside(base, frame.rasters)]
-    return base.grid.over(tiles) if tiles else base.grid
+    tiles = [tile for frame in frames for tile in tiles_beside(base, frame.rasters)]
+    return spread(base, tiles) if tiles else base.grid
 
 
 def check_georeference(frames: Sequence[Frame]) -> None:

@@ -44,7 +44,7 @@ class _Scene:
 
 
 def drop_empty(
-    frames: Sequence[Frame], keys: Sequence[str], reader: RasterReader
+    frames: Sequence[Frame], keys: Sequence[str], reader: RasterReader, *, keep: bool = False
 ) -> tuple[tuple[Frame, ...], list[LeftOut]]:
     """The frames without the scenes that are almost all invalid, and those scenes' files.
 
@@ -54,6 +54,7 @@ def drop_empty(
         frames: With the rasters that touch the grid.
         keys: The series' bands; frames that lack some are left as they are.
         reader: Of the series' grid.
+        keep: Drop none, but check the masks and tell the radar's values.
 
     Raises:
         SeriesError: A mask holds numbers that its scheme doesn't know, or a file can't be read.
@@ -70,7 +71,7 @@ def drop_empty(
     left_out: list[LeftOut] = []
     for frame in frames:
         scenes = counted.get(id(frame), [])
-        empty = [scene for scene in scenes if scene.share < LIMIT * best[scene.key]]
+        empty = [scene for scene in scenes if not keep and scene.share < LIMIT * best[scene.key]]
         full = [scene for scene in scenes if scene not in empty]
         others = {raster.path.name for scene in full for raster in scene.rasters}
         for scene in empty:

@@ -42,7 +42,7 @@ _COUNT_BLOCK = 1024
 Sources = str | os.PathLike[str] | Sequence[str | os.PathLike[str] | DatedFile]
 
 
-def open_series(sources: Sources) -> Series:
+def open_series(sources: Sources, *, keep_empty: bool = False) -> Series:
     """Open dated rasters as one series.
 
     Args:
@@ -51,6 +51,8 @@ def open_series(sources: Sources) -> Series:
             writes. Files of one date are bands of one frame, or tiles beside each other; layers such as SCL
             or Fmask are masks. Files without a date, and scenes that are almost all invalid, are left out
             and named.
+
+        keep_empty: Leave such scenes in: for a model that tells dates by their order.
 
     Returns:
         The series on the grid of its finest raster, with the bands that keep the most dates.
@@ -78,7 +80,7 @@ def open_series(sources: Sources) -> Series:
     keys = common_bands(inside)
     reader = RasterReader(grid)
     try:
-        full, empty = drop_empty(inside, keys, reader)
+        full, empty = drop_empty(inside, keys, reader, keep=keep_empty)
     finally:
         reader.close()  # an opened series locks no file until it is read
     return Series(grid, full, keys, tuple(left_out + empty))

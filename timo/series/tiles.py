@@ -11,6 +11,7 @@ from timo.series.facts import Raster
 from timo.series.grid import Grid
 
 _SAME_SIZE = 1.01  # pixels whose sides differ by less are of one size
+_MOSTLY_EMPTY = 10  # a rectangle so many times larger than the tiles in it; a swath of tiles needs a few
 
 
 def same_extent(grid: Grid, other: Grid) -> bool:
@@ -58,3 +59,26 @@ def tiles_beside(base: Raster, rasters: Sequence[Raster]) -> list[Raster]:
     size = (base.grid.ground_sample_distance or 0.0) * _SAME_SIZE
     groups = [group for group in owners.values() if len(group) > 1]
     return [one for group in groups for one in group if (one.grid.ground_sample_distance or 0.0) <= size]
+
+
+def spread(base: Raster, tiles: Sequence[Raster]) -> Grid:
+    """The pixels of ``base`` over all tiles.
+
+    Raises:
+        SeriesError: ``places_apart``, naming two tiles, if they lie too far from each other to be one place.
+    """
+    grid = base.grid.over([tile.grid for tile in tiles])
+    covered = base.grid.width * base.grid.height
+    for i, tile in enumerate(tiles):
+        if not any(same_extent(tile.grid, other.grid) for other in (base, *tiles[:i])):
+            alone = base.grid.over([tile.grid])
+            covered += min(tile.grid.width * tile.grid.height, alone.width * alone.height)
+    if grid.width * grid.height > _MOSTLY_EMPTY * covered:
+        by_distance = sorted(tiles, key=lambda tile: sum(base.grid.over([tile.grid]).shape))
+        left, far = by_distance[0], by_distance[-1]
+        raise SeriesError(
+            "places_apart",
+            f"{left.path.name} and {far.path.name} have the same date and band, but lie far from each other.",
+            "Give the files of one place, or a CSV with columns place,path,date.",
+        )
+    return grid

@@ -48,6 +48,13 @@ def test_at_least_one_date_stays(tmp_path, write_raster):
     assert months(open_series(tmp_path / "one")) == [1]
 
 
+def test_empty_dates_can_be_kept(tmp_path, write_raster):
+    write_days(tmp_path, write_raster, [20, 0, 10])
+    series = open_series(tmp_path, keep_empty=True)
+    assert months(series) == [1, 2, 3]
+    assert series.left_out == ()
+
+
 def test_clouds_of_a_mask_count_as_invalid(tmp_path, write_raster):
     for month, code in ((1, 4), (2, 9), (3, 5)):
         write_raster(

@@ -3,7 +3,10 @@
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.warp import transform as move
 from rasterio.windows import Window
@@ -72,6 +75,52 @@ def test_tiles_of_neighbouring_zones_are_one_frame(tmp_path, write_raster):
     values = series.read().values[0, 0]
     np.testing.assert_allclose(values[:, :6].max(), 0.1, atol=1e-6)
     np.testing.assert_allclose(values[:, 7:].max(), 0.2, atol=1e-6)
+
+
+def test_tiles_that_lie_far_apart_are_no_one_place(tmp_path, write_raster):
+    write_tile(tmp_path, write_raster, "S2_20200801_here", 500_000, 1000)
+    write_tile(tmp_path, write_raster, "S2_20200801_there", 590_000, 2000)
+    with pytest.raises(SeriesError) as caught:
+        open_series(tmp_path)
+    assert caught.value.code == "places_apart"
+    assert "S2_20200801_here.tif" in caught.value.message
+    assert "S2_20200801_there.tif" in caught.value.message
+
+
+@pytest.fixture(scope="module")
+def masked_tiles(tmp_path_factory):
+    """Two tiles that overlap, each with a coarser mask, the second in the neighbouring zone."""
+    folder = tmp_path_factory.mktemp("tiles")
+    random = np.random.default_rng(3)
+    (x,), (y,) = move(UTM, "EPSG:32632", [700_300], [5_600_050])
+    for name, crs, place in (("A", UTM, (700_000, 5_600_000)), ("B", "EPSG:32632", (x, y))):
+        values = random.integers(1, 9000, (40, 50)).astype(np.uint16)
+        codes = random.choice([4, 5, 8, 9, 11], (20, 25)).astype(np.uint8)
+        for kind, size, pixels in (("S2", 10, values), ("SCL", 20, codes)):
+            with rasterio.open(
+                folder / f"{kind}_20200801_{name}.tif", "w", driver="GTiff", count=1, dtype=pixels.dtype,
+                height=pixels.shape[0], width=pixels.shape[1], crs=crs, transform=at(*place, size), nodata=0,
+            ) as file:  # fmt: skip
+                file.write(pixels, 1)
+    series = open_series(folder)
+    return series, series.read()
+
+
+@given(st.integers(-9, 70), st.integers(-9, 90), st.integers(1, 50), st.integers(1, 60))
+@settings(max_examples=40, deadline=None)
+def test_a_window_of_masked_tiles_is_a_part_of_the_whole(masked_tiles, row, col, height, width):
+    series, whole = masked_tiles
+    assert 0.2 < whole.valid.mean() < 0.8
+    part = series.read(Window(col, row, width, height))
+    top, left = max(row, 0), max(col, 0)
+    bottom, right = min(row + height, series.grid.height), min(col + width, series.grid.width)
+    if top < bottom and left < right:
+        inside = (..., slice(top - row, bottom - row), slice(left - col, right - col))
+        np.testing.assert_array_equal(part.values[inside], whole.values[..., top:bottom, left:right])
+        np.testing.assert_array_equal(part.valid[inside], whole.valid[..., top:bottom, left:right])
+        assert part.valid.sum() == part.valid[inside].sum()
+    else:
+        assert not part.valid.any()
 
 
 @pytest.mark.parametrize(
