@@ -63,8 +63,8 @@ class Beginning:
             ModelError: Too little of the encoder fits, or what LoRA needs isn't installed.
         """
         whole = model
-        while hasattr(whole, "segmenter"):
-            whole = whole.segmenter
+        while isinstance(inner := getattr(whole, "segmenter", None), nn.Module):
+            whole = inner
         report = load_weights(
             whole,
             self.state,
