@@ -36,7 +36,7 @@ def best_and_worst(figures: Mapping[str, Any]) -> list[str]:
     if wrong:
         pixels, _, other = wrong[0]
         share = of_hundred(pixels / worst["pixels"])
-        said += f": {share} of 100 of its labelled pixels are mapped as '{other}'"
+        said += f": of 100 of its labels, {share} are mapped as '{other}'"
     return [f"{said}."]
 
 

@@ -214,6 +214,11 @@ def error_map(wrong: NDArray[np.float64]) -> str:
     """A PNG of the share of each cell's labels that is wrong, a pixel a cell; grey where there is none."""
     colors = (_ERRORS(np.nan_to_num(wrong)) * 255).round().astype(np.uint8)
     colors[np.isnan(wrong)] = (238, 241, 242, 255)
+    return picture(colors)
+
+
+def picture(colors: NDArray[np.uint8]) -> str:
+    """A PNG of (H, W, 3 or 4) colours, 0 to 255."""
     buffer = io.BytesIO()
     imsave(buffer, colors, format="png")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

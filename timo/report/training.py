@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from timo.report.words import count, plural
 LAST = 0.1
 
 
-def write_training_report(path: Path, card: Card, *, remarks: list[str] | None = None) -> None:
+def write_training_report(
+    path: Path, card: Card, *, remarks: Sequence[str] = (), more: Sequence[Html] = ()
+) -> None:
     """Write the page of a training.
 
     Args:
@@ -37,39 +39,43 @@ def write_training_report(path: Path, card: Card, *, remarks: list[str] | None =
             shows ``spec``, ``pixels``, ``seconds``, ``finished`` and ``versions``; ``metrics`` are
             ``timo.training.metrics.figures_of``.
         remarks: What the analyst should know, one sentence each.
+        more: Sections of ``timo.report.page`` that only this training has, such as reconstructions.
 
     Raises:
         OutputError: The file can't be written.
     """
-    content = training_page(card, remarks=remarks)
+    content = training_page(card, remarks=remarks, more=more)
     with told(path):
         path.write_text(content, encoding="utf-8")
 
 
-def training_page(card: Card, *, remarks: list[str] | None = None) -> str:
+def training_page(card: Card, *, remarks: Sequence[str] = (), more: Sequence[Html] = ()) -> str:
     """The page that ``write_training_report`` writes."""
     figures, training = card.metrics, card.training
     history: list[dict[str, float | None]] = training.get("history", [])
     colors = [c.color for c in card.classes]
     judged = bool(figures.get("pixels"))
+    what = "chips" if card.architecture.kind == "classifier" else "pixels"
     said = _course(training, history)
     if judged:
-        said = [right_of_hundred(figures, "pixels kept from the training"), *best_and_worst(figures), *said]
+        said = [right_of_hundred(figures, f"{what} kept from the training"), *best_and_worst(figures), *said]
     parts: list[Html] = [
         lead(said),
         accuracy_cards(figures) if judged else Html(""),
-        notes([*(remarks or []), *_doubts(training, history, judged)]),
+        notes([*remarks, *_doubts(training, history, what if judged else "")]),
     ]
     if history:
         caption = "The dotted line and the mark are the epoch that was kept."
         curves = plots.curves(history, int(training.get("epoch", 0)))
         parts.append(section("How it learnt", image(curves, "Curves of the training by epoch", caption)))
+    parts += more
     if judged:
         parts += [accuracy_plots(figures, colors), accuracy_tables(figures, colors)]
     parts += [_learnt_from(card), section("How this was made", facts(_provenance(card)))]
+    classes = f"{plural(len(card.classes), 'class', 'classes')}, " if card.classes else ""
     return page(
         f"Training of '{card.name}'",
-        f"{card.architecture.name}, {plural(len(card.classes), 'class', 'classes')}, "
+        f"{card.architecture.name}, {classes}"
         f"{plural(card.dates.count, 'date', 'dates')} from {card.dates.first} to {card.dates.last}.",
         *parts,
     )
@@ -83,15 +89,15 @@ def _course(training: Mapping[str, Any], history: list[dict[str, float | None]])
     return [f"The model learnt for {plural(len(history), 'epoch', 'epochs')}{took}.{kept}"]
 
 
-def _doubts(training: Mapping[str, Any], history: list[dict[str, float | None]], judged: bool) -> list[str]:
+def _doubts(training: Mapping[str, Any], history: list[dict[str, float | None]], judged: str) -> list[str]:
     said = []
     best = int(training.get("epoch", 0))
     if len(history) >= 5 and best > len(history) * (1 - LAST):
         said.append("The best epoch is among the last: more epochs may make the model better.")
     if judged:
         said.append(
-            "The best epoch was chosen by these same pixels, so that new places may turn out a little worse: "
-            "judge the model with 'timo evaluate' and labels that it never saw."
+            f"The best epoch was chosen by these same {judged}, so that new places may turn out a little "
+            "worse: judge the model with 'timo evaluate' and labels that it never saw."
         )
     return said
 
@@ -114,7 +120,7 @@ def _learnt_from(card: Card) -> Html:
     ]
     return section(
         "What it learnt from",
-        table(["Class", "Value", "Pixels learnt from", "Pixels kept to judge"], rows),
+        table(["Class", "Value", "Learnt from", "Kept to judge"], rows) if rows else Html(""),
         table(["Band", "Role", "Sensor", "Mean", "Spread"], bands),
     )
 

@@ -35,7 +35,10 @@ def report(matrix, names=("woods", "fields"), areas=True, outside=None, notes=()
 def test_the_page_begins_with_what_it_says_in_words():
     said = summary(report([[80, 20], [6, 94]]))
     assert said[0] == "Of 100 labelled pixels, 87 are mapped right (174 of 200)."
-    assert said[1].startswith("'fields' is mapped best (F1 0.88), 'woods' worst (F1 0.86): 20 of 100 of its")
+    assert said[1] == (
+        "'fields' is mapped best (F1 0.88), 'woods' worst (F1 0.86): of 100 of its labels, "
+        "20 are mapped as 'fields'."
+    )
     assert "about as sure" not in said[2]
     assert "surer of itself than it is right" in said[2]
     assert said[3].startswith("Corrected for the map's errors, ")

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import msgspec
+import numpy as np
 import pytest
 
 from tests.timo.report.pages import Page
 from timo.bundle import Architecture, BandCard, Card, ClassCard, DatesCard
 from timo.errors import OutputError
+from timo.report.figures import picture
+from timo.report.page import image, section
 from timo.report.training import training_page, write_training_report
 from timo.training.metrics import figures_of
 
@@ -75,6 +78,28 @@ def test_a_model_that_tells_little_of_its_training_has_its_page():
     page = Page(training_page(card))
     assert page.plots() == []
     assert "timo_tiny" in page.text
+
+
+def test_a_classifiers_page_speaks_of_chips():
+    chips = msgspec.structs.replace(CARD.architecture, kind="classifier")
+    page = Page(training_page(msgspec.structs.replace(CARD, architecture=chips)))
+    assert "Of 100 chips kept from the training" in page.text
+
+
+def test_a_pre_training_shows_its_loss_and_what_else_it_has():
+    card = msgspec.structs.replace(
+        without(
+            "pixels", history=[{"train_loss": 1.0, "val_loss": 1.1}, {"train_loss": 0.5, "val_loss": 0.6}]
+        ),
+        metrics={"loss": 0.6},
+        classes=[],
+    )
+    made = section("Reconstructions", image(picture(np.zeros((4, 4, 3), np.uint8)), "Four by four"))
+    page = Page(training_page(card, more=[made]))
+    assert "Reconstructions" in page.text
+    assert "class" not in page.text
+    assert len(page.plots()) == 1
+    assert len(page.images) == 2
 
 
 def test_figures_of_an_earlier_version_have_their_page():
