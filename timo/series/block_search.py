@@ -91,11 +91,20 @@ class BlockSearch:
         chip: Side of a chip, in cells.
         cell: Side of a cell, in pixels.
         fraction: Share of each class that is wanted for validation.
+        taken: Labelled cells of a part that is apart already: no chip may hold one.
     """
 
-    def __init__(self, labels: Labels, chip: int, cell: int, fraction: float) -> None:
+    def __init__(
+        self,
+        labels: Labels,
+        chip: int,
+        cell: int,
+        fraction: float,
+        taken: NDArray[np.bool_] | None = None,
+    ) -> None:
         self._chip, self._fraction = chip, fraction
         self._labelled = any_in_cells(labels.map != NOT_LABELLED, cell)
+        self._taken = np.zeros_like(self._labelled) if taken is None else taken
         self._shape = self._labelled.shape
         self._rows, self._cols = np.nonzero(self._labelled)
         counts = count_by_cell(labels, cell, self._labelled)
@@ -180,8 +189,8 @@ class BlockSearch:
         parting = Parting(
             blocks,
             side,
-            ChipPlaces(train, validation, self._chip).covered,
-            ChipPlaces(validation, train, self._chip).covered,
+            ChipPlaces(train, validation | self._taken, self._chip).covered,
+            ChipPlaces(validation, train | self._taken, self._chip).covered,
         )
         first = self._counts[parting.train[self._rows, self._cols]].sum(0)
         second = self._counts[parting.validation[self._rows, self._cols]].sum(0)

@@ -35,6 +35,8 @@ _MOST_CELLS = 2_000_000  # larger rasters are split, and chips laid, on coarser 
 _REST = 4  # one in so many chips of an epoch is drawn by class
 _MUCH = 0.5  # a larger share of the labels in the buffer is too much to go unexplained
 _TRIES = 4  # of test parts, until every class is in every part
+# A class that can't be learned is worse than one that can't be checked.
+_WEIGHTS: dict[Part, float] = {"train": 5, "validation": 2, "test": 1}
 
 
 @dataclass
@@ -240,14 +242,14 @@ def split_blocks(labels: Labels, *, chip: int, fraction: float, seed: int, test:
     shape = labels.map.shape
     cell = cell_side(shape, chip, _MOST_CELLS)
     random = np.random.default_rng(seed)
-    best: tuple[int, Split] | None = None
+    best: tuple[float, Split] | None = None
     for _ in range(_TRIES if test else 1):
         found = _search(labels, chip, cell, fraction, test, random)
         if found is None:
             continue
         side, blocks = found
         split = _parted(labels, side, chip, cell, test=test > 0, fraction=fraction, seed=seed, blocks=blocks)
-        missing = sum(int(np.count_nonzero(split.counts(part) == 0)) for part in split.parts)
+        missing = sum(_WEIGHTS[part] * np.count_nonzero(split.counts(part) == 0) for part in split.parts)
         if not _useless(split) and (best is None or missing < best[0]):
             best = missing, split
         if best and not best[0]:
@@ -325,13 +327,15 @@ def _search(
     first = BlockSearch(labels, chip // cell, cell, test).run(random)
     if first is None:
         return None
-    kept = np.where(pixels(first.train), labels.map, np.uint8(NOT_LABELLED))
+    held = pixels(first.side)
+    kept = np.where(held, np.uint8(NOT_LABELLED), labels.map)
     counts = np.bincount(kept.ravel(), minlength=NOT_LABELLED + 1)[: len(labels.scheme)]
     rest = replace(labels, map=kept, counts=counts.astype(np.int64))
-    second = BlockSearch(rest, chip // cell, cell, fraction / (1 - test)).run(random)
+    taken = any_in_cells(held & (labels.map != NOT_LABELLED), cell)
+    second = BlockSearch(rest, chip // cell, cell, fraction / (1 - test), taken).run(random)
     if second is None:
         return None
-    side = np.where(pixels(first.side), np.int8(2), pixels(second.side).astype(np.int8))
+    side = np.where(held, np.int8(2), pixels(second.side).astype(np.int8))
     return side, None
 
 

@@ -217,3 +217,13 @@ def test_labels_too_few_for_three_parts_are_refused():
     indices[3, 3], indices[40, 40], indices[3, 40] = 0, 1, 1
     with pytest.raises(LabelError, match=r"labels\.gpkg .* training, validation and test"):
         split_blocks(labels_of(indices), chip=32, fraction=0.25, seed=0, test=0.2)
+
+
+def test_the_crop_map_is_parted_into_three_with_every_class(real):
+    folder = real("crops_belgium")
+    labels = read_labels(folder / "labels.tif", open_series(folder).grid)
+    split = split_blocks(labels, chip=32, fraction=0.2, seed=0, test=0.2)
+    assert_apart(split)
+    for part in split.parts:
+        assert (split.counts(part) > 0).all()
+    assert split.lost.sum() < 0.05 * labels.counts.sum()
