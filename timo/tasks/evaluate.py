@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from timo.report.inputs import Inputs, Part, file_name, open_inputs
 from timo.report.words import count, joined, of_hundred
 from timo.series.labels import NOT_LABELLED, ClassInfo, ClassScheme
 from timo.series.prepared import PreparedSeries, Statistics
+from timo.tasks.predict import doubts
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import EvaluateSpec, to_dict
 from timo.training.device import fabric_for
@@ -54,6 +56,8 @@ def run(spec: EvaluateSpec, reporter: Reporter) -> dict[str, Any]:
     reporter.progress(0.0, "Reading the model, the series and the labels")
     card = bundle.load_card(Path(spec.model))
     inputs = open_inputs(spec, card)
+    warnings = [doubt for part in inputs.parts for doubt in doubts(card, part.series)]
+    inputs = replace(inputs, notes=(*dict.fromkeys(warnings), *inputs.notes))
     for note in inputs.notes:
         reporter.log(note, "warning")
     with report_folder(out, overwrite=spec.overwrite) as folder:

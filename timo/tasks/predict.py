@@ -47,7 +47,7 @@ def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
     opened = open_series(spec.series)
     outputs = _check_outputs(spec, opened)
     series = bundle.check_series(card, opened)
-    for warning in _doubts(card, series):
+    for warning in doubts(card, series):
         reporter.log(warning, "warning")
     area = None
     if spec.aoi is not None:
@@ -128,7 +128,7 @@ def _check_outputs(spec: PredictSpec, series: Series) -> dict[str, Path]:
     return outputs
 
 
-def _doubts(card: bundle.Card, series: Series) -> list[str]:
+def doubts(card: bundle.Card, series: Series) -> list[str]:
     """What lets the map be worse than the model's figures promise."""
     doubts = []
     if len(series.dates) != card.dates.count:

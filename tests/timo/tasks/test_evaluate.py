@@ -258,6 +258,14 @@ def test_several_places_are_judged_together_each_with_its_map_of_errors(evaluate
     evaluate(series=str(tmp_path / "places.csv"), overwrite=True)
 
 
+def test_a_series_of_fewer_dates_than_the_model_learnt_from_is_told(evaluate, scene, tmp_path):
+    recorder = Recorder()
+    series = [str(path) for path in sorted(scene.folder.glob("*.tif"))[:3]]
+    evaluate(recorder, series=series, areas=False)
+    assert "The series has 3 dates; model 'woods' was trained on 4" in recorder.warnings
+    assert any("has 3 dates" in note for note in read_report(tmp_path / "report")["notes"])
+
+
 def refused(kind, code, call, tmp_path, *named):
     """The call fails with this error, whose sentence names the culprit, and leaves nothing behind."""
     before = sorted(tmp_path.rglob("*"))
