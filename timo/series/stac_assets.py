@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pystac import Item
 
 _RASTERS = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff", "application/x-geotiff")
-_SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
+_SUFFIXES = (".tif", ".tiff", ".jp2")
 _PICTURES = frozenset({"thumbnail", "overview", "visual"})  # roles of assets that are made to be looked at
 # Common names of several bands: red edge 1 to 3; the infrared of Landsat 8, and Sentinel-2's narrow one.
 _VAGUE = frozenset({"rededge", "nir08", "lwir"})
@@ -70,7 +70,7 @@ class AssetBand:
 
     @property
     def remote(self) -> bool:
-        """Whether it lies on the web: nothing else that a server names is read."""
+        """Whether it lies on the web: other addresses that a server names are not read."""
         parts = urlsplit(self.href)
         return parts.scheme in ("http", "https") and bool(parts.netloc)
 
