@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from rich.table import Column, Table
 
 from timo.terminal import AsJson, out
 
+_TOLD = 3  # files that are left out for one reason and named
 _UNITS = {"linear": "linear backscatter", "numbers": "numbers"}
 
 
@@ -86,16 +88,16 @@ def _count(number: int, word: str) -> str:
 
 
 def _print_left_out(left_out: list[dict[str, str]]) -> None:
-    """Each file with its reason; those of one reason together where they are many."""
-    counts = Counter(item["reason"] for item in left_out)
-    told: set[str] = set()
+    """Each file with its reason; of those whose reasons differ in numbers alone the first few."""
+    told: Counter[str] = Counter()
     for item in left_out:
-        reason = item["reason"]
-        if counts[reason] <= 3:
-            out.print(f"Left out: {item['path']}: {reason}", soft_wrap=True)
-        elif reason not in told:
-            told.add(reason)
-            out.print(f"Left out: {item['path']} and {counts[reason] - 1} more: {reason}", soft_wrap=True)
+        kind = re.sub(r"[\d.,-]+", "#", item["reason"].partition(";")[0])
+        told[kind] += 1
+        if told[kind] <= _TOLD:
+            out.print(f"Left out: {item['path']}: {item['reason']}", soft_wrap=True)
+    more = sum(count - _TOLD for count in told.values() if count > _TOLD)
+    if more:
+        out.print(f"Left out for such reasons: {more} more; --json lists them all.")
 
 
 def _short(crs: str | None) -> str:

@@ -106,6 +106,12 @@ def source_of(path: Path, variable: str | None = None) -> str:
     return f'NETCDF:"{path}":{variable}' if variable else str(path)
 
 
+def open_raster(path: Path, variable: str | None = None) -> DatasetReader:
+    """Open a file; of a netCDF file the axes x and y count by their names, for many lack CF's attributes."""
+    options = {"IGNORE_XY_AXIS_NAME_CHECKS": "YES"} if path.suffix.lower() == ".nc" else {}
+    return rasterio.open(source_of(path, variable), **options)
+
+
 def network(path: Path) -> contextlib.AbstractContextManager[object]:
     """GDAL set up to read a file: nothing for local ones, patience with limits for remote ones."""
     return rasterio.Env(**REMOTE_OPTIONS) if is_remote(path) else contextlib.nullcontext()
@@ -216,7 +222,7 @@ def _read(path: Path, variable: str | None, _stamp: object) -> Facts:
     with (
         unreadable(path),
         network(path),
-        rasterio.open(source_of(path, variable)) as dataset,
+        open_raster(path, variable) as dataset,
     ):
         return _facts(path, variable, dataset)
 
@@ -257,7 +263,7 @@ def _facts(path: Path, variable: str | None, dataset: DatasetReader) -> Facts:
     return Facts(
         path=path,
         variable=variable,
-        grid=Grid.of(dataset),
+        grid=_grid(dataset),
         indexes=tuple(i + 1 for i in data),
         descriptions=_descriptions(dataset, data, variable, of_bands),
         color_names=tuple(_COLORS.get(colors[i]) for i in data),
@@ -272,6 +278,13 @@ def _facts(path: Path, variable: str | None, dataset: DatasetReader) -> Facts:
         taken=taken_on(tags),
         written=written_on(tags),
     )
+
+
+def _grid(dataset: DatasetReader) -> Grid:
+    grid = Grid.of(dataset)
+    # Whose axes tell no place lies nowhere, though it names a coordinate system.
+    nowhere = dataset.driver == "netCDF" and grid.transform.is_identity
+    return replace(grid, crs=None) if nowhere else grid
 
 
 def _descriptions(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetReader
@@ -16,7 +15,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from timo.series.bands import Band
-from timo.series.facts import Mask, Raster, network, reason, unreadable
+from timo.series.facts import Mask, Raster, network, open_raster, reason, unreadable
 from timo.series.grid import Grid
 from timo.series.handles import HandlePool
 
@@ -171,7 +170,7 @@ class RasterReader:
             return _Pixels(raw, read_mask(dataset, raster, inner, size), into)
 
     def _open(self, raster: Raster, resampling: Resampling) -> _View:
-        dataset = rasterio.open(raster.source)
+        dataset = open_raster(raster.path, raster.variable)
         offset = raster.grid.offset_in(self.grid)
         if offset is not None:
             return _View(dataset, dataset, offset)

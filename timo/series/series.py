@@ -51,7 +51,6 @@ def open_series(sources: Sources, *, keep_empty: bool = False) -> Series:
             writes. Files of one date are bands of one frame, or tiles beside each other; layers such as SCL
             or Fmask are masks. Files without a date, and scenes that are almost all invalid, are left out
             and named.
-
         keep_empty: Leave such scenes in: for a model that tells dates by their order.
 
     Returns:
@@ -63,7 +62,7 @@ def open_series(sources: Sources, *, keep_empty: bool = False) -> Series:
     if search := search_file(sources):
         from timo.series.stac_series import open_search
 
-        return open_search(read_search(search))
+        return open_search(read_search(search), keep_empty=keep_empty)
     files, left_out = find_files(sources)
     frames, unused = build_frames(files)
     left_out += unused

@@ -116,7 +116,7 @@ def test_a_wrong_band_in_a_csv_is_named(tmp_path, write_raster, rows, code, word
     assert word in caught.value.message
 
 
-def write_netcdf(path, variables, times, units="days since 1970-01-01"):
+def write_netcdf(path, variables, times, units="days since 1970-01-01", *, bare=False):
     """A netCDF file of variables (T, H, W) with a time axis, as xarray writes one."""
     scipy_io = pytest.importorskip("scipy.io")
     with scipy_io.netcdf_file(path, "w") as file:
@@ -128,7 +128,9 @@ def write_netcdf(path, variables, times, units="days since 1970-01-01"):
             axis = file.createVariable(name, "f8", (name,))
             axis[:] = np.asarray(values, float)
         file.variables["time"].units = units
-        for name, standard in (("x", "projection_x_coordinate"), ("y", "projection_y_coordinate")):
+        for name, standard in (
+            () if bare else (("x", "projection_x_coordinate"), ("y", "projection_y_coordinate"))
+        ):
             file.variables[name].standard_name, file.variables[name].units = standard, "m"
         file.createVariable("crs", "i4", ()).spatial_ref = CRS.from_epsg(32631).to_wkt()
         file.variables["crs"].grid_mapping_name = "transverse_mercator"
@@ -151,6 +153,23 @@ def test_a_netcdf_with_a_time_axis(tmp_path, names):
     assert frames.values[:, 0, 0, 0].tolist() == [100, 0, 102]
     assert frames.valid[:, 0, 0].tolist() == [True, False, True]
     assert series.grid.transform == rasterio.Affine(10, 0, 500_000, 0, -10, 5_600_000)
+
+
+def test_a_netcdf_whose_axes_lack_their_attributes_lies_where_the_axes_say(tmp_path, write_raster):
+    values = {"red": layers(2).astype(np.int16)}
+    values["red"][:, 0] += 50  # the first row, in the north
+    path = write_netcdf(tmp_path / "cube.nc", values, [18475, 18485], bare=True)
+    series = open_series(path)
+    assert series.grid.transform == rasterio.Affine(10, 0, 500_000, 0, -10, 5_600_000)
+    assert series.read().values[0, 0, :, 0].tolist() == [150, 100, 100]
+    finer = rasterio.Affine(5, 0, 500_000, 0, -5, 5_600_000)
+    for day in ("20200801", "20200811"):
+        write_raster(
+            tmp_path / f"S2_{day}.tif", np.full((6, 8), 500, np.uint16), names=("B08",), transform=finer
+        )
+    red = open_series([path, tmp_path]).select_bands(["red"]).read()
+    assert red.valid.all()
+    np.testing.assert_allclose(red.values[0, 0, [0, -1], 2], [150, 100])
 
 
 def test_a_netcdf_whose_calendar_is_no_real_one_is_refused(tmp_path):
