@@ -69,11 +69,15 @@ class _Opened:
     names: list[tuple[set[str], str]]
 
 
-def open_search(search: StacSearch) -> Series:
+def open_search(search: StacSearch, *, keep_empty: bool = False) -> Series:
     """Open what a search finds as one series, on the pixels of its finest band, cut to the box.
 
     Scenes of one day and one sensor are tiles of one frame; where they overlap, the one that was processed
     last counts, by its name. Of another sensor's scene with the same bands the first collection's counts.
+
+    Args:
+        search: What to search for.
+        keep_empty: See ``timo.series.series.open_series``.
 
     Raises:
         SeriesError: See ``timo.series.stac.find_scenes``; or naming the asset that can't be read, or the band
@@ -104,10 +108,11 @@ def open_search(search: StacSearch) -> Series:
         left_out += others
     keys = _keys(search, opened, frames)
     reader = RasterReader(grid)
-    full, empty = drop_empty(frames, keys, reader)
-    series = Series(grid, full, keys, (*left_out, *empty))
-    series._reader = reader  # its files are open
-    return series
+    try:
+        full, empty = drop_empty(frames, keys, reader, keep=keep_empty)
+    finally:
+        reader.close()
+    return Series(grid, full, keys, (*left_out, *empty))
 
 
 def _of_one_sensor(search: StacSearch, day: Sequence[_Opened]) -> tuple[tuple[Raster, ...], list[LeftOut]]:

@@ -195,6 +195,20 @@ def test_of_two_sensors_on_a_day_the_first_collection_counts(server, scene):
     assert "Another sensor's scene of 2020-03-05 has the band 'red' too" in series.left_out[0].reason
 
 
+def test_a_scene_that_is_nearly_empty_is_left_out_and_named(server, scene, write_raster, tmp_path):
+    scene("S2A_a", "2020-03-05T10:56:31Z")
+    scene("S2A_b", "2020-03-06T10:56:31Z")
+    for key, side, transform in (("B04", 1, CORNER), ("B08", 1, CORNER), ("B11", 2, COARSE)):
+        nothing = np.zeros((HEIGHT // side, WIDTH // side), np.uint16)
+        write_raster(server.folder / "S2A_b" / f"{key}.tif", nothing, nodata=0, transform=transform)
+    series = open_search(search_of(server))
+    assert [date.isoformat() for date in series.dates] == ["2020-03-05"]
+    assert {item.path.split("/")[-2] for item in series.left_out} == {"S2A_b"}
+    assert "nearly empty" in series.left_out[0].reason
+    write_search(search_of(server), tmp_path / "search.json")
+    assert len(open_series(tmp_path / "search.json", keep_empty=True)) == 2
+
+
 def test_the_day_is_the_sun_s(server, scene):
     """Two halves of one pass lie before and after midnight in UTC, where it is about noon."""
     far = transform_bounds("EPSG:32701", "EPSG:4326", 500_100, 7_999_500, 500_600, 7_999_900)
