@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The model bundle: a folder that holds all that is needed to use a trained model rightly.
 
-``model.json`` describes the model, ``weights.safetensors`` holds its parameters, ``split.gpkg`` shows where
-it was trained and where it was judged.
+``model.json`` describes the model, ``weights.safetensors`` holds its parameters, ``report.html`` tells how it
+learnt and how good it is, ``split.gpkg`` shows where it was trained and where it was judged.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,7 @@ FORMAT = 1
 CARD = "model.json"
 WEIGHTS = "weights.safetensors"
 SPLIT = "split.gpkg"
+REPORT = "report.html"
 
 
 class Architecture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,7 +127,13 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def save(
-    folder: Path, card: Card, model: nn.Module, *, split: Path | None = None, overwrite: bool = False
+    folder: Path,
+    card: Card,
+    model: nn.Module,
+    *,
+    split: Path | None = None,
+    report: Callable[[Card], str] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write a bundle as a whole: the folder appears when it is complete, or not at all.
 
@@ -134,6 +142,7 @@ def save(
         card: The description; its ``weights_sha256`` is filled in here.
         model: The network with the weights to keep.
         split: A GeoPackage to take along as ``split.gpkg``.
+        report: Makes the page ``report.html`` of the complete description.
         overwrite: Replace a bundle that stands there.
 
     Raises:
@@ -153,6 +162,8 @@ def save(
         save_file(state, partial / WEIGHTS, metadata={"format": "pt"})
         card = msgspec.structs.replace(card, weights_sha256=_sha256(partial / WEIGHTS))
         (partial / CARD).write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=2))
+        if report is not None:
+            (partial / REPORT).write_text(report(card), encoding="utf-8")
         if split is not None:
             shutil.copyfile(split, partial / SPLIT)
         if folder.exists():

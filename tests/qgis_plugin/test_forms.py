@@ -7,9 +7,13 @@ import pytest
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtWidgets import QWidget
 
+# By the page in its own way, or not yet.
 ASKED_ELSEWHERE = {
-    "finetune": {"series", "labels", "class_field", "out", "colors", "ignore", "overwrite"},
-    "predict": {"series", "model", "out", "confidence", "probabilities", "aoi", "overwrite"},
+    "finetune": {
+        *("series", "labels", "class_field", "out", "colors", "ignore", "overwrite"),
+        *("from", "learn", "per_date", "date_field"),
+    },
+    "predict": {"series", "model", "out", "confidence", "probabilities", "per_date", "aoi", "overwrite"},
 }
 
 

@@ -18,7 +18,7 @@ def timo(*arguments):
 @pytest.mark.parametrize("task", SPECS)
 def test_every_field_of_a_spec_is_an_option_of_its_command(task):
     shown = timo(task, "--help").stdout
-    for field in SPECS[task].__struct_fields__:
+    for field in SPECS[task].__struct_encode_fields__:
         assert f"--{field.replace('_', '-')} " in shown
 
 

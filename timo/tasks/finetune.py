@@ -22,6 +22,7 @@ from timo.errors import LabelError, SpecError
 from timo.inference.writer import map_type
 from timo.models.registry import HEAD_CHANNELS
 from timo.models.tuning import merge_lora
+from timo.report.training import training_page
 from timo.series.dated_labels import dated_labels_of
 from timo.series.labels import ClassScheme, Labels
 from timo.series.place_splits import PlacesSplit, split_places
@@ -66,6 +67,7 @@ class Material:
     split: PlacesSplit
     statistics: Statistics
     chips: LabelledChips
+    problems: Sequence[str]
 
     @property
     def scheme(self) -> ClassScheme:
@@ -112,7 +114,14 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         outline = Path(folder) / bundle.SPLIT
         drawn = material.split.save(outline)
-        bundle.save(out, card, model, split=outline if drawn else None, overwrite=spec.overwrite)
+        bundle.save(
+            out,
+            card,
+            model,
+            split=outline if drawn else None,
+            report=lambda card: training_page(card, remarks=material.problems),
+            overwrite=spec.overwrite,
+        )
     checkpoint.remove()
     reporter.artifact(out, "bundle")
     reporter.progress(1.0, "Trained")
@@ -142,13 +151,12 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
     labels = _labels(spec, places, colors)
     _check_colors(spec, colors, labels[0].scheme)
     map_type([c.value for c in labels[0].scheme.classes])  # before the training: it may refuse
-    for problem in [*_problems(places, labels), *_doubts(spec, places)]:
-        reporter.log(problem, "warning")
     names = [place.name for place in places]
     chip = spec.chip or _chip_for(places)
     split = split_places(labels, chip=chip, fraction=spec.validation, seed=spec.seed, names=names)
-    for line in split.problems:
-        reporter.log(line, "warning")
+    problems = [*_problems(places, labels), *_doubts(spec, places), *split.problems]
+    for problem in problems:
+        reporter.log(problem, "warning")
     reporter.check()
     figures = statistics([place.series for place in places], spec.seed)
     chips = LabelledChips(
@@ -161,7 +169,7 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
         rank=fabric.global_rank,
         processes=fabric.world_size,
     )
-    return Material(places, labels, split, figures, chips)
+    return Material(places, labels, split, figures, chips, problems)
 
 
 def objective(spec: FinetuneSpec, material: Material) -> ClassObjective:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from timo import __version__, bundle
+from timo.report.training import training_page
 from timo.series.places import Place, open_places
 from timo.series.prepared import PreparedSeries, Statistics, statistics
 from timo.tasks.reporter import Reporter
@@ -75,12 +76,8 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
     )
     model.load_state_dict(outcome.state)
     seconds = time.monotonic() - started
-    bundle.save(
-        out,
-        _card(spec, places, keys, figures, architecture, outcome, seconds),
-        model,
-        overwrite=spec.overwrite,
-    )
+    card = _card(spec, places, keys, figures, architecture, outcome, seconds)
+    bundle.save(out, card, model, report=training_page, overwrite=spec.overwrite)
     checkpoint.remove()
     reporter.artifact(out, "bundle")
     reporter.progress(1.0, "Pre-trained")
