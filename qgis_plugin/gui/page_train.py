@@ -33,9 +33,9 @@ INTRO = (
     "Train a model on the ticked series with polygons or points whose field names the class of what is there."
 )
 FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
-# Asked for in other ways; the last three go with a field of dates or a model to start from, which the page
-# does not ask for yet.
-TOLD = ["class_field", "ignore", "overwrite", "per_date", "date_field", "learn"]
+# Asked for in other ways; the last four go with another field, or a model to start from, which the page does
+# not ask for yet.
+TOLD = ["class_field", "ignore", "overwrite", "per_date", "date_field", "split_field", "learn"]
 
 
 class TrainPage(Page):

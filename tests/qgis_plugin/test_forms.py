@@ -11,7 +11,7 @@ from qgis.PyQt.QtWidgets import QWidget
 ASKED_ELSEWHERE = {
     "finetune": {
         *("series", "labels", "class_field", "out", "colors", "ignore", "overwrite"),
-        *("from", "learn", "per_date", "date_field"),
+        *("from", "learn", "per_date", "date_field", "split", "split_field"),
     },
     "predict": {"series", "model", "out", "confidence", "probabilities", "per_date", "aoi", "overwrite"},
 }

@@ -33,8 +33,8 @@ def dated_labels_of(
 
     Args:
         places: Of ``timo.series.places.open_places``.
-        path: Polygons or points with a field of dates, or a CSV with columns path,date (and place, where there
-            are several), a file of labels for each date.
+        path: Polygons or points with a field of dates, or a CSV with columns path,date (and place, where
+            there are several), a file of labels for each date.
         class_field: See ``timo.series.labels.read_labels``.
         date_field: The field of the date on which a feature has its class, for polygons and points.
         ignore: As ``class_field``.

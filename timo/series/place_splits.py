@@ -18,7 +18,7 @@ from timo.errors import LabelError, OutputError
 from timo.series.block_search import Blocks
 from timo.series.labels import NOT_LABELLED, Labels
 from timo.series.rasters import reason
-from timo.series.sampling import PARTS, Part, Split, split_blocks
+from timo.series.sampling import PARTS, WORDS, Part, Split, split_blocks
 from timo.series.windows import any_in_cells, cell_side
 
 _DRAWS = 500
@@ -51,7 +51,8 @@ class PlacesSplit:
             return self.splits[0].problems
         names = [info.name for info in self.splits[0].labels.scheme.classes]
         found = []
-        for part, word in zip(PARTS, ("training", "validation")):
+        for part in self.splits[0].parts:
+            word = WORDS[part]
             absent = [name for name, count in zip(names, self.counts(part)) if not count]
             if absent:
                 found.append(f"The {word} places have no label of class {', '.join(absent)}.")
@@ -75,14 +76,15 @@ class PlacesSplit:
 
     def counts(self, part: Part) -> NDArray[np.int64]:
         """(K,) labelled pixels of each class in the part."""
-        return np.asarray(sum(split.counts(part) for split in self.splits), np.int64)
+        held = [split.counts(part) for split in self.splits if part in split.parts]
+        return np.asarray(sum(held, np.zeros(len(self.splits[0].labels.scheme), np.int64)), np.int64)
 
     def tiles(self, part: Part) -> NDArray[np.int32]:
         """(N, 3) place, first row and column of few chips that hold all the labels; always the same."""
         found = [
             np.insert(split.tiles(part), 0, place, axis=1)
             for place, split in enumerate(self.splits)
-            if split.counts(part).any()
+            if part in split.parts and split.counts(part).any()
         ]
         return np.concatenate(found).astype(np.int32) if found else np.empty((0, 3), np.int32)
 
@@ -153,7 +155,13 @@ class PlacesSplit:
 
 
 def split_places(
-    labels: Sequence[Labels], *, chip: int, fraction: float, seed: int, names: Sequence[str] = ("",)
+    labels: Sequence[Labels],
+    *,
+    chip: int,
+    fraction: float,
+    seed: int,
+    names: Sequence[str] = ("",),
+    test: float = 0.0,
 ) -> PlacesSplit:
     """Part the labels of one place in blocks, and those of several by whole places.
 
@@ -163,30 +171,35 @@ def split_places(
         fraction: Share of each class that is wanted for validation, 0 to 1.
         seed: The same seed gives the same split.
         names: Of the places.
+        test: Share of each class that is wanted for a test part, 0 for none.
 
     Raises:
         LabelError: The labels are too few, or too close together, to be parted.
     """
     if len(labels) == 1:
-        return PlacesSplit([split_blocks(labels[0], chip=chip, fraction=fraction, seed=seed)])
+        return PlacesSplit([split_blocks(labels[0], chip=chip, fraction=fraction, seed=seed, test=test)])
     counts = np.stack([one.counts for one in labels])
-    chosen = _choose(counts, fraction, np.random.default_rng(seed))
-    if chosen is None:
-        raise LabelError(
-            "too_few_labels",
-            "The labelled places are too few to be parted into training and validation.",
-            "Label more places, or one place in more spots.",
-        )
-    return PlacesSplit(
-        [_whole(one, chip, bool(held), fraction, seed) for one, held in zip(labels, chosen, strict=True)],
-        names,
-    )
+    random = np.random.default_rng(seed)
+    part = np.zeros(len(labels), np.int64)  # indices in PARTS
+    for index, share in ((2, test), (1, fraction)):
+        if not share:
+            continue
+        chosen = _choose(np.where(part[:, None] == 0, counts, 0), share, random)
+        if chosen is None:
+            raise LabelError(
+                "too_few_labels",
+                "The labelled places are too few to be parted into training and validation.",
+                "Label more places, or one place in more spots.",
+            )
+        part[chosen] = index
+    splits = [_whole(one, chip, PARTS[k], fraction, seed, bool(test)) for one, k in zip(labels, part)]
+    return PlacesSplit(splits, names)
 
 
 def _choose(
     counts: NDArray[np.int64], fraction: float, random: np.random.Generator
 ) -> NDArray[np.bool_] | None:
-    """Which places are for validation: of many draws the one whose classes' shares are nearest to wanted."""
+    """Places for one part: of many draws the one whose classes' shares are nearest to what is wanted."""
     labelled = np.flatnonzero(counts.any(1))
     if len(labelled) < 2:
         return None
@@ -205,16 +218,17 @@ def _choose(
     return chosen
 
 
-def _whole(labels: Labels, chip: int, validation: bool, fraction: float, seed: int) -> Split:
+def _whole(labels: Labels, chip: int, part: Part, fraction: float, seed: int, test: bool) -> Split:
     """A place that is of one part alone."""
     labelled, none = labels.map != NOT_LABELLED, np.zeros(labels.map.shape, np.bool_)
     cell = cell_side(labels.map.shape, chip, _MOST_CELLS)
     shape = any_in_cells(none, cell).shape
     return Split(
         labels=labels,
-        train=none if validation else labelled,
-        validation=labelled if validation else none,
-        side=np.full(labels.map.shape, int(validation), np.int8),
+        train=labelled if part == "train" else none,
+        validation=labelled if part == "validation" else none,
+        test=(labelled if part == "test" else none) if test else None,
+        side=np.full(labels.map.shape, PARTS.index(part), np.int8),
         chip=chip,
         fraction=fraction,
         seed=seed,

@@ -25,9 +25,11 @@ from timo.models.tuning import merge_lora
 from timo.report.training import training_page
 from timo.series.dated_labels import dated_labels_of
 from timo.series.labels import ClassScheme, Labels
+from timo.series.parts import read_parts
 from timo.series.place_splits import PlacesSplit, split_places
 from timo.series.places import Place, labels_of, open_places
 from timo.series.prepared import PreparedSeries, Statistics, statistics
+from timo.series.sampling import given_split
 from timo.series.transforms import Augmentation
 from timo.tasks.presets import PRESETS
 from timo.tasks.reporter import Reporter
@@ -37,7 +39,7 @@ from timo.training.budget import epochs_of
 from timo.training.checkpoint import Checkpoint, fingerprint
 from timo.training.data import LabelledChips
 from timo.training.device import fabric_for
-from timo.training.engine import Fit, Schedule, fit
+from timo.training.engine import Fit, Schedule, fit, judge
 from timo.training.losses import ClassLoss, class_weights
 from timo.training.objectives import ClassObjective
 
@@ -97,10 +99,11 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
         reporter.log(begun.into(model, material.places[0].series.keys, spec.learn))
     reporter.progress(READ, "Training")
     checkpoint = Checkpoint(out.with_name(f"{out.name}.training"), _key(spec, material))
+    goal = objective(spec, material)
     outcome = fit(
         fabric,
         model,
-        objective(spec, material),
+        goal,
         material.chips,
         _schedule(spec, material, architecture),
         _Rest(reporter),
@@ -110,6 +113,9 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
         return {}
     model.load_state_dict(outcome.state)
     merge_lora(model)
+    if material.split.counts("test").any():
+        batches = material.chips.held("test")
+        outcome.figures["test"] = judge(fabric, model, goal, batches, _Rest(reporter)).figures
     card = _card(spec, material, architecture, outcome, begun, time.monotonic() - started)
     with tempfile.TemporaryDirectory() as folder:
         outline = Path(folder) / bundle.SPLIT
@@ -153,7 +159,7 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
     map_type([c.value for c in labels[0].scheme.classes])  # before the training: it may refuse
     names = [place.name for place in places]
     chip = spec.chip or _chip_for(places)
-    split = split_places(labels, chip=chip, fraction=spec.validation, seed=spec.seed, names=names)
+    split = _split(spec, labels, chip, names)
     problems = [*_problems(places, labels), *_doubts(spec, places), *split.problems]
     for problem in problems:
         reporter.log(problem, "warning")
@@ -170,6 +176,21 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
         processes=fabric.world_size,
     )
     return Material(places, labels, split, figures, chips, problems)
+
+
+def _split(spec: FinetuneSpec, labels: Sequence[Labels], chip: int, names: Sequence[str]) -> PlacesSplit:
+    if spec.split is None and spec.split_field is None:
+        return split_places(
+            labels, chip=chip, fraction=spec.validation, seed=spec.seed, names=names, test=spec.test
+        )
+    if len(labels) > 1:
+        raise SpecError(
+            "spec_invalid",
+            f"A split is given, and the series has {len(labels)} places, which are parted as a whole.",
+            "Leave the split out.",
+        )
+    parts = read_parts(spec.split or spec.labels, labels[0].grid, spec.split_field or "part")
+    return PlacesSplit([given_split(labels[0], parts, chip=chip)])
 
 
 def objective(spec: FinetuneSpec, material: Material) -> ClassObjective:

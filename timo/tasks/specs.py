@@ -182,7 +182,7 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             le=0.5,
             extra_json_schema={"advanced": True},
         ),
-    ] = 0.0
+    ] = 0.1
     learning_rate: LearningRate = 1e-3
     validation: Annotated[
         float,
@@ -195,6 +195,34 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"advanced": True},
         ),
     ] = 0.25
+    test: Annotated[
+        float,
+        Meta(
+            title="Test share",
+            description="Share of the labelled area that neither teaches the model nor chooses its best "
+            "epoch: the report tells how it does there.",
+            ge=0,
+            le=0.5,
+            extra_json_schema={"advanced": True},
+        ),
+    ] = 0.0
+    split: Annotated[
+        str | None,
+        Meta(
+            title="Split",
+            description="Polygons with a field 'part' of train, validation or test, such as a model's "
+            "split.gpkg, in place of the shares.",
+            extra_json_schema={"format": "polygons", "advanced": True},
+        ),
+    ] = None
+    split_field: Annotated[
+        str | None,
+        Meta(
+            title="Split field",
+            description="The field of the labels, or of the split, that says train, validation or test.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = None
 
 
 class PretrainSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):

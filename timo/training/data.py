@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from timo.series.labels import NOT_LABELLED
 from timo.series.place_splits import PlacesSplit
 from timo.series.prepared import PreparedSeries
-from timo.series.sampling import Part
+from timo.series.sampling import PARTS, Part
 from timo.series.transforms import Augmentation, Orientation, flip_and_rotate
 
 # An epoch of fewer steps would spend its time on validation.
@@ -22,7 +22,6 @@ LEAST_STEPS = 8
 # Nor one of more steps show its curve and its best weights soon enough.
 MOST_STEPS = 64
 AHEAD = 2  # batches that are made while the model learns
-PARTS: tuple[Part, ...] = ("train", "validation")
 
 
 class Batch(NamedTuple):
@@ -101,11 +100,15 @@ class LabelledChips:
 
     def validation(self) -> Iterable[Batch]:
         """Chips that cover the validation labels, as they are."""
-        windows = self._split.tiles("validation").tolist()
+        return self.held("validation")
+
+    def held(self, kept: Part) -> Iterable[Batch]:
+        """Chips that cover the labels of a part, as they are; none where it has no label."""
+        windows = self._split.tiles(kept).tolist()
 
         def make(first: int) -> Batch:
             part = windows[first : first + self._batch]
-            return _stack([self._read("validation", *one) for one in part], self._split.per_date)
+            return _stack([self._read(kept, *one) for one in part], self._split.per_date)
 
         return made_ahead(make, range(0, len(windows), self._batch))
 

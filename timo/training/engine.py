@@ -251,7 +251,7 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
         if checkpoint is not None and training.fabric.is_global_zero:
             checkpoint.save_when_due(training.state)
     averaged, outcome = training.averaged.module, training.outcome
-    judged = validate(training.fabric, averaged, training.objective, chips, reporter)
+    judged = judge(training.fabric, averaged, training.objective, chips.validation(), reporter)
     if not outcome.state or judged.score > outcome.score:
         outcome.epoch, outcome.score, outcome.figures = epoch, judged.score, judged.figures
         outcome.state = {key: tensor.detach().cpu().clone() for key, tensor in averaged.state_dict().items()}
@@ -263,24 +263,24 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
 
 
 @torch.inference_mode()
-def validate(
-    fabric: Fabric, model: nn.Module, objective: Objective, chips: Chips, reporter: Reporter
+def judge(
+    fabric: Fabric, model: nn.Module, objective: Objective, batches: Iterable[Batch], reporter: Reporter
 ) -> Judgement:
-    """Figures over the validation batches.
+    """Figures of a model over batches; model and objective are on the device.
 
     Raises:
         Cancelled: When the reporter says so.
         ModelError: The model can't take a batch.
     """
 
-    def batches() -> Iterator[Batch]:
-        for batch in chips.validation():
+    def there() -> Iterator[Batch]:
+        for batch in batches:
             reporter.check()
             check_inputs(model, batch.series, batch.valid, batch.dates)
             yield fabric.to_device(batch)
 
     model.eval()
-    return objective.judge(model, batches())
+    return objective.judge(model, there())
 
 
 def warm_up_and_cosine(steps: int) -> Callable[[int], float]:

@@ -115,3 +115,24 @@ def test_a_fine_tuning_goes_on_from_a_fine_tuned_model(scene, bundle, tmp_path):
 def test_only_a_part_learns_of_a_model_that_is_there(scene, tmp_path):
     with pytest.raises(SpecError, match="starts from random weights"):
         scene.finetune(tmp_path / "m", learn="head")
+
+
+def test_a_test_part_is_judged_and_a_saved_split_can_be_given_back(scene, tmp_path):
+    first = scene.finetune(tmp_path / "first", epochs=2, test=0.25, chip=32)
+    assert 0 < first["test"]["pixels"] < 0.5 * 16 * 400
+    again = scene.finetune(
+        tmp_path / "again", epochs=2, chip=32, split=str(tmp_path / "first" / "split.gpkg")
+    )
+    cards = [json.loads((tmp_path / name / "model.json").read_text()) for name in ("first", "again")]
+    assert cards[0]["training"]["pixels"] == cards[1]["training"]["pixels"]
+    assert again["test"]["pixels"] == first["test"]["pixels"]
+
+
+def test_a_split_is_taken_from_a_field_of_the_labels(scene, tmp_path):
+    meta, _, shapes, (kinds,) = pyogrio.raw.read(scene.labels)
+    parts = np.array(["train", "train", "validation", "train"] * 4, object)
+    labels = tmp_path / "parts.gpkg"
+    fields = [kinds, parts]
+    pyogrio.raw.write(labels, shapes, fields, ["kind", "use"], geometry_type="Polygon", crs=meta["crs"])
+    summary = scene.finetune(tmp_path / "m", labels=str(labels), split_field="use", epochs=1, chip=32)
+    assert summary["pixels"] <= 4 * 400  # validation's four polygons

@@ -15,7 +15,7 @@ from timo.errors import Cancelled, ModelError, OutputError
 from timo.tasks.reporter import Reporter
 from timo.training.checkpoint import Checkpoint
 from timo.training.data import Batch
-from timo.training.engine import Schedule, fit, validate, warm_up_and_cosine
+from timo.training.engine import Schedule, fit, judge, warm_up_and_cosine
 from timo.training.losses import ClassLoss, class_weights
 from timo.training.objectives import ClassObjective
 
@@ -63,17 +63,19 @@ def test_a_training_that_goes_astray_is_an_error_and_no_model():
 
 def test_a_class_that_training_lacks_leaves_the_validation_loss_a_number():
     fabric, model = Fabric(accelerator="cpu"), Pixelwise()
-    without = validate(fabric, model, TO_CLASSIFY, Given(classes=(0, 1)), Reporter())
-    judged = validate(fabric, model, TO_CLASSIFY, Given(classes=(0, 1, 2)), Reporter())
+    without = judge(fabric, model, TO_CLASSIFY, Given(classes=(0, 1)).validation(), Reporter())
+    judged = judge(fabric, model, TO_CLASSIFY, Given(classes=(0, 1, 2)).validation(), Reporter())
     assert judged.row["val_loss"] == pytest.approx(without.row["val_loss"])
     assert judged.figures["per_class"][2]["pixels"] == 32 * 32
 
 
-@pytest.mark.parametrize("run", [fit, validate])
-def test_a_frame_that_is_no_number_is_named_and_nothing_is_learnt_from_it(run):
-    last = (Schedule(8, 0.3),) if run is fit else ()
-    with pytest.raises(ModelError, match="Date 0 of sample 0 of the batch holds NaN"):
-        run(Fabric(accelerator="cpu"), Pixelwise(), TO_CLASSIFY, Given(math.nan), *last, Reporter())
+def test_a_frame_that_is_no_number_is_named_and_nothing_is_learnt_from_it():
+    fabric, model, chips = Fabric(accelerator="cpu"), Pixelwise(), Given(math.nan)
+    sentence = "Date 0 of sample 0 of the batch holds NaN"
+    with pytest.raises(ModelError, match=sentence):
+        fit(fabric, model, TO_CLASSIFY, chips, Schedule(8, 0.3), Reporter())
+    with pytest.raises(ModelError, match=sentence):
+        judge(fabric, model, TO_CLASSIFY, chips.validation(), Reporter())
 
 
 class Dropping(torch.nn.Module):
