@@ -65,7 +65,7 @@ def training_page(card: Card, *, remarks: Sequence[str] = (), more: Sequence[Htm
         notes([*remarks, *_doubts(training, history, what if judged else "")]),
     ]
     if history:
-        caption = "The dotted line and the mark are the epoch that was kept."
+        caption = "The dotted line and the mark are the epoch that the figures are of."
         curves = plots.curves(history, int(training.get("epoch", 0)))
         parts.append(section("How it learnt", image(curves, "Curves of the training by epoch", caption)))
     parts += more
@@ -85,7 +85,13 @@ def _course(training: Mapping[str, Any], history: list[dict[str, float | None]])
     if not history:
         return []
     took = f" in {_duration(training['seconds'])}" if "seconds" in training else ""
-    kept = f" Of these, epoch {training['epoch']} was best and is kept." if training.get("epoch") else ""
+    best, last = training.get("epoch"), training.get("kept")
+    kept = f" Of these, epoch {best} was best and is kept." if best else ""
+    if best and last and last != best:
+        kept = (
+            f" Of those that were judged, epoch {best} was best: the figures are its. Then the model learnt "
+            f"from the labels that had judged it, too; epoch {last} is kept, which should be a little better."
+        )
     return [f"The model learnt for {plural(len(history), 'epoch', 'epochs')}{took}.{kept}"]
 
 

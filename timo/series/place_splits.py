@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from timo.errors import LabelError, OutputError
 from timo.series.block_search import Blocks
 from timo.series.labels import NOT_LABELLED, Labels
+from timo.series.parts import NO_PART
 from timo.series.rasters import reason
 from timo.series.sampling import PARTS, WORDS, Part, Split, split_blocks
 from timo.series.windows import any_in_cells, cell_side
@@ -152,6 +153,22 @@ class PlacesSplit:
                 "Pick a folder that you may write to.",
             ) from error
         return True
+
+
+def everything(split: PlacesSplit) -> PlacesSplit:
+    """All labels as training labels, but those of the test part, and those that were given to none."""
+    splits = []
+    for one in split.splits:
+        usable = one.train | one.validation if one.test is not None else one.side != NO_PART
+        dated = one.labels.dated
+        labels = replace(
+            one.labels,
+            map=np.where(usable, one.labels.map, np.uint8(NOT_LABELLED)),
+            dated=None if dated is None else np.where(usable, dated, np.uint8(NOT_LABELLED)),
+        )
+        labels.counts = np.bincount(labels.map.ravel(), minlength=256)[: len(labels.scheme)].astype(np.int64)
+        splits.append(_whole(labels, one.chip, "train", one.fraction, one.seed, False))
+    return PlacesSplit(splits, split.names)
 
 
 def split_places(

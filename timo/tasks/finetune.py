@@ -48,6 +48,7 @@ CHIPS = (64, 32)
 CHIPS_A_SIDE = 4
 
 POSITION = "index"
+JUDGED = 0.6  # of the epochs; in the others the model learns from all labels
 COSINES = 12  # a season of a date every two weeks to four
 AUGMENTATIONS = {
     "none": Augmentation(),
@@ -195,10 +196,14 @@ def _split(spec: FinetuneSpec, labels: Sequence[Labels], chip: int, names: Seque
 
 def objective(spec: FinetuneSpec, material: Material) -> ClassObjective:
     """The loss, with classes weighted by how many labels teach them, and the figures."""
-    classes = len(material.scheme)
-    counts = [np.bincount(one.ravel(), minlength=256)[:classes] for one in material.split.targets("train")]
+    if spec.all_labels:
+        counts = material.chips.counts
+    else:
+        classes = len(material.scheme)
+        every = [np.bincount(one.ravel(), minlength=256)[:classes] for one in material.split.targets("train")]
+        counts = np.asarray(sum(every), np.int64)
     return ClassObjective(
-        ClassLoss(class_weights(np.asarray(sum(counts), np.int64)), spec.label_smoothing),
+        ClassLoss(class_weights(counts), spec.label_smoothing),
         [c.name for c in material.scheme.classes],
         per_date=spec.per_date,
     )
@@ -229,7 +234,8 @@ def _schedule(spec: FinetuneSpec, material: Material, architecture: bundle.Archi
         batch=spec.batch,
         steps=material.chips.steps,
     )
-    return Schedule(epochs, spec.learning_rate, spec.patience, spec.parts)
+    judged = max(1, round(JUDGED * epochs)) if spec.all_labels and epochs > 1 else None
+    return Schedule(epochs, spec.learning_rate, spec.patience, spec.parts, judged)
 
 
 def _labels(spec: FinetuneSpec, places: Sequence[Place], colors: dict[str, str]) -> list[Labels]:
@@ -361,6 +367,7 @@ def _card(
         training={
             "spec": to_dict(spec),
             "epoch": outcome.epoch,
+            "kept": outcome.kept,
             "history": outcome.history,
             "pixels": {c.name: int(n) for c, n in zip(classes, learnt, strict=True)},
             "started_from": f"{begun.card.name} ({begun.card.weights_sha256})" if begun else "random weights",

@@ -206,6 +206,15 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"advanced": True},
         ),
     ] = 0.0
+    all_labels: Annotated[
+        bool,
+        Meta(
+            title="Learn from all labels in the end",
+            description="When the model has been judged, it learns on from the validation labels, too: its "
+            "figures are those of before.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = True
     split: Annotated[
         str | None,
         Meta(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from timo.series.labels import NOT_LABELLED
-from timo.series.place_splits import PlacesSplit
+from timo.series.place_splits import PlacesSplit, everything
 from timo.series.prepared import PreparedSeries
 from timo.series.sampling import PARTS, Part
 from timo.series.transforms import Augmentation, Orientation, flip_and_rotate
@@ -78,12 +78,22 @@ class LabelledChips:
         self._augmentation, self._whole = augmentation or Augmentation(), whole
         self._rank, self._processes = rank, processes
         self._maps = {part: split.targets(part) for part in PARTS}
+        self._all = everything(split)
+        self._all_maps = self._all.targets("train")
         self.steps = min(max(LEAST_STEPS, -(-len(split.tiles("train")) // batch)), MOST_STEPS)
 
-    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(K,) labels of each class that a training of all labels learns from, of all dates."""
+        classes = len(self._split.splits[0].labels.scheme)
+        every = [np.bincount(one.ravel(), minlength=256)[:classes] for one in self._all_maps]
+        return np.asarray(sum(every), np.int64)
+
+    def epoch(self, number: int, first: int = 0, *, all_labels: bool = False) -> Iterator[Batch]:
         """Training chips, drawn at random, flipped, turned and changed; without the first so many batches."""
         random = np.random.default_rng((self._seed, number))
-        windows = self._split.sample("train", self.steps * self._batch, random)
+        split, maps = (self._all, self._all_maps) if all_labels else (self._split, self._maps["train"])
+        windows = split.sample("train", self.steps * self._batch, random)
 
         def make(step: int) -> Batch:
             start = step * self._batch
@@ -93,7 +103,7 @@ class LabelledChips:
                 # Of its own: a chip is the same whichever others are made, and by whom.
                 random = np.random.default_rng((self._seed, number, i))
                 place, row, column = windows[i].tolist()
-                chips.append(self._augmented(place, row, column, random))
+                chips.append(self._augmented(maps[place], place, row, column, random))
             return _stack(chips, self._split.per_date)
 
         return made_ahead(make, range(first, self.steps))
@@ -108,12 +118,14 @@ class LabelledChips:
 
         def make(first: int) -> Batch:
             part = windows[first : first + self._batch]
-            return _stack([self._read(kept, *one) for one in part], self._split.per_date)
+            return _stack([self._read(self._maps[kept][one[0]], *one) for one in part], self._split.per_date)
 
         return made_ahead(make, range(0, len(windows), self._batch))
 
-    def _augmented(self, place: int, row: int, column: int, random: np.random.Generator) -> _Chip:
-        frames, labels, dates = self._read("train", place, row, column)
+    def _augmented(
+        self, target: NDArray[np.uint8], place: int, row: int, column: int, random: np.random.Generator
+    ) -> _Chip:
+        frames, labels, dates = self._read(target, place, row, column)
         kept = self._augmentation.choose_dates(len(dates), random)
         frames, dates = frames[kept], dates[kept]
         if self._split.per_date:
@@ -125,12 +137,11 @@ class LabelledChips:
         frames, dates = self._augmentation.apply(frames, dates, random)
         return frames, labels, dates
 
-    def _read(self, part: Part, place: int, row: int, column: int) -> _Chip:
+    def _read(self, target: NDArray[np.uint8], place: int, row: int, column: int) -> _Chip:
         chip, series = self._split.chip, self._series[place]
         frames, _ = series.read(row, column, chip, chip)
-        whole = self._maps[part][place]
-        labels = np.full((*whole.shape[:-2], chip, chip), NOT_LABELLED, np.uint8)
-        within = whole[..., max(row, 0) : row + chip, max(column, 0) : column + chip]
+        labels = np.full((*target.shape[:-2], chip, chip), NOT_LABELLED, np.uint8)
+        within = target[..., max(row, 0) : row + chip, max(column, 0) : column + chip]
         top, left = max(-row, 0), max(-column, 0)
         labels[..., top : top + within.shape[-2], left : left + within.shape[-1]] = within
         return frames, most_frequent(labels) if self._whole else labels, series.series.days

@@ -37,10 +37,11 @@ class Chips(Protocol):
     steps: int
     """Batches an epoch."""
 
-    def epoch(self, number: int, first: int = 0) -> Iterable[Batch]:
+    def epoch(self, number: int, first: int = 0, *, all_labels: bool = False) -> Iterable[Batch]:
         """The training batches of one epoch, from 1, without its ``first`` ones.
 
-        The same number gives the same batches, whatever was asked for before.
+        The same number gives the same batches, whatever was asked for before. With ``all_labels`` they hold
+        those of the validation, too.
         """
         ...
 
@@ -59,23 +60,36 @@ class Schedule:
         patience: End when the best epoch is so many epochs ago; None for never.
         parts: In how many parts a batch goes through the model, which takes less memory and more time. The
             gradients are those of the whole batch, apart from BatchNorm's statistics.
+        judged: After so many epochs the model learns from the validation labels, too, and can't be judged by
+            them any more; None for never.
     """
 
     epochs: int
     learning_rate: float
     patience: int | None = None
     parts: int = 1
+    judged: int | None = None
 
 
 @dataclass
 class Fit:
-    """The outcome of a training: the best epoch, its figures and weights, and all epochs' figures."""
+    """The outcome of a training.
+
+    Attributes:
+        epoch: The best of those that were judged.
+        score: Its score.
+        figures: Its figures.
+        kept: The epoch whose weights are kept: the best, or the last one where all labels were learnt from.
+        state: Those weights.
+        history: Figures of every epoch; None where it was not judged.
+    """
 
     epoch: int = 0
+    kept: int = 0
     score: tuple[float, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)
     state: dict[str, torch.Tensor] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, float | None]] = field(default_factory=list)
 
 
 def fit(
@@ -87,7 +101,7 @@ def fit(
     reporter: Reporter,
     checkpoint: Checkpoint | None = None,
 ) -> Fit:
-    """Train a model, and keep the epoch with the best score.
+    """Train a model, and keep the epoch with the best score, or the last where it learns from all labels.
 
     Args:
         fabric: The device and precision.
@@ -243,7 +257,8 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
     """What is left of the epoch, its validation, and whether it is the best."""
     chips, epoch, epochs = training.chips, training.epoch, training.schedule.epochs
     training.wrapped.train()
-    for batch in chips.epoch(epoch, training.step):
+    all_labels = training.schedule.judged is not None and epoch > training.schedule.judged
+    for batch in chips.epoch(epoch, training.step, all_labels=all_labels):
         reporter.check()
         training.learn(batch)
         done = (epoch - 1) * chips.steps + training.step
@@ -251,14 +266,23 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
         if checkpoint is not None and training.fabric.is_global_zero:
             checkpoint.save_when_due(training.state)
     averaged, outcome = training.averaged.module, training.outcome
-    judged = judge(training.fabric, averaged, training.objective, chips.validation(), reporter)
-    if not outcome.state or judged.score > outcome.score:
-        outcome.epoch, outcome.score, outcome.figures = epoch, judged.score, judged.figures
+    row: dict[str, float | None] = {"train_loss": training.total / chips.steps}
+    if all_labels:
+        keep = epoch == epochs
+        row.update(dict.fromkeys(outcome.history[-1].keys() - row.keys()))
+    else:
+        judged = judge(training.fabric, averaged, training.objective, chips.validation(), reporter)
+        row.update(judged.row)
+        keep = not outcome.state or judged.score > outcome.score
+        if keep:
+            outcome.epoch, outcome.score, outcome.figures = epoch, judged.score, judged.figures
+    if keep:
+        outcome.kept = epoch
         outcome.state = {key: tensor.detach().cpu().clone() for key, tensor in averaged.state_dict().items()}
-    row = {"train_loss": training.total / chips.steps, **judged.row}
     outcome.history.append(row)
     for name, figure in row.items():
-        reporter.metric(name, figure, epoch)
+        if figure is not None:
+            reporter.metric(name, figure, epoch)
     training.epoch, training.step, training.total = epoch + 1, 0, 0.0
 
 

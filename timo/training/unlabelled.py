@@ -50,7 +50,7 @@ class UnlabelledChips:
         self._share = area / area.sum()
         self._augmentation = Augmentation(gain=0.05, offset=0.05)
 
-    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, first: int = 0, *, all_labels: bool = False) -> Iterator[Batch]:
         """Chips drawn at random; without the first so many batches."""
         return made_ahead(lambda step: self._draw(number, step), range(first, self.steps))
 

@@ -80,7 +80,8 @@ def test_progress_rises_to_the_end_and_each_epoch_has_its_figures(scene, tmp_pat
     assert recorder.fractions == sorted(recorder.fractions)
     assert recorder.fractions[-1] == 1
     assert set(recorder.metrics) == {"train_loss", "val_loss", "val_accuracy", "val_miou"}
-    assert [step for step, _ in recorder.metrics["val_miou"]] == [1, 2]
+    assert [step for step, _ in recorder.metrics["train_loss"]] == [1, 2]
+    assert [step for step, _ in recorder.metrics["val_miou"]] == [1]  # then it learns from all labels
     assert recorder.artifacts == [("bundle", tmp_path / "m")]
 
 
@@ -92,11 +93,27 @@ def test_the_same_seed_gives_the_same_model(scene, tmp_path):
         np.testing.assert_array_equal(one[key], two[key])
 
 
-def test_the_best_epoch_is_the_one_that_is_kept(card):
-    history = card["training"]["history"]
-    best = max(range(len(history)), key=lambda e: (round(history[e]["val_miou"], 2), -history[e]["val_loss"]))
-    assert card["training"]["epoch"] == best + 1
-    assert card["metrics"]["mean_iou"] == history[best]["val_miou"]
+def test_the_figures_are_those_of_the_best_epoch_that_was_judged(card):
+    training = card["training"]
+    judged = [row for row in training["history"] if row["val_miou"] is not None]
+    best = max(range(len(judged)), key=lambda e: (round(judged[e]["val_miou"], 2), -judged[e]["val_loss"]))
+    assert training["epoch"] == best + 1
+    assert card["metrics"]["mean_iou"] == judged[best]["val_miou"]
+
+
+def test_in_the_end_the_model_learns_from_all_labels_and_is_not_judged_by_them(card):
+    training = card["training"]
+    assert training["kept"] == len(training["history"]) == 6
+    assert [row["val_miou"] is None for row in training["history"]] == [False] * 4 + [True] * 2
+    labelled = 16 * 20 * 20
+    assert sum(training["pixels"].values()) < labelled  # of the epochs that were judged
+
+
+def test_without_that_the_best_epoch_is_kept(scene, tmp_path):
+    scene.finetune(tmp_path / "m", epochs=3, all_labels=False)
+    training = json.loads((tmp_path / "m" / "model.json").read_text())["training"]
+    assert training["kept"] == training["epoch"]
+    assert all(row["val_miou"] is not None for row in training["history"])
 
 
 def test_bands_are_matched_by_role_not_by_position(scene, bundle, tmp_path):

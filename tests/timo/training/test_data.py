@@ -98,3 +98,29 @@ def test_an_epoch_may_be_left_early():
     batches = chips.epoch(1)
     next(batches)
     batches.close()
+
+
+def test_all_labels_are_those_of_training_and_validation_and_none_of_the_test():
+    random = np.random.default_rng(0)
+    maps = [random.integers(0, 3, (8, 8)).astype(np.uint8).repeat(8, 0).repeat(8, 1) for _ in range(8)]
+    names = [str(i) for i in range(len(maps))]
+    labels = [labels_of(one) for one in maps]
+    split = split_places(labels, chip=CHIP, fraction=0.3, seed=0, names=names, test=0.3)
+    chips = LabelledChips([Held(place, 3) for place in range(8)], split, batch=3, seed=5)
+    seen = {place for number in range(1, 9) for batch in chips.epoch(number, all_labels=True)
+            for (place, _, _), _ in pixels(batch)}  # fmt: skip
+    parts = {
+        name: {i for i, one in enumerate(split.splits) if one.mask(name).any()}
+        for name in ("train", "validation", "test")
+    }
+    assert all(parts.values())
+    assert seen == parts["train"] | parts["validation"]
+    assert chips.counts.sum() == len(seen) * SIDE * SIDE
+
+
+def test_all_labels_of_one_place_are_those_of_both_parts_and_of_the_buffer():
+    maps, _, chips = chips_of([3])
+    assert chips.counts.sum() == SIDE * SIDE
+    for batch in chips.epoch(1, all_labels=True):
+        for (_, row, column), label in pixels(batch):
+            assert maps[0][row, column] == label

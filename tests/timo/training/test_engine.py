@@ -43,7 +43,7 @@ class Given:
             Batch(torch.full((1, 2, 1, 32, 32), value), torch.full((1, 32, 32), k), days) for k in classes
         ]
 
-    def epoch(self, number, first=0):
+    def epoch(self, number, first=0, all_labels=False):
         return self.batches[first:1]
 
     def validation(self):
@@ -98,7 +98,7 @@ class Drawn:
 
     steps = 3
 
-    def epoch(self, number, first=0):
+    def epoch(self, number, first=0, all_labels=False):
         return (self.draw(10 * number + step) for step in range(first, self.steps))
 
     def validation(self):
