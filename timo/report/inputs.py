@@ -20,7 +20,7 @@ from timo.series.dated_labels import dated_labels_of
 from timo.series.grid import Grid
 from timo.series.label_vectors import is_vector, read_vector_labels
 from timo.series.labels import NOT_LABELLED, ClassScheme, Labels
-from timo.series.places import Place, labels_of, open_places
+from timo.series.places import Place, labels_of, open_places, problems_of
 from timo.series.series import Series
 from timo.tasks.specs import EvaluateSpec
 
@@ -75,7 +75,7 @@ def open_inputs(spec: EvaluateSpec, card: bundle.Card) -> Inputs:
     places = [Place(one.name, bundle.check_series(card, one.series)) for one in open_places(spec.series)]
     labels = _read(spec, card, places)
     match = _match(spec, card, labels)
-    notes = [*_problems(places, labels), *match.notes]
+    notes = [*problems_of(places, labels), *match.notes]
     unknown = _unknown(labels, match)
     if unknown:
         said = [f"'{name}' ({plural(n, 'pixel', 'pixels')})" for name, n in unknown.items()]
@@ -169,15 +169,6 @@ def _unknown(labels: Sequence[Labels], match: Match) -> dict[str, int]:
 
 def _numbered(scheme: ClassScheme) -> bool:
     return all(c.name == str(c.value) for c in scheme.classes)
-
-
-def _problems(places: Sequence[Place], labels: Sequence[Labels]) -> list[str]:
-    """What is doubtful about the series and the labels, each sentence once."""
-    found: dict[str, None] = {}
-    for place, one in zip(places, labels, strict=True):
-        for problem in (*place.series.problems, *one.problems):
-            found[f"{place.name}: {problem}" if place.name else problem] = None
-    return list(found)
 
 
 def _learnt(spec: EvaluateSpec, grid: Grid) -> tuple[NDArray[np.bool_] | None, str | None]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from timo.errors import LabelError
 from timo.series.dates import parse_date
 from timo.series.label_vectors import read_column
 from timo.series.labels import NOT_LABELLED, Labels, LabelSource, read_label_sources
-from timo.series.places import Place
+from timo.series.places import Place, label_table
 
 
 def dated_labels_of(
@@ -120,22 +119,11 @@ def _date(value: Any) -> dt.date | None:
 
 
 def _listed(path: Path, places: Sequence[Place]) -> list[Entry]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            file.seek(0)
-            rows = list(csv.DictReader(file, delimiter=max(",;\t", key=header.count)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LabelError(
-            "csv_unreadable",
-            f"{path} can't be read as a CSV: {error}.",
-            "Give a CSV with columns path,date.",
-        ) from error
+    rows = label_table(path, "path", "date")
     numbers = {place.name: number for number, place in enumerate(places)}
     entries: list[Entry] = []
     for line, row in enumerate(rows, start=2):
-        cells = {str(name or "").strip().lower(): str(value or "").strip() for name, value in row.items()}
-        file_, date, place = cells.get("path", ""), parse_date(cells.get("date", "")), cells.get("place", "")
+        file_, date, place = row["path"], parse_date(row["date"]), row.get("place", "")
         where = f"Line {line} of {path.name}"
         if date is None:
             raise LabelError("csv_date", f"{where} has no date.", "Give a CSV with columns path,date.")

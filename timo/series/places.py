@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from timo.errors import LabelError, SeriesError
 from timo.series.labels import Labels, LabelSource, read_label_sources
 from timo.series.series import Series, Sources, open_series
-from timo.series.sources import read_places
+from timo.series.tables import read_places, read_table
 
 
 @dataclass(frozen=True)
@@ -92,38 +91,50 @@ def labels_of(
     return read_label_sources(sources, class_field, ignore, colors)
 
 
-def _label_files(path: Path) -> dict[str, Path]:
+def problems_of(places: Sequence[Place], labels: Sequence[Labels]) -> list[str]:
+    """What is doubtful about series and labels, each sentence once, with its place if it has a name."""
+    found: dict[str, None] = {}
+    for place, one in zip(places, labels, strict=True):
+        for problem in (*place.series.problems, *one.problems):
+            found[f"{place.name}: {problem}" if place.name else problem] = None
+    return list(found)
+
+
+def label_table(path: Path, *columns: str) -> list[dict[str, str]]:
+    """The lines of a CSV of labels, by column, without blanks around the values.
+
+    Raises:
+        LabelError: It can't be read, or lacks one of the columns.
+    """
+    action = f"Give a CSV with columns {','.join(columns)}."
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            file.seek(0)
-            rows = list(csv.DictReader(file, delimiter=max(",;\t", key=header.count)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        fields, rows = read_table(path)
+    except SeriesError as error:
+        raise LabelError(error.code, error.message, action) from error
+    if not set(columns) <= set(fields):
         raise LabelError(
-            "csv_unreadable",
-            f"{path} can't be read as a CSV: {error}.",
-            "Give a CSV with columns place,path.",
-        ) from error
+            "csv_columns",
+            f"{path} has the columns {', '.join(fields) or 'none'}, not {' and '.join(columns)}.",
+            action,
+        )
+    return [{name: value.strip() for name, value in row.items()} for row in rows]
+
+
+def _label_files(path: Path) -> dict[str, Path]:
+    rows = label_table(path, "place", "path")
     files: dict[str, Path] = {}
     for number, row in enumerate(rows, start=2):
-        cells = {str(name or "").strip().lower(): str(value or "").strip() for name, value in row.items()}
-        if not {"place", "path"} <= set(cells):
-            raise LabelError(
-                "csv_columns",
-                f"{path} has the columns {', '.join(cells)}, not place and path.",
-                "Give a CSV with columns place,path.",
-            )
-        labels = path.parent / Path(cells["path"]).expanduser()
-        if not cells["path"] or not labels.is_file():
+        labels = path.parent / Path(row["path"]).expanduser()
+        if not row["path"] or not labels.is_file():
             raise LabelError(
                 "labels_not_found",
                 f"Line {number} of {path} names {labels}, which does not exist.",
                 "Correct the path; it is relative to the CSV.",
             )
-        if files.setdefault(cells["place"], labels) != labels:
+        if files.setdefault(row["place"], labels) != labels:
             raise LabelError(
                 "place_twice",
-                f"Line {number} of {path} gives place '{cells['place']}' a second file of labels.",
+                f"Line {number} of {path} gives place '{row['place']}' a second file of labels.",
                 "Give each place one file.",
             )
     if not files:

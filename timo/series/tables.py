@@ -38,7 +38,7 @@ def read_places(path: Path) -> dict[str, list[DatedFile]]:
     Raises:
         SeriesError: Naming the line that is wrong, or the columns that are missing.
     """
-    fields, rows = _read(path)
+    fields, rows = read_table(path)
     if not {"path", "date"} <= set(fields):
         raise SeriesError(
             "csv_columns",
@@ -73,7 +73,12 @@ def read_places(path: Path) -> dict[str, list[DatedFile]]:
     }
 
 
-def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns of a CSV in lower case, and its lines by column.
+
+    Raises:
+        SeriesError: It can't be read as a CSV.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header = file.readline()

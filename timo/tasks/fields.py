@@ -98,3 +98,34 @@ Precision = Annotated[
         extra_json_schema={"advanced": True},
     ),
 ]
+Bundle = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        title="Model",
+        description="The folder of a model bundle.",
+        extra_json_schema={"format": "bundle"},
+    ),
+]
+ModelBatch = Annotated[
+    int,
+    Meta(
+        title="Batch size",
+        description="Chips that the model sees in one step.",
+        ge=1,
+        le=1024,
+        extra_json_schema={"unit": "chips", "advanced": True},
+    ),
+]
+ClassField = Annotated[
+    str | None,
+    Meta(title="Class field", description="The field that holds the class; needed for polygons and points."),
+]
+IgnoredValue = Annotated[
+    int | None,
+    Meta(
+        title="Ignored value",
+        description="The value of a label raster that means not labelled, beside its nodata value.",
+        extra_json_schema={"advanced": True},
+    ),
+]

@@ -27,7 +27,7 @@ from timo.series.dated_labels import dated_labels_of
 from timo.series.labels import ClassScheme, Labels
 from timo.series.parts import read_parts
 from timo.series.place_splits import PlacesSplit, split_places
-from timo.series.places import Place, labels_of, open_places
+from timo.series.places import Place, labels_of, open_places, problems_of
 from timo.series.prepared import PreparedSeries, Statistics, statistics
 from timo.series.sampling import given_split
 from timo.series.transforms import Augmentation
@@ -161,7 +161,7 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
     names = [place.name for place in places]
     chip = spec.chip or _chip_for(places)
     split = _split(spec, labels, chip, names)
-    problems = [*_problems(places, labels), *_doubts(spec, places), *split.problems]
+    problems = [*problems_of(places, labels), *_doubts(spec, places), *split.problems]
     for problem in problems:
         reporter.log(problem, "warning")
     reporter.check()
@@ -274,15 +274,6 @@ def _key(spec: FinetuneSpec, material: Material) -> str:
     files = [path for place in material.places for files in place.series.files for path in files]
     files += [spec.labels.partition("|")[0], *(one.path.partition("|")[0] for one in material.labels)]
     return fingerprint(to_dict(msgspec.structs.replace(spec, overwrite=False)), map(Path, files))
-
-
-def _problems(places: Sequence[Place], labels: Sequence[Labels]) -> list[str]:
-    """What is doubtful about the series and labels, each sentence once, with its place if it has a name."""
-    found: dict[str, None] = {}
-    for place, one in zip(places, labels, strict=True):
-        for problem in (*place.series.problems, *one.problems):
-            found[f"{place.name}: {problem}" if place.name else problem] = None
-    return list(found)
 
 
 def _doubts(spec: FinetuneSpec, places: Sequence[Place]) -> list[str]:

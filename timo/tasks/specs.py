@@ -18,8 +18,12 @@ from msgspec import Meta, Struct
 
 from timo.errors import SpecError
 from timo.tasks.fields import (
+    Bundle,
+    ClassField,
     Device,
+    IgnoredValue,
     LearningRate,
+    ModelBatch,
     NewBundle,
     Overwrite,
     Precision,
@@ -60,12 +64,7 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"format": "labels"},
         ),
     ]
-    class_field: Annotated[
-        str | None,
-        Meta(
-            title="Class field", description="The field that holds the class; needed for polygons and points."
-        ),
-    ] = None
+    class_field: ClassField = None
     out: NewBundle
     classify: Annotated[
         Literal["pixels", "chips"],
@@ -136,14 +135,7 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"advanced": True},
         ),
     ] = []
-    ignore: Annotated[
-        int | None,
-        Meta(
-            title="Ignored value",
-            description="The value of a label raster that means not labelled, beside its nodata value.",
-            extra_json_schema={"advanced": True},
-        ),
-    ] = None
+    ignore: IgnoredValue = None
     chip: Annotated[
         Annotated[int, Meta(ge=32, le=1024, multiple_of=32)] | None,
         Meta(
@@ -264,15 +256,7 @@ class PretrainSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Map a series with a trained model."""
 
-    model: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            title="Model",
-            description="The folder of a model bundle.",
-            extra_json_schema={"format": "bundle"},
-        ),
-    ]
+    model: Bundle
     out: Annotated[
         str,
         Meta(
@@ -316,30 +300,13 @@ class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"format": "polygons"},
         ),
     ] = None
-    batch: Annotated[
-        int,
-        Meta(
-            title="Batch size",
-            description="Chips that the model sees in one step.",
-            ge=1,
-            le=1024,
-            extra_json_schema={"unit": "chips", "advanced": True},
-        ),
-    ] = 8
+    batch: ModelBatch = 8
 
 
 class EvaluateSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Judge a trained model by labels that it never saw."""
 
-    model: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            title="Model",
-            description="The folder of a model bundle.",
-            extra_json_schema={"format": "bundle"},
-        ),
-    ]
+    model: Bundle
     labels: Annotated[
         str,
         Meta(
@@ -350,12 +317,7 @@ class EvaluateSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"format": "labels"},
         ),
     ]
-    class_field: Annotated[
-        str | None,
-        Meta(
-            title="Class field", description="The field that holds the class; needed for polygons and points."
-        ),
-    ] = None
+    class_field: ClassField = None
     date_field: Annotated[
         str | None,
         Meta(
@@ -381,24 +343,8 @@ class EvaluateSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "mapped, which takes as long as a prediction; without, only the blocks that hold labels.",
         ),
     ] = True
-    ignore: Annotated[
-        int | None,
-        Meta(
-            title="Ignored value",
-            description="The value of a label raster that means not labelled, beside its nodata value.",
-            extra_json_schema={"advanced": True},
-        ),
-    ] = None
-    batch: Annotated[
-        int,
-        Meta(
-            title="Batch size",
-            description="Chips that the model sees in one step.",
-            ge=1,
-            le=1024,
-            extra_json_schema={"unit": "chips", "advanced": True},
-        ),
-    ] = 8
+    ignore: IgnoredValue = None
+    batch: ModelBatch = 8
 
 
 SPECS: dict[str, type[Spec]] = {
