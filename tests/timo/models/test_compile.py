@@ -121,7 +121,7 @@ def test_every_variant_is_compiled_and_exported_whole(name):
         ("encoder", 3),
         ("encoder by date", 3),
         ("classifier", 1),
-        ("segmenter", 3),
+        pytest.param("segmenter", 3, marks=pytest.mark.slow),
         pytest.param("segmenter per date", 1, marks=pytest.mark.slow),
         ("folded and zoomed", 1),
     ],
@@ -137,7 +137,7 @@ def test_exported_model_takes_any_batch_dates_and_size(shallow, name, given):
             assert_same(program(*inputs), model(*inputs))
 
 
-@pytest.mark.parametrize("name", ["encoder by date", "segmenter"])
+@pytest.mark.parametrize("name", ["encoder by date", pytest.param("segmenter", marks=pytest.mark.slow)])
 def test_a_single_date_is_an_export_of_its_own(shallow, name):
     model = MODELS[name](shallow).eval()
     series, dates = torch.randn(2, 1, 4, 64, 96), torch.full((2, 1), 18000)
