@@ -17,7 +17,7 @@ def command(scene, out, *more):
     return [
         sys.executable, "-m", "timo", "finetune", "--series", str(scene.folder),
         "--labels", str(scene.labels), "--class-field", "kind", "--out", str(out),
-        "--zoom", "1", "--epochs", "12", "--json", *more,
+        "--zoom", "1", "--epochs", "9", "--json", *more,
     ]  # fmt: skip
 
 
