@@ -36,7 +36,8 @@ def open_places(sources: Sources) -> list[Place]:
         return [Place("", open_series(sources))]
     rows = read_places(Path(str(items[0])))
     if len(rows) == 1:
-        return [Place("", open_series(next(iter(rows.values()))))]
+        ((name, files),) = rows.items()
+        return [Place(name, open_series(files))]
     if "" in rows:
         raise SeriesError(
             "csv_places",

@@ -158,3 +158,13 @@ def test_the_real_flood_chips_are_places_with_radar_and_optical_bands_on_two_dat
     assert len(places[0].series.bands) == 4
     assert [c.value for c in labels[0].scheme.classes] == [0, 255]
     assert all(one.counts.sum() == 256 * 256 for one in labels)
+
+
+def test_the_only_place_of_a_table_keeps_its_name(tmp_path, write_raster, write_csv):
+    write_raster(tmp_path / "a.tif", np.ones((2, 20, 30), np.int16), names=("B04", "B08"))
+    write_labels(write_raster, tmp_path / "l.tif", half(1, 2), "south")
+    source = write_csv("p.csv", ("place", "path", "date"), ("one", "a.tif", "2020-01-01"))
+    (place,) = places = open_places(source)
+    assert place.name == "one"
+    (labels,) = labels_of(places, write_csv("labels.csv", ("place", "path"), ("one", "l.tif")))
+    assert labels.counts.sum() > 0
