@@ -143,7 +143,7 @@ class Training:
     def __init__(
         self, fabric: Fabric, model: nn.Module, objective: Objective, chips: Chips, schedule: Schedule
     ) -> None:
-        if fabric.world_size > 1:
+        if fabric.world_size > 1 and fabric.device.type == "cuda":  # torch shares statistics on GPUs alone
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         self.fabric, self.chips, self.schedule, self.model = fabric, chips, schedule, model
         self.steps = schedule.epochs * chips.steps
