@@ -17,9 +17,9 @@ import torch
 
 from timo import __version__, bundle
 from timo.errors import LabelError
-from timo.inference.blocks import BlockPredictor, OverChips
+from timo.inference.blocks import BlockPredictor
+from timo.inference.ready import ready_model
 from timo.inference.writer import RasterWriter
-from timo.models.fold import fold_batch_norm
 from timo.report.areas import area_figures
 from timo.report.comparison import NOTHING, RIGHT, WRONG, Comparison, Overview
 from timo.report.evaluation import evaluation_page, figures_line
@@ -28,7 +28,7 @@ from timo.report.folder import FIGURES, KIND, PAGE, check_report, report_folder,
 from timo.report.inputs import Inputs, Part, file_name, open_inputs
 from timo.report.words import count, joined, of_hundred
 from timo.series.labels import NOT_LABELLED, ClassInfo, ClassScheme
-from timo.series.prepared import PreparedSeries, Statistics
+from timo.series.prepared import PreparedSeries
 from timo.tasks.predict import doubts
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import EvaluateSpec, to_dict
@@ -93,11 +93,7 @@ def _compare(
 ) -> tuple[Comparison, list[Overview]]:
     """Map all places block by block, and count."""
     fabric = fabric_for(spec.device)
-    model = bundle.load_model(Path(spec.model), card)
-    if card.architecture.kind == "classifier":
-        model = OverChips(model).eval()
-    model = fabric.to_device(fold_batch_norm(model))
-    statistics = Statistics(np.array([b.mean for b in card.bands]), np.array([b.std for b in card.bands]))
+    model, statistics = ready_model(Path(spec.model), card, fabric)
     predictors = [
         BlockPredictor(
             model,

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from timo import __version__, bundle
 from timo.errors import BundleError, OutputError
-from timo.inference.blocks import Block, BlockPredictor, OverChips
+from timo.inference.blocks import Block, BlockPredictor
+from timo.inference.ready import ready_model
 from timo.inference.writer import (
     PROBABILITY_NODATA,
     PROBABILITY_SCALE,
@@ -24,8 +25,7 @@ from timo.inference.writer import (
     check_raster,
     map_type,
 )
-from timo.models.fold import fold_batch_norm
-from timo.series.prepared import PreparedSeries, Statistics
+from timo.series.prepared import PreparedSeries
 from timo.series.series import Series, open_series
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import PredictSpec, to_dict
@@ -55,11 +55,7 @@ def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
 
         area = polygon_mask(Path(spec.aoi), series.grid)
     fabric = fabric_for(spec.device)
-    model = bundle.load_model(Path(spec.model), card)
-    if card.architecture.kind == "classifier":
-        model = OverChips(model).eval()
-    model = fabric.to_device(fold_batch_norm(model))
-    statistics = Statistics(np.array([b.mean for b in card.bands]), np.array([b.std for b in card.bands]))
+    model, statistics = ready_model(Path(spec.model), card, fabric)
     predictor = BlockPredictor(
         model,
         PreparedSeries(series, statistics, keep=False),

@@ -168,7 +168,8 @@ class Training:
     def ended(self) -> bool:
         """Whether all epochs are done, or the last ones were no better."""
         patience, done = self.schedule.patience, self.epoch - 1
-        waited = patience is not None and done - self.outcome.epoch >= patience
+        judged = done if self.schedule.judged is None else min(done, self.schedule.judged)
+        waited = patience is not None and judged - self.outcome.epoch >= patience
         return done >= self.schedule.epochs or waited
 
     def learn(self, batch: Batch) -> None:

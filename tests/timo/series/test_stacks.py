@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.crs import CRS
+from scipy.io import netcdf_file
 
 from timo.errors import SeriesError
 from timo.series.series import open_series
@@ -118,8 +119,7 @@ def test_a_wrong_band_in_a_csv_is_named(tmp_path, write_raster, rows, code, word
 
 def write_netcdf(path, variables, times, units="days since 1970-01-01", *, bare=False):
     """A netCDF file of variables (T, H, W) with a time axis, as xarray writes one."""
-    scipy_io = pytest.importorskip("scipy.io")
-    with scipy_io.netcdf_file(path, "w") as file:
+    with netcdf_file(path, "w") as file:
         height, width = next(iter(variables.values())).shape[1:]
         for name, values in {
             "time": times, "y": 5_599_995.0 - 10 * np.arange(height), "x": 500_005.0 + 10 * np.arange(width),
