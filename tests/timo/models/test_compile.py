@@ -150,6 +150,16 @@ def test_a_single_date_is_an_export_of_its_own(shallow, name):
         assert_same(program.module()(series, None, dates), model(series, None, dates))
 
 
+def test_a_side_of_32_is_an_export_of_its_own(shallow):
+    model = MODELS["encoder by date"](shallow).eval()
+    B, T, w = Dim("B", max=64), Dim("T", min=2, max=60), Dim("w", min=2, max=64)
+    shapes = ({0: B, 1: T, 4: 32 * w}, {0: B, 1: T, 3: 32 * w}, {0: B, 1: T})
+    program = export(model, batch(size=(32, 96)), dynamic_shapes=shapes).module()
+    inputs = batch(3, 7, (32, 64))
+    with torch.no_grad():
+        assert_same(program(*inputs), model(*inputs))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True])
 def test_the_machine_code_of_a_compiled_encoder_computes_the_same(shallow, training):
