@@ -255,12 +255,30 @@ def test_a_batch_that_does_not_fit_into_memory_goes_through_in_parts():
         torch.testing.assert_close(states[1][name], weights, msg=name)
 
 
-def test_a_training_that_gets_no_better_ends_early():
-    class Worse(Drawn):
-        def validation(self):  # what it learns is wrong here
-            batch = self.draw(0)
-            return [batch._replace(labels=1 - batch.labels)]
+class Worse(Drawn):
+    """What a model learns of it is wrong where it is judged."""
 
+    def validation(self):
+        batch = self.draw(0)
+        return [batch._replace(labels=1 - batch.labels)]
+
+
+def test_a_training_that_gets_no_better_ends_early():
     arguments = Fabric(accelerator="cpu"), Pixelwise(), TO_CLASSIFY, Worse()
     outcome = fit(*arguments, Schedule(50, 0.5, patience=3), Reporter())
     assert len(outcome.history) == outcome.epoch + 3 < 50
+
+
+def test_patience_counts_only_epochs_that_were_judged():
+    arguments = Fabric(accelerator="cpu"), Pixelwise(), TO_CLASSIFY, Worse()
+    outcome = fit(*arguments, Schedule(8, 0.5, patience=3, judged=3), Reporter())
+    assert outcome.epoch + 3 < 8  # the best is longer ago than the patience lasts
+    assert [row["val_loss"] is None for row in outcome.history] == [False] * 3 + [True] * 5
+    assert outcome.kept == 8
+
+
+def test_patience_may_end_a_training_before_it_learns_from_all_labels():
+    arguments = Fabric(accelerator="cpu"), Pixelwise(), TO_CLASSIFY, Worse()
+    outcome = fit(*arguments, Schedule(50, 0.5, patience=3, judged=40), Reporter())
+    assert len(outcome.history) == outcome.epoch + 3 < 40
+    assert outcome.kept == outcome.epoch
