@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
@@ -222,6 +222,45 @@ def picture(colors: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     imsave(buffer, colors, format="png")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def reconstruction(
+    there: NDArray[np.float32], seen: NDArray[np.bool_], filled: NDArray[np.float32], dates: Sequence[str]
+) -> str:
+    """What is there, what of it a masked autoencoder saw, and what it makes of that, below one another.
+
+    All three are shown in the same colours: from the darkest to the brightest of what is there, by band.
+
+    Args:
+        there: (T, 3 or 1, H, W) values of the bands that are shown as red, green and blue, or as grey.
+        seen: (T, H, W) bool.
+        filled: Like ``there``: the model's values where it saw nothing.
+        dates: (T,) what stands above each column.
+    """
+    low, high = np.percentile(there, (2, 98), axis=(0, 2, 3), keepdims=True)
+    spread = np.maximum(high - low, 1e-6)
+
+    def colors(values: NDArray[np.float32]) -> NDArray[np.float64]:
+        shown = ((values - low) / spread).clip(0, 1).transpose(0, 2, 3, 1)
+        return np.broadcast_to(shown, (*shown.shape[:3], 3))
+
+    truth = colors(there)
+    hidden = np.where(seen[..., None], truth, np.array(to_rgb(LINE)))
+    rows = (("there", truth), ("seen", hidden), ("filled in", colors(np.where(seen[:, None], there, filled))))
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(len(rows), len(dates), squeeze=False)
+        for of_row, (name, frames) in zip(panels, rows, strict=True):
+            for panel, frame in zip(of_row, frames, strict=True):
+                panel.imshow(frame, interpolation="none")  # pixels stay pixels at any size
+                panel.set_xticks([])
+                panel.set_yticks([])
+                panel.spines[:].set(visible=True, color=LINE)
+            of_row[0].set_ylabel(name)
+        for panel, date in zip(panels[0], dates, strict=True):
+            panel.set_title(date, fontweight="normal", fontsize=10)
+
+    return _drawn(0.4 + 1.9 * len(dates), 0.3 + 1.9 * len(rows), draw)
 
 
 def curves(history: Sequence[Mapping[str, float | None]], best: int) -> str:

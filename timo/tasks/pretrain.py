@@ -12,13 +12,17 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from timo import __version__, bundle
+from timo.models.mae import TiMoMAE
+from timo.report.reconstruction import Example, reconstruction_section
 from timo.report.training import training_page
 from timo.series.places import Place, open_places
 from timo.series.prepared import PreparedSeries, Statistics, statistics
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import PretrainSpec, to_dict
+from timo.training.bands import BandsOfBatch
 from timo.training.checkpoint import Checkpoint, fingerprint
 from timo.training.device import fabric_for
 from timo.training.engine import Fit, Schedule, fit
@@ -26,6 +30,7 @@ from timo.training.objectives import ReconstructionObjective
 from timo.training.unlabelled import UnlabelledChips
 
 MOST_DATES = 12  # of a chip, as many as the paper's; of longer series some are drawn
+EXAMPLES = 3  # chips whose reconstruction is shown in the report
 
 
 def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
@@ -41,7 +46,8 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
     out = Path(spec.out)
     bundle.check_writable(out, overwrite=spec.overwrite)
     reporter.progress(0.0, "Reading the series")
-    places = _open(spec.series)
+    opened = _open(spec.series)
+    places = [place for of_source in opened for place in of_source]
     for place in places:
         for problem in place.series.problems:
             reporter.log(f"{place.name}: {problem}", "warning")
@@ -49,6 +55,7 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
     figures = [statistics([place.series], spec.seed) for place in places]
     chips = UnlabelledChips(
         [PreparedSeries(place.series, one, keep=True) for place, one in zip(places, figures, strict=True)],
+        [source for source, of_source in enumerate(opened) for _ in of_source],
         [[keys.index(key) for key in place.series.keys] for place in places],
         count=len(keys),
         dates=MOST_DATES,
@@ -61,14 +68,15 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
         name=spec.model, in_chans=len(keys), num_classes=0, head_channels=0, zoom=spec.zoom,
         position="date", kind="autoencoder",
     )  # fmt: skip
-    model = architecture.build()
+    model = BandsOfBatch(architecture)
     files = [Path(path) for place in places for files in place.series.files for path in files]
     key = fingerprint(to_dict(msgspec.structs.replace(spec, overwrite=False)), files)
     checkpoint = Checkpoint(out.with_name(f"{out.name}.training"), key)
+    objective = ReconstructionObjective(zoom=spec.zoom, seed=spec.seed)
     outcome = fit(
         fabric,
         model,
-        ReconstructionObjective(zoom=spec.zoom, seed=spec.seed),
+        objective,
         chips,
         Schedule(spec.epochs, spec.learning_rate),
         reporter,
@@ -77,7 +85,18 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
     model.load_state_dict(outcome.state)
     seconds = time.monotonic() - started
     card = _card(spec, places, keys, figures, architecture, outcome, seconds)
-    bundle.save(out, card, model, report=training_page, overwrite=spec.overwrite)
+    shown = reconstruction_section(
+        _examples(fabric, model.model, objective, chips, places, keys),
+        hidden=model.model.mask_ratio,
+        loss=outcome.figures["reconstruction_loss"],
+    )
+    bundle.save(
+        out,
+        card,
+        model.model,
+        report=lambda card: training_page(card, more=[shown]),
+        overwrite=spec.overwrite,
+    )
     checkpoint.remove()
     reporter.artifact(out, "bundle")
     reporter.progress(1.0, "Pre-trained")
@@ -92,16 +111,47 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
     }
 
 
-def _open(sources: Sequence[str]) -> list[Place]:
-    """Each folder and each table as places of their own; files that are named one by one as one place."""
+def _open(sources: Sequence[str]) -> list[list[Place]]:
+    """The places of each source: of each folder and each table; of all files that are named one by one."""
     alone = [item for item in sources if Path(item).is_dir() or item.lower().endswith(".csv")]
     files = [item for item in sources if item not in alone]
-    places = []
+    found = []
     for item in [*alone, *([files] if files else [])]:
         name = item if isinstance(item, str) else item[0]
-        for place in open_places(item):
-            places.append(Place(f"{name}: {place.name}" if place.name else name, place.series))
-    return places
+        places = open_places(item)
+        found.append([Place(f"{name}: {one.name}" if one.name else name, one.series) for one in places])
+    return found
+
+
+@torch.inference_mode()
+def _examples(
+    fabric: Fabric,
+    model: TiMoMAE,
+    objective: ReconstructionObjective,
+    chips: UnlabelledChips,
+    places: Sequence[Place],
+    keys: Sequence[str],
+) -> list[Example]:
+    """What the model makes of a few chips, with the bands that their places have."""
+    model.eval()
+    examples = []
+    for number, batch in chips.examples(EXAMPLES):
+        filled = objective.filled(model, fabric.to_device(batch))
+        place = places[number]
+        bands = [keys.index(key) for key in place.series.keys]
+        days = batch.dates[0].numpy().astype("datetime64[D]")
+        examples.append(
+            Example(
+                place=Path(place.name).name,
+                bands=place.series.keys,
+                dates=[str(day) for day in days],
+                there=batch.series[0, :, bands].numpy(),
+                seen=filled.seen[0].cpu().numpy(),
+                filled=filled.frames[0, :, bands].cpu().numpy(),
+                loss=filled.loss,
+            )
+        )
+    return examples
 
 
 def _card(

@@ -6,12 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from timo.models.mae import UNIT
+from timo.models.mae import UNIT, Reconstruction, TiMoMAE, visible_pixels
 from timo.models.zoom import enlarged
 from timo.training.data import Batch
 from timo.training.losses import ClassLoss
@@ -101,6 +102,20 @@ class ClassObjective(nn.Module):
         return Judgement(row, (round(row["val_miou"], 2), -row["val_loss"]), figures)
 
 
+class Filled(NamedTuple):
+    """What a masked autoencoder makes of a batch.
+
+    Attributes:
+        frames: (B, T, C, H, W) float, predicted for all pixels, those that it saw too.
+        seen: (B, T, H, W) bool, pixels of visible units.
+        loss: Mean squared error of the others.
+    """
+
+    frames: torch.Tensor
+    seen: torch.Tensor
+    loss: float
+
+
 class ReconstructionObjective(nn.Module):
     """Pixels of the units that a masked autoencoder doesn't see.
 
@@ -118,7 +133,7 @@ class ReconstructionObjective(nn.Module):
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """See ``Objective``."""
-        return self._reconstruct(model, batch, None)
+        return self._reconstruct(model, batch, None).loss
 
     def mass(self, batch: Batch) -> float:
         """See ``Objective``: each chip counts the same."""
@@ -129,15 +144,28 @@ class ReconstructionObjective(nn.Module):
         random = torch.Generator().manual_seed(self.seed)
         losses = []
         for batch in batches:
-            B, T, _, H, W = batch.series.shape
-            units = T * (H * self.zoom // UNIT) * (W * self.zoom // UNIT)
-            noise = torch.rand(B, units, generator=random).to(batch.series.device)
-            losses.append(float(self._reconstruct(model, batch, noise)))
+            noise = self._noise(batch, random)
+            losses.append(float(self._reconstruct(model, batch, noise).loss))
         loss = sum(losses) / len(losses)
         return Judgement({"val_loss": loss}, (-loss,), {"reconstruction_loss": loss})
 
-    def _reconstruct(self, model: nn.Module, batch: Batch, noise: torch.Tensor | None) -> torch.Tensor:
+    def filled(self, model: TiMoMAE, batch: Batch) -> Filled:
+        """What a model in eval mode makes of a batch; the hidden units are always the same."""
+        noise = self._noise(batch, torch.Generator().manual_seed(self.seed))
+        result = self._reconstruct(model, batch, noise)
+        series, valid = enlarged(batch.series, batch.valid, self.zoom)
+        frames = model.reconstruct(result, series, valid)
+        seen = visible_pixels(result.visible, *series.shape[-2:])
+        smaller = F.avg_pool2d(frames.flatten(0, 1).float(), self.zoom).view_as(batch.series)
+        return Filled(smaller, seen[..., :: self.zoom, :: self.zoom], float(result.loss))
+
+    def _noise(self, batch: Batch, random: torch.Generator) -> torch.Tensor:
+        B, T, _, H, W = batch.series.shape
+        units = T * (H * self.zoom // UNIT) * (W * self.zoom // UNIT)
+        return torch.rand(B, units, generator=random).to(batch.series.device)
+
+    def _reconstruct(self, model: nn.Module, batch: Batch, noise: torch.Tensor | None) -> Reconstruction:
         there = (batch.series != 0).flatten(3).any(3).any(1)  # (B, C)
         series, valid = enlarged(batch.series, batch.valid, self.zoom)
-        value: torch.Tensor = model(series, noise, valid, batch.dates, there).loss
-        return value
+        result: Reconstruction = model(series, noise, valid, batch.dates, there)
+        return result

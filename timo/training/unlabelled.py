@@ -19,10 +19,12 @@ JUDGED = 16  # batches
 class UnlabelledChips:
     """Implements ``timo.training.engine.Chips``: windows anywhere, all chips of a batch from one place.
 
-    Each place is as likely as its area's root says: small ones are seen too.
+    Each source is as likely as the root of its pixels of all dates says: small ones are seen too, and one
+    that is cut into many places is seen no more often for that.
 
     Args:
         series: Of each place.
+        sources: For each place, the number of the source that it is of.
         bands: For each place, where each of its bands stands among the model's.
         count: The model's bands C.
         dates: The most dates of a chip: of longer series some are drawn.
@@ -36,6 +38,7 @@ class UnlabelledChips:
     def __init__(
         self,
         series: Sequence[PreparedSeries],
+        sources: Sequence[int],
         bands: Sequence[Sequence[int]],
         *,
         count: int,
@@ -46,19 +49,35 @@ class UnlabelledChips:
     ) -> None:
         self._series, self._bands, self._count = series, bands, count
         self._dates, self._chip, self._batch, self._seed = dates, chip, batch, seed
-        area = np.array([np.sqrt(one.series.grid.width * one.series.grid.height) for one in series])
-        self._share = area / area.sum()
+        sizes = [len(one.series) * one.series.grid.width * one.series.grid.height for one in series]
+        share = np.array(sizes, np.float64)
+        for source in set(sources):
+            of_it = np.equal(sources, source)
+            share[of_it] /= np.sqrt(share[of_it].sum())
+        self._share = share / share.sum()
         self._augmentation = Augmentation(gain=0.05, offset=0.05)
 
     def epoch(self, number: int, first: int = 0, *, all_labels: bool = False) -> Iterator[Batch]:
         """Chips drawn at random; without the first so many batches."""
-        return made_ahead(lambda step: self._draw(number, step), range(first, self.steps))
+        return made_ahead(lambda step: self._draw(number, step)[1], range(first, self.steps))
 
     def validation(self) -> Iterable[Batch]:
         """Chips that are always the same; training may see them too, since nothing of them is a label."""
-        return made_ahead(lambda step: self._draw(0, step), range(JUDGED))
+        return made_ahead(lambda step: self._draw(0, step)[1], range(JUDGED))
 
-    def _draw(self, number: int, step: int) -> Batch:
+    def examples(self, most: int) -> list[tuple[int, Batch]]:
+        """A few chips of ``validation``, one a batch, with the numbers of their places: always the same.
+
+        They are of as many places as there are among them; those with the most dates come first.
+        """
+        drawn = [self._draw(0, step) for step in range(JUDGED)]
+        places = [place for place, _ in drawn]
+        again = [places.index(place) < step for step, place in enumerate(places)]
+        order = sorted(range(JUDGED), key=lambda step: (again[step], -drawn[step][1].series.shape[1]))
+        return [(places[step], drawn[step][1].split(self._batch)[0]) for step in order[:most]]
+
+    def _draw(self, number: int, step: int) -> tuple[int, Batch]:
+        """The number of a place, and chips of it."""
         random = np.random.default_rng((self._seed, number, step))
         place = int(random.choice(len(self._series), p=self._share))
         one, chip = self._series[place], self._chip
@@ -72,4 +91,4 @@ class UnlabelledChips:
             frames = Orientation.draw(random).apply(one.read(row, column, chip, chip)[0][kept])
             sample[:, list(self._bands[place])] = self._augmentation.apply(frames, days[kept], random)[0]
         dates = torch.from_numpy(days[kept]).expand(self._batch, -1)
-        return Batch(torch.from_numpy(series), torch.zeros(self._batch, dtype=torch.int64), dates)
+        return place, Batch(torch.from_numpy(series), torch.zeros(self._batch, dtype=torch.int64), dates)
