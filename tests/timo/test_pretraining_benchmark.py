@@ -12,7 +12,7 @@ from benchmarks.pretraining import FIELD, STARTS, few_labels, figures_of
 
 @pytest.fixture
 def fields():
-    """Four fields of one class, each within a square, a large one of another, and a single pixel of a third."""
+    """Four fields of one class, each within a square, a large one of another, a pixel of a third."""
     values = np.full((30, 60), 255, np.uint8)
     for column in (0, 6, 12, 18):
         values[0:5, column : column + 5] = 1
