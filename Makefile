@@ -4,6 +4,8 @@ QGIS_PYTHON ?= /usr/bin/python3
 VENV := .venv/bin
 VERSION := $(shell sed -n 's/^version=//p' metadata.txt)
 PLUGIN := dist/timo_qgis-$(VERSION).zip
+# A process a core; a file's tests stay together, with what they share. Each process takes up to 2 GB of memory.
+PYTEST := $(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help setup demo test test-all lint bench gpu plugin schemas clean
 .DELETE_ON_ERROR:
@@ -45,11 +47,11 @@ demo: setup plugin
 	$(VENV)/python tools/demo.py
 
 test: setup plugin
-	$(VENV)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 	sh tools/in_qgis.sh .venv-qgis/bin/python -m pytest -c tests/qgis_plugin/pytest.ini tests/qgis_plugin
 
 test-all: setup plugin
-	$(VENV)/python -m pytest
+	$(PYTEST)
 	sh tools/in_qgis.sh .venv-qgis/bin/python -m pytest -c tests/qgis_plugin/pytest.ini tests/qgis_plugin
 
 lint: .venv/.done

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all tests of the library share."""
+"""What all tests of the library and the backend share."""
 
 import os
 
@@ -7,6 +7,9 @@ from hypothesis import settings
 
 # The models of the tests are so small that threads only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# pytest-xdist's processes are told the size of a terminal, which rich would keep to: alone there is none.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 settings.register_profile("timo", deadline=None)  # no test judges a time
 settings.load_profile("timo")
