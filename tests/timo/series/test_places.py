@@ -141,6 +141,7 @@ def test_a_wrong_table_of_labels_is_named(two_places, tmp_path, write_raster, wr
         labels_of(open_places(two_places), write_csv("labels.csv", *rows))
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_the_real_flood_chips_are_places_with_radar_and_optical_bands_on_two_dates(real, write_csv):
     root = real("flood_ombria") / "train"
     chips = sorted(path for path in root.iterdir() if path.is_dir())[:3]

@@ -69,6 +69,7 @@ def test_a_folder_that_is_no_series_is_refused(real, name, code, words):
         assert word in caught.value.message
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_chips_without_georeference_open_by_a_csv(real, tmp_path):
     chip = real("flood_ombria") / "train" / "mix_0345"
     table = tmp_path / "floods.csv"

@@ -142,6 +142,7 @@ def write_netcdf(path, variables, times, units="days since 1970-01-01", *, bare=
     return path
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("names", [("red",), ("red", "nir")])
 def test_a_netcdf_with_a_time_axis(tmp_path, names):
     values = {name: layers(3).astype(np.int16) + 10 * i for i, name in enumerate(names)}
