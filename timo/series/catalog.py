@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 from timo.errors import SeriesError
 from timo.series.bands import Band
 from timo.series.facts import Raster, read_ahead
-from timo.series.grid import Grid
+from timo.series.grid import Grid, is_somewhere
 from timo.series.layers import Layers, attach_masks, read_layers
 from timo.series.presets import RADAR
 from timo.series.sources import DatedFile, LeftOut
@@ -35,6 +35,7 @@ class Frame:
         notes: What an analyst should know of how the files were read.
         missing: Keys of bands that the date has, but without pixels that are worth reading.
         radar: How the radar's values are told: dB, linear or numbers; None without radar, or before counting.
+        filler: A file's name and a value in it that looks like no data, though nothing says so.
     """
 
     date: dt.date
@@ -43,6 +44,7 @@ class Frame:
     notes: tuple[str, ...] = ()
     missing: frozenset[str] = frozenset()
     radar: str | None = None
+    filler: tuple[str, float] | None = None
 
     @cached_property
     def bands(self) -> dict[str, tuple[tuple[Raster, Band], ...]]:
@@ -173,7 +175,8 @@ def check_georeference(frames: Sequence[Frame]) -> None:
     """Make sure that all rasters can be read on one grid.
 
     Raises:
-        SeriesError: Only some rasters have a georeference, or rasters without one differ in size.
+        SeriesError: Only some rasters have a georeference, or one that tells a place on Earth; or rasters
+            without one differ in size.
     """
     rasters = [raster for frame in frames for one in frame.rasters for raster in _with_masks(one)]
     bare = [raster for raster in rasters if raster.grid.crs is None]
@@ -181,6 +184,14 @@ def check_georeference(frames: Sequence[Frame]) -> None:
         raise SeriesError(
             "no_crs",
             f"{bare[0].path.name} has no coordinate system, but other files of the series have one.",
+            "Set its coordinate system, or take it out of the series.",
+        )
+    local = [one for one in rasters if one.grid.rasterio_crs and not is_somewhere(one.grid.rasterio_crs)]
+    if local and any(one.grid.rasterio_crs != local[0].grid.rasterio_crs for one in rasters):
+        raise SeriesError(
+            "crs_local",
+            f"{local[0].path.name} has a coordinate system that tells no place on Earth, but other files of "
+            "the series have one that does.",
             "Set its coordinate system, or take it out of the series.",
         )
     if bare:

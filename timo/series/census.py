@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from timo.errors import SeriesError
 from timo.series.catalog import Frame
-from timo.series.facts import FILES_AT_ONCE, Raster
+from timo.series.facts import FILES_AT_ONCE, Raster, source_of
 from timo.series.plans import Codes, Known, read_plan, reading_plan
 from timo.series.presets import RADAR
 from timo.series.rasters import RasterReader
@@ -31,16 +31,27 @@ LIMIT = 0.10  # of the best date's valid pixels
 _SAMPLES = 1024 * 1024  # pixels that are counted at most
 _BLOCK = 1024
 _DECIBELS = 0.5  # share of negative values from which on radar values are dB
+# What programs write where they have no data: no sensor measures these.
+_FILLERS = (-9999.0, -32768.0, -99999.0, float(np.finfo(np.float32).min))
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """A date's rasters of one sensor: the key of the band that was counted, and its valid share."""
+    """A date's rasters of one sensor: the key of the band that was counted, and what was found in it.
+
+    Attributes:
+        rasters: Of the sensor.
+        key: Of the band.
+        share: Of the grid's pixels, those that are valid.
+        radar: What a radar's values are.
+        filler: A value that looks like no data among the valid ones.
+    """
 
     rasters: tuple[Raster, ...]
     key: str
     share: float
     radar: str | None
+    filler: float | None
 
 
 def drop_empty(
@@ -67,6 +78,13 @@ def drop_empty(
     for scenes in counted.values():
         for scene in scenes:
             best[scene.key] = max(best.get(scene.key, 0.0), scene.share)
+    if best and not any(best.values()) and _step(reader) == 1:  # every pixel was counted
+        first = source_of(whole[0].rasters[0].path)
+        raise SeriesError(
+            "no_data",
+            f"No pixel of the series has data on any date; the first file is {first}.",
+            "Check the files, their nodata values and their masks.",
+        )
     kept: list[Frame] = []
     left_out: list[LeftOut] = []
     for frame in frames:
@@ -79,14 +97,16 @@ def drop_empty(
             paths = dict.fromkeys(str(raster.path) for raster in scene.rasters)
             left_out += [LeftOut(path, reason) for path in paths]
         if full or not empty:
-            kept.append(_without(frame, empty, [scene.radar for scene in full]))
+            kept.append(_without(frame, empty, full))
     return tuple(kept), left_out
 
 
-def _without(frame: Frame, empty: Sequence[_Scene], radar: Sequence[str | None]) -> Frame:
-    kind = next((one for one in radar if one), None)
+def _without(frame: Frame, empty: Sequence[_Scene], full: Sequence[_Scene]) -> Frame:
+    kind = next((scene.radar for scene in full if scene.radar), None)
+    fillers = ((scene.rasters[0].path.name, scene.filler) for scene in full if scene.filler)
+    frame = replace(frame, radar=kind, filler=next(fillers, None))
     if not empty:
-        return replace(frame, radar=kind)
+        return frame
     gone = [raster for scene in empty for raster in scene.rasters]
     rasters = tuple(raster for raster in frame.rasters if not any(raster is other for other in gone))
     keys = {band.key for raster in gone for band in raster.bands}
@@ -97,7 +117,6 @@ def _without(frame: Frame, empty: Sequence[_Scene], radar: Sequence[str | None])
         rasters=rasters,
         problem=f"{frame.problem} {problem}" if frame.problem else problem,
         missing=frozenset(keys - {band.key for raster in rasters for band in raster.bands}),
-        radar=kind,
     )
 
 
@@ -123,10 +142,19 @@ def _scenes(frame: Frame, keys: Sequence[str], reader: RasterReader) -> Iterator
         yield _Scene(tuple(rasters), key, *_count(alone, key, reader))
 
 
-def _count(frame: Frame, key: str, reader: RasterReader) -> tuple[float, str | None]:
-    """The share of the grid's pixels that are valid in one band, and what a radar's values are."""
+def _step(reader: RasterReader) -> int:
+    return thinning(reader.grid.width * reader.grid.height, _SAMPLES)
+
+
+def _count(frame: Frame, key: str, reader: RasterReader) -> tuple[float, str | None, float | None]:
+    """What a scene tells of itself in one band: see ``_Scene``."""
     plan = reading_plan(frame, [key])
-    step = thinning(reader.grid.width * reader.grid.height, _SAMPLES)
+    step = _step(reader)
+    band = frame.bands[key][0][1]
+    with np.errstate(over="ignore"):  # as they are read
+        raw = np.array(_FILLERS, np.float32) * np.float32(band.scale) + np.float32(band.offset)
+    fillers = dict(zip(raw.tolist(), _FILLERS, strict=True))
+    filler: float | None = None
     clear = total = 0
     sample: list[NDArray[np.float32]] = []
     for window in reader.grid.windows(_BLOCK * step):
@@ -136,11 +164,12 @@ def _count(frame: Frame, key: str, reader: RasterReader) -> tuple[float, str | N
         read_plan(reader, plan, window, values, valid, shape, known)
         clear += int(np.count_nonzero(valid))
         total += shape[0] * shape[1]
-        if frame.bands[key][0][1].role in RADAR:
+        if band.role in RADAR:
             sample.append(values[valid])
+        filler = fillers.get(float(values.min()), filler)
         for codes in known.values():
             _check_codes(codes, exact=step == 1)
-    return clear / total, _radar_values(sample) if sample else None
+    return clear / total, _radar_values(sample) if sample else None, filler
 
 
 def thinning(pixels: int, most: int) -> int:

@@ -257,6 +257,12 @@ def _facts(path: Path, variable: str | None, dataset: DatasetReader) -> Facts:
             f"{path.name} has no band of real numbers.",
             "Take it out of the series, or convert it to amplitudes.",
         )
+    if not dataset.transform.determinant:
+        raise SeriesError(
+            "raster_place",
+            f"{path.name} has pixels of no size: it doesn't tell where it lies.",
+            "Set its place and pixel size, or take it out of the series.",
+        )
     tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
     of_bands = [dataset.tags(i + 1) for i in data] if dataset.driver == "netCDF" else []
     scales, offsets = _scaling(dataset, data, tags)

@@ -16,6 +16,7 @@ from timo.series.presets import is_auxiliary
 RASTER_SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".nc"})
 HDF_SUFFIXES = frozenset({".h5", ".hdf5", ".he5", ".hdf"})
 NO_HDF = "HDF files are not read; convert it to GeoTIFF or netCDF."
+_NO_TARGET = "It is a link to a file that isn't there."
 _DEEPEST = 6  # folders below the series': S2.SAFE/GRANULE/L2A/IMG_DATA/R10m has five
 _RESOLUTION = re.compile(r"(?P<layer>.+)_(?P<metres>[1-6]0)m$", re.IGNORECASE)
 
@@ -66,6 +67,7 @@ def list_folder(folder: Path) -> Listing:
         raise _no_rasters(folder, entries)
     kept, dropped = _finest(_without_extras(files + masks))
     left = [(path, NO_HDF) for path in entries if path.suffix.lower() in HDF_SUFFIXES and path.is_file()]
+    left += [(path, _NO_TARGET) for path in entries if _is_dead_link(path)]
     return Listing(tuple(kept), tuple(dropped + left))
 
 
@@ -89,6 +91,11 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
 
 def _is_raster(path: Path) -> bool:
     return path.suffix.lower() in RASTER_SUFFIXES and path.name[0] != "." and path.is_file()
+
+
+def _is_dead_link(path: Path) -> bool:
+    """Whether it is a raster's name for a file that has moved, or lies on a disk that isn't there now."""
+    return path.suffix.lower() in RASTER_SUFFIXES and path.is_symlink() and not path.exists()
 
 
 def _mask_folder(path: Path, root: Path) -> str | None:

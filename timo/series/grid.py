@@ -39,6 +39,11 @@ def _name_crs(wkt: str) -> str | None:
     return code if _parse_crs(code) == CRS.from_wkt(wkt) else wkt
 
 
+def is_somewhere(crs: CRS) -> bool:
+    """Whether a coordinate system tells places on Earth: a building site's own doesn't."""
+    return bool(crs.is_projected or crs.is_geographic)
+
+
 @dataclass(frozen=True)
 class Grid:
     """A CRS, the affine transform from (column, row) to its coordinates, and a size in pixels.
@@ -101,7 +106,8 @@ class Grid:
             latitude = math.radians(self.point(self.width / 2, self.height / 2)[1])
             metre = 111_195.0  # a degree on the mean sphere
             return math.sqrt(across * down * max(math.cos(latitude), 1e-6)) * metre
-        factor: float = crs.linear_units_factor[1]
+        # A site's own coordinates, which tell no place on Earth, are taken for metres.
+        factor: float = crs.linear_units_factor[1] if crs.is_projected else 1.0
         return math.sqrt(across * down) * factor
 
     def window(self, row: int, col: int, height: int, width: int | None = None) -> Window:

@@ -13,10 +13,10 @@ from timo.series.presets import OFFSET_SINCE, RADAR
 
 
 def problems_of(frames: Sequence[Frame], keys: Sequence[str]) -> tuple[str, ...]:
-    """Each once: doubts about dates, how files were read, scaling, Sentinel-2's offset, radar, masks."""
+    """Each once: doubts about dates, how files were read, values, scaling, offsets, radar, masks."""
     found: dict[str, None] = dict.fromkeys(frame.problem for frame in frames if frame.problem)
     found |= dict.fromkeys(note for frame in frames for note in frame.notes)
-    for check in (_scaling, _offset, _radar, _masks):
+    for check in (_future, _fillers, _scaling, _offset, _radar, _masks):
         found |= dict.fromkeys(check(frames, keys))
     return tuple(found)
 
@@ -26,6 +26,26 @@ def _bands(frames: Sequence[Frame], keys: Sequence[str]) -> Iterator[tuple[Frame
         for key in keys:
             for raster, band in frame.find_all(key):
                 yield frame, key, raster, band
+
+
+def _future(frames: Sequence[Frame], _keys: Sequence[str]) -> Iterator[str]:
+    """A date that is yet to come was misread or mistyped; zones of time differ by less than two days."""
+    late = [frame for frame in frames if frame.date > dt.date.today() + dt.timedelta(days=1)]
+    if late:
+        raster = late[0].rasters[0]
+        name = f"{raster.path.name}{_and_more(len(late))}"
+        yield f"{name} is of {late[0].date}, which is yet to come: check its date."
+
+
+def _fillers(frames: Sequence[Frame], _keys: Sequence[str]) -> Iterator[str]:
+    """Numbers that programs write where they have no data, in files whose nodata value doesn't say so."""
+    found = [frame for frame in frames if frame.filler]
+    if found:
+        file, number = found[0].filler or ("", 0.0)
+        yield (
+            f"{file}{_and_more(len(found))} holds the value {number:g}, which looks like no data but counts "
+            "as a measurement: set it as the file's nodata value."
+        )
 
 
 def _scaling(frames: Sequence[Frame], keys: Sequence[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timo.errors import SeriesError
-from timo.series.facts import is_remote
+from timo.series.facts import is_remote, read_facts
 from timo.series.folders import HDF_SUFFIXES, NO_HDF, RASTER_SUFFIXES, Found, list_folder
 
 _NAMING = "Name the files with their date, such as S2_20200801.tif, or give a CSV with columns path,date."
@@ -93,9 +93,28 @@ def find_files(
         _add_dated(dated, file)
     left_out |= {path: LeftOut(str(path), why) for path, why in undated}
     if not dated:
+        _check_rasters(found)
         where = ", ".join(str(item) for item in items[:3]) + (", ..." if len(items) > 3 else "")
         raise SeriesError("no_dates", f"No file of {where} has a date in its name.", _NAMING)
     return sorted(dated.values(), key=lambda file: (file.date, str(file.path))), list(left_out.values())
+
+
+def _check_rasters(found: Sequence[Found]) -> None:
+    """What is no raster at all has no use for a date.
+
+    Raises:
+        SeriesError: None of the files can be read as a raster: that of the first.
+    """
+    refusals = []
+    for file in found:
+        try:
+            read_facts(file.path)
+        except SeriesError as error:
+            refusals.append(error)
+        else:
+            return
+    if refusals:
+        raise refusals[0]
 
 
 def _add_dated(dated: _Dated, file: DatedFile) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from rasterio.windows import Window
 
+from timo.errors import SeriesError
 from timo.series import census
 from timo.series.series import open_series
 
@@ -39,13 +40,13 @@ def test_a_parcel_that_is_cut_out_keeps_its_dates(tmp_path, write_raster):
     assert months(open_series(tmp_path)) == [1, 2, 4]
 
 
-def test_at_least_one_date_stays(tmp_path, write_raster):
-    write_days(tmp_path, write_raster, [0, 0])
-    series = open_series(tmp_path)
-    assert months(series) == [1, 2]
-    assert all("nearly empty" in date["problem"] for date in series.summary()["dates"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_single_pixel_makes_a_series_and_none_makes_none(tmp_path, write_raster, keep):
     write_days(tmp_path / "one", write_raster, [1])
-    assert months(open_series(tmp_path / "one")) == [1]
+    assert months(open_series(tmp_path / "one", keep_empty=keep)) == [1]
+    write_days(tmp_path / "none", write_raster, [0, 0])
+    with pytest.raises(SeriesError, match="No pixel of the series has data"):
+        open_series(tmp_path / "none", keep_empty=keep)
 
 
 def test_empty_dates_can_be_kept(tmp_path, write_raster):

@@ -109,7 +109,7 @@ def test_scale_and_offset_of_the_file_are_applied(tmp_path, write_raster):
     ("values", "nodata", "valid"),
     [
         (np.float32([[np.nan, 1, 0]]), None, [0, 1, 1]),
-        (np.float32([[np.nan, np.inf, -9999]]), -9999, [0, 0, 0]),
+        (np.float32([[np.nan, np.inf, -9999, 1]]), -9999, [0, 0, 0, 1]),
         (np.float64([[-1.7e308, 1, 2]]), -1.7e308, [0, 1, 1]),
         (np.float32([[-3.4028235e38, 1, 2]]), -3.4028234663852886e38, [0, 1, 1]),
         (np.float32([[np.nan, 1, 2]]), np.nan, [0, 1, 1]),
