@@ -98,7 +98,15 @@ def _of_features(
             f"No field of {name} was named that holds the dates of its labels.",
             "Name the field of dates, or give a CSV with columns path,date.",
         )
-    dates = np.array([_date(value) for value in read_column(path, date_field)], object)
+    column = read_column(path, date_field)
+    dates = np.array([_date(value) for value in column], object)
+    written = [str(value) for value in column if value is not None]
+    if written and not any(dates):
+        raise LabelError(
+            "date_field_unreadable",
+            f"Field '{date_field}' of {name} holds no dates: the first value is '{written[0]}'.",
+            "Name the field of dates, or write them as 2020-08-01.",
+        )
     entries: list[Entry] = []
     used = np.zeros(len(dates), np.bool_)
     for number, place in enumerate(places):
@@ -122,7 +130,7 @@ def _listed(path: Path, places: Sequence[Place]) -> list[Entry]:
     rows = label_table(path, "path", "date")
     numbers = {place.name: number for number, place in enumerate(places)}
     entries: list[Entry] = []
-    for line, row in enumerate(rows, start=2):
+    for line, row in rows:
         file_, date, place = row["path"], parse_date(row["date"]), row.get("place", "")
         where = f"Line {line} of {path.name}"
         if date is None:

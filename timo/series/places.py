@@ -101,8 +101,8 @@ def problems_of(places: Sequence[Place], labels: Sequence[Labels]) -> list[str]:
     return list(found)
 
 
-def label_table(path: Path, *columns: str) -> list[dict[str, str]]:
-    """The lines of a CSV of labels, by column, without blanks around the values.
+def label_table(path: Path, *columns: str) -> list[tuple[int, dict[str, str]]]:
+    """The lines of a CSV of labels with their numbers, by column, without blanks around the values.
 
     Raises:
         LabelError: It can't be read, or lacks one of the columns.
@@ -118,13 +118,13 @@ def label_table(path: Path, *columns: str) -> list[dict[str, str]]:
             f"{path} has the columns {', '.join(fields) or 'none'}, not {' and '.join(columns)}.",
             action,
         )
-    return [{name: value.strip() for name, value in row.items()} for row in rows]
+    return [(number, {name: value.strip() for name, value in row.items()}) for number, row in rows]
 
 
 def _label_files(path: Path) -> dict[str, Path]:
     rows = label_table(path, "place", "path")
     files: dict[str, Path] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         labels = path.parent / Path(row["path"]).expanduser()
         if not row["path"] or not labels.is_file():
             raise LabelError(

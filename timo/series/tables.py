@@ -8,9 +8,11 @@ from pathlib import Path
 
 from timo.errors import SeriesError
 from timo.series.dates import parse_date
+from timo.series.facts import reason
 from timo.series.sources import DatedFile, address_path, check_prefix, is_address
 
 _COLUMNS = "Give a CSV with columns path,date."
+_ENCODING = "Save it as CSV in UTF-8, which spreadsheets offer."
 
 
 def read_csv(path: Path) -> list[DatedFile]:
@@ -47,7 +49,7 @@ def read_places(path: Path) -> dict[str, list[DatedFile]]:
         )
     places: dict[str, list[DatedFile]] = {}
     bands: dict[tuple[str, DatedFile], list[tuple[int, str]]] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         date = parse_date(row["date"])
         if date is None:
             raise SeriesError(
@@ -73,8 +75,8 @@ def read_places(path: Path) -> dict[str, list[DatedFile]]:
     }
 
 
-def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The columns of a CSV in lower case, and its lines by column.
+def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The columns of a CSV in lower case, and its lines by column, each with its number in the file.
 
     Raises:
         SeriesError: It can't be read as a CSV.
@@ -86,9 +88,18 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             # Spreadsheets of many countries separate by semicolons.
             reader = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
             fields = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-            return fields, [dict(zip(fields, (value or "" for value in row.values()))) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SeriesError("csv_unreadable", f"{path} can't be read as a CSV: {error}.", _COLUMNS) from error
+            return fields, [
+                (reader.line_num, dict(zip(fields, (value or "" for value in row.values()))))
+                for row in reader
+            ]
+    except UnicodeDecodeError as error:
+        raise SeriesError(
+            "csv_unreadable", f"{path} can't be read as a CSV: it is no text in UTF-8.", _ENCODING
+        ) from error
+    except (OSError, csv.Error) as error:
+        raise SeriesError(
+            "csv_unreadable", f"{path} can't be read as a CSV: {reason(error)}.", _COLUMNS
+        ) from error
 
 
 def _file_of(table: Path, number: int, text: str) -> Path:

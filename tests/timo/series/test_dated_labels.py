@@ -103,7 +103,7 @@ def test_a_wrong_table_of_dated_labels_is_named(places, tmp_path, write_raster, 
     [
         (None, "No field of l.gpkg was named"),
         ("when", "l.gpkg has no field 'when'"),
-        ("kind", "No label of l.gpkg"),
+        ("kind", "Field 'kind' of l.gpkg holds no dates"),
     ],
 )
 def test_a_wrong_field_of_dates_is_named(places, tmp_path, write_layer, field, sentence):
