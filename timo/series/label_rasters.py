@@ -40,6 +40,7 @@ def read_raster_labels(path: Path, grid: Grid, ignore: int | None) -> RawLabels:
             found = _class_values(band[usable], path.name)
             names = _names(path, dataset)
             colors = _colors(dataset)
+            bands = sum(kind != ColorInterp.alpha for kind in dataset.colorinterp)
     except SeriesError as error:
         raise LabelError("labels_unreadable", error.message, "Replace the file.") from error
     except (RasterioError, OSError) as error:
@@ -51,7 +52,10 @@ def read_raster_labels(path: Path, grid: Grid, ignore: int | None) -> RawLabels:
     indices = np.full(grid.shape, NOT_LABELLED, np.uint8)
     indices[usable] = np.searchsorted(found, band[usable]).astype(np.uint8)
     values = [int(value) for value in found]
-    return RawLabels(indices, values, [names.get(v) or str(v) for v in values], colors, 0, [])
+    problems = []
+    if bands > 1:
+        problems.append(f"{path.name} has {bands} bands: the first one's values were taken as the classes.")
+    return RawLabels(indices, values, [names.get(v) or str(v) for v in values], colors, 0, problems)
 
 
 def _on_grid(path: Path, dataset: DatasetReader, grid: Grid) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -21,7 +21,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 
 from timo.errors import LabelError
-from timo.series.grid import Grid
+from timo.series.grid import Grid, is_somewhere
 from timo.series.labels import MOST_CLASSES, NOT_LABELLED, RawLabels
 from timo.series.rasters import reason
 
@@ -86,7 +86,8 @@ def read_vector_labels(
     if only is not None:
         usable &= only
     indices, conflicts = _burn(features.geometries[usable], codes[usable], grid)
-    return RawLabels(indices, values, names, {}, conflicts, features.problems)
+    outside = _outside(features.geometries[usable], grid)
+    return RawLabels(indices, values, names, {}, conflicts, features.problems, outside)
 
 
 def read_column(path: str | os.PathLike[str], field: str) -> NDArray[Any]:
@@ -181,6 +182,10 @@ def _read(path: str | os.PathLike[str], grid: Grid, class_field: str | None) -> 
     geometries = shapely.from_wkb(wkb, on_invalid="ignore")
     geometries = _usable(geometries, name, problems)
     geometries = _reproject(geometries, meta["crs"], grid, name, problems)
+    small = _smaller_than_a_pixel(geometries, grid)
+    if small:
+        told = f"{small} polygons of {name} are smaller than a pixel"
+        problems.append(f"{told}: they count only where they hold its centre.")
     return _Features(geometries, columns[0] if class_field else None, problems)
 
 
@@ -202,6 +207,18 @@ def _usable(geometries: NDArray[Any], name: str, problems: list[str]) -> NDArray
     if other.any():
         problems.append(f"{int(other.sum())} features of {name} are neither polygons nor points: not used.")
     return _without(geometries, other | shapely.is_empty(geometries))
+
+
+def _smaller_than_a_pixel(geometries: NDArray[Any], grid: Grid) -> int:
+    areas = shapely.area(geometries)  # NaN of what is unusable, 0 of points
+    return int(np.count_nonzero((areas > 0) & (areas < abs(grid.transform.determinant))))
+
+
+def _outside(geometries: NDArray[Any], grid: Grid) -> int:
+    """How many lie wholly beside the upright rectangle around the grid."""
+    left, bottom, right, top = grid.bounds
+    xs0, ys0, xs1, ys1 = shapely.bounds(geometries).T
+    return int(np.count_nonzero((xs1 <= left) | (xs0 >= right) | (ys1 <= bottom) | (ys0 >= top)))
 
 
 def _without(geometries: NDArray[Any], unusable: NDArray[np.bool_]) -> NDArray[Any]:
@@ -232,6 +249,8 @@ def _reproject(
         source = CRS.from_user_input(crs)
         if source == grid.rasterio_crs:
             return geometries
+        if not (is_somewhere(source) and is_somewhere(grid.rasterio_crs)):
+            raise CRSError("one of the two tells no place on Earth")
 
         def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
             # rasterio keeps x before y, whatever the order of the authority's axes

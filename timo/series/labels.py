@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,6 +83,9 @@ class RawLabels:
         values: The classes' values, rising.
         names: Their names.
         colors: Colours by value, where the file has them.
+        conflicts: Pixels that carry two classes.
+        problems: What an analyst should know, one sentence each.
+        outside: Polygons and points with a class that lie wholly beside the grid.
     """
 
     indices: NDArray[np.uint8]
@@ -90,6 +94,7 @@ class RawLabels:
     colors: Mapping[int, str]
     conflicts: int
     problems: list[str]
+    outside: int = 0
 
 
 def read_labels(
@@ -144,11 +149,11 @@ def read_label_sources(
     names = sorted({_name(source.path) for source in sources})
     name = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} other files"
     scheme, index = _scheme(raws, name, colors or {})
-    found = []
+    found: list[Labels] = []
     for raw, (path, grid, _) in zip(raws, sources, strict=True):
         map_ = index[raw.indices]
         counts = np.bincount(map_.ravel(), minlength=NOT_LABELLED + 1)[: len(scheme)]
-        problems = list(raw.problems)
+        problems = [*raw.problems, *(() if found else _spelt_alike(scheme, name))]  # of all files, said once
         if raw.conflicts:
             problems.append(f"{raw.conflicts} pixels of {_name(path)} carry two classes and are not used.")
         absent = [str(raw.names[i]) for i in range(len(raw.values)) if index[i] == NOT_LABELLED]
@@ -156,6 +161,8 @@ def read_label_sources(
             problems.append(
                 f"No pixel of the series has class {', '.join(absent)} of {_name(path)}: left out."
             )
+        if raw.outside and len(sources) == 1:  # of several places' labels most lie beside each place
+            problems.append(f"{raw.outside} features of {_name(path)} lie outside of the series: not used.")
         found.append(
             Labels(map_, scheme, counts.astype(np.int64), raw.conflicts, tuple(problems), grid, str(path))
         )
@@ -173,6 +180,17 @@ def polygon_mask(path: str | os.PathLike[str], grid: Grid) -> NDArray[np.bool_]:
     return read_polygon_mask(path, grid)
 
 
+def _spelt_alike(scheme: ClassScheme, name: str) -> list[str]:
+    """A sentence for the first two classes that are one word but for capital letters."""
+    known: dict[str, str] = {}
+    for one in scheme.classes:
+        other = known.setdefault(one.name.casefold(), one.name)
+        if other != one.name:
+            differ = f"Classes '{other}' and '{one.name}' of {name} differ in capital letters alone"
+            return [f"{differ}: they count as two."]
+    return []
+
+
 def _name(path: str | os.PathLike[str]) -> str:
     return Path(str(path).partition("|")[0]).name
 
@@ -184,9 +202,27 @@ def _read_raw(source: LabelSource, class_field: str | None, ignore: int | None) 
     path, grid, only = source
     if not Path(str(path).partition("|")[0]).exists():
         raise LabelError("labels_not_found", f"The labels {path} do not exist.", "Correct the path.")
+    _check_shapefile(Path(str(path).partition("|")[0]))
     if is_vector(path):
         return read_vector_labels(path, grid, class_field, ignore, only)
     return read_raster_labels(Path(path), grid, ignore)
+
+
+def _check_shapefile(path: Path) -> None:
+    if path.suffix.lower() != ".shp":
+        return
+    beside = {one.name.lower() for one in path.parent.glob(f"{glob.escape(path.stem)}.*")}
+    missing = [
+        path.with_suffix(end).name
+        for end in (".shx", ".dbf")
+        if path.with_suffix(end).name.lower() not in beside
+    ]
+    if missing:
+        raise LabelError(
+            "labels_incomplete",
+            f"{path.name} lies there without {' and '.join(missing)}.",
+            "Copy all files of the shapefile, or save it as a GeoPackage.",
+        )
 
 
 def _same_classes(raws: list[RawLabels]) -> list[RawLabels]:
@@ -215,7 +251,7 @@ def _same_classes(raws: list[RawLabels]) -> list[RawLabels]:
     for raw, where in zip(raws, places, strict=True):
         index = np.full(NOT_LABELLED + 1, NOT_LABELLED, np.uint8)
         index[: len(where)] = where
-        same.append(RawLabels(index[raw.indices], values, names, colors, raw.conflicts, raw.problems))
+        same.append(replace(raw, indices=index[raw.indices], values=values, names=names, colors=colors))
     return same
 
 
