@@ -34,6 +34,7 @@ from timo.tasks.fields import (
     Zoom,
 )
 from timo.tasks.presets import PRESETS
+from timo.tasks.validation import sentence
 
 
 class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -376,12 +377,7 @@ def load(task: str, parameters: Mapping[str, Any]) -> Spec:
     try:
         return msgspec.convert(values, SPECS[task])
     except msgspec.ValidationError as error:
-        reason, _, where = str(error).partition(" - at ")
-        field = where.strip("`").removeprefix("$.").split("[")[0]
-        named = f"Parameter '{field}' of task '{task}' is not valid: " if field else f"Task '{task}': "
-        raise SpecError(
-            "spec_invalid", f"{named}{reason[:1].lower()}{reason[1:]}.", "Correct it and try again."
-        ) from error
+        raise SpecError("spec_invalid", sentence(task, str(error)), "Correct it and try again.") from error
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
