@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import functools
 import json
 import subprocess
 import sys
@@ -11,6 +12,14 @@ from timo.cli import app
 from timo.errors import BundleError
 from timo.models import listing
 from timo.models.registry import VARIANTS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def variants_are_measured_once():
+    """They are always the same, and counting their operations takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "variants", functools.cache(listing.variants))
+        yield
 
 
 def write_bundle(folder, **changes):

@@ -118,7 +118,7 @@ def test_every_variant_is_compiled_and_exported_whole(name):
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("encoder", 3),
+        pytest.param("encoder", 3, marks=pytest.mark.slow),  # the one by date is it, and more
         ("encoder by date", 3),
         ("classifier", 1),
         pytest.param("segmenter", 3, marks=pytest.mark.slow),
