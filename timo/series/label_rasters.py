@@ -16,7 +16,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from timo.errors import LabelError, SeriesError
-from timo.series.grid import Grid
+from timo.series.grid import Grid, is_somewhere
 from timo.series.labels import MOST_CLASSES, NOT_LABELLED, RawLabels
 from timo.series.rasters import Raster, is_nodata, read_mask, reason, warp
 
@@ -67,6 +67,14 @@ def _on_grid(path: Path, dataset: DatasetReader, grid: Grid) -> tuple[NDArray[An
             "labels_no_crs",
             f"{which} has no coordinate system, but {other} has one.",
             "Set the missing coordinate system.",
+        )
+    own, wanted = raster.grid.rasterio_crs, grid.rasterio_crs
+    if own and wanted and own != wanted and not (is_somewhere(own) and is_somewhere(wanted)):
+        raise LabelError(
+            "labels_crs",
+            f"{path.name} can't be brought to the coordinate system of the series: one of the two tells no "
+            "place on Earth.",
+            "Save the labels in the coordinate system of the series.",
         )
     values = np.zeros(grid.shape, dataset.dtypes[0])
     inside = np.zeros(grid.shape, np.bool_)
