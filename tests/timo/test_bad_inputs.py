@@ -12,12 +12,12 @@ from collections import Counter
 import pytest
 
 from tests.scenes import make_scene
-from tests.timo.bad_inputs import labels, models, parameters, rasters, series
+from tests.timo.bad_inputs import label_files, labels, models, parameters, rasters, series
 from tests.timo.bad_inputs.desk import DATA, Desk
 from timo import cli
 from timo.errors import Cancelled
 
-ROWS = [row for part in (rasters, series, labels, models, parameters) for row in part.TABLE]
+ROWS = [row for part in (rasters, series, labels, label_files, models, parameters) for row in part.TABLE]
 
 
 @pytest.fixture(scope="module")

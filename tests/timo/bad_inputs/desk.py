@@ -17,6 +17,7 @@ from tests.scenes import DATES, TRANSFORM, Scene, write_frame
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 UTM = "EPSG:32631"
+SITE = 'LOCAL_CS["site",UNIT["metre",1]]'  # a building site's own coordinates
 SIDE = 128
 
 

@@ -287,3 +287,11 @@ def _(desk):
     model = desk.model()
     change_card(model, format=2, season="summer")
     return desk.predict(model=model)
+
+
+@TABLE.refused(
+    "a pre-training into a model that exists already",
+    "'woods' exists already. Pick another name, or allow it to be overwritten.",
+)
+def _(desk):
+    return "pretrain", "--series", desk.series(), "--out", desk.model()

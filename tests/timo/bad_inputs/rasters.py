@@ -9,7 +9,7 @@ import rasterio
 from affine import Affine
 
 from tests.scenes import TRANSFORM
-from tests.timo.bad_inputs.desk import SIDE, fields, real
+from tests.timo.bad_inputs.desk import SIDE, SITE, fields, real
 from tests.timo.bad_inputs.rows import Table
 
 TABLE = Table()
@@ -257,7 +257,7 @@ def _(desk):
 )
 def _(desk):
     folder = desk.series()
-    desk.frame("20200601", crs='LOCAL_CS["site",UNIT["metre",1]]')
+    desk.frame("20200601", crs=SITE)
     return "series", folder
 
 
