@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from tests.scenes import SIDE, TRANSFORM, write_frame, write_polygons
 from timo import tasks
-from timo.errors import BundleError, Cancelled, LabelError, OutputError, SeriesError, TimoError
+from timo.errors import BundleError, Cancelled, OutputError, TimoError
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import load
 
@@ -201,24 +201,10 @@ def refused(kind, code, call, tmp_path, *named):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_missing_band_is_named(scene, bundle, tmp_path):
-    folder = some_frames(
-        scene, tmp_path / "s", [p.name for p in scene.folder.glob("*.tif")], bands=["B04", "B08"]
-    )
-    spec = load("predict", {"series": str(folder), "model": str(bundle), "out": str(tmp_path / "map.tif")})
-    refused(SeriesError, "band_missing", lambda: tasks.run("predict", spec), tmp_path, "swir1")
-
-
 def test_fewer_dates_than_the_model_needs_are_refused(scene, bundle, tmp_path):
     folder = some_frames(scene, tmp_path / "s", ["S2_20200401.tif"])
     spec = load("predict", {"series": str(folder), "model": str(bundle), "out": str(tmp_path / "map.tif")})
     refused(BundleError, "too_few_dates", lambda: tasks.run("predict", spec), tmp_path, "1 date", "woods")
-
-
-def test_a_folder_that_is_no_bundle_is_named(scene, tmp_path):
-    (tmp_path / "thing").mkdir()
-    call = lambda: scene.predict(tmp_path / "thing", tmp_path / "map.tif")  # noqa: E731
-    refused(BundleError, "bundle_missing", call, tmp_path, "thing")
 
 
 def test_changed_weights_are_refused(scene, bundle, tmp_path):
@@ -232,18 +218,6 @@ def test_changed_weights_are_refused(scene, bundle, tmp_path):
         tmp_path,
         "weights",
     )
-
-
-def test_one_class_alone_is_refused(scene, tmp_path):
-    write_polygons(tmp_path / "one.gpkg", [(0, 0, 40, 40, "woods"), (60, 60, 40, 40, "woods")])
-    call = lambda: scene.finetune(tmp_path / "m", labels=str(tmp_path / "one.gpkg"))  # noqa: E731
-    refused(LabelError, "one_class", call, tmp_path, "one.gpkg")
-
-
-def test_labels_elsewhere_are_refused(scene, tmp_path):
-    write_polygons(tmp_path / "far.gpkg", [(900, 900, 40, 40, "woods"), (990, 990, 40, 40, "field")])
-    call = lambda: scene.finetune(tmp_path / "m", labels=str(tmp_path / "far.gpkg"))  # noqa: E731
-    refused(LabelError, "labels_elsewhere", call, tmp_path, "far.gpkg")
 
 
 def test_a_bundle_is_never_overwritten_unasked(scene, bundle):
