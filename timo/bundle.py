@@ -114,6 +114,8 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     crs: str | None
     chip: int
     nodata: int
+    standardised: Literal["training", "series"] = "training"
+    """By whose mean and spread the bands are standardised: the training's, or each series' own."""
     metrics: dict[str, Any]
     training: dict[str, Any]
     licence: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A bundle's model, ready to map."""
+"""A bundle's model and a series, ready to map."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from torch import nn
 from timo import bundle
 from timo.inference.blocks import OverChips
 from timo.models.fold import fold_batch_norm
-from timo.series.prepared import Statistics
+from timo.series.prepared import PreparedSeries, Statistics, statistics
+from timo.series.series import Series
 
 
-def ready_model(folder: Path, card: bundle.Card, fabric: Fabric) -> tuple[nn.Module, Statistics]:
-    """The model on the device, folded, giving scores of pixels; and the statistics of its training.
+def ready_model(folder: Path, card: bundle.Card, fabric: Fabric) -> nn.Module:
+    """The model on the device, folded, giving scores of pixels.
 
     Raises:
         BundleError: The weights are missing, changed, or do not fit.
@@ -24,5 +25,13 @@ def ready_model(folder: Path, card: bundle.Card, fabric: Fabric) -> tuple[nn.Mod
     model = bundle.load_model(folder, card)
     if card.architecture.kind == "classifier":
         model = OverChips(model).eval()
-    model = fabric.to_device(fold_batch_norm(model))
-    return model, Statistics(np.array([b.mean for b in card.bands]), np.array([b.std for b in card.bands]))
+    folded: nn.Module = fabric.to_device(fold_batch_norm(model))
+    return folded
+
+
+def ready_series(series: Series, card: bundle.Card) -> PreparedSeries:
+    """A series, its bands in the model's order, as the model saw those of its training."""
+    if card.standardised == "series":
+        return PreparedSeries(series, statistics([series]), keep=False)
+    mean, std = (np.array([getattr(band, name) for band in card.bands]) for name in ("mean", "std"))
+    return PreparedSeries(series, Statistics(mean, std), keep=False)

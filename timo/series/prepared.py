@@ -54,6 +54,15 @@ def statistics(places: Sequence[Series], seed: int = 0) -> Statistics:
     return Statistics(mean, np.where(std > 1e-6 * np.maximum(np.abs(mean), 1e-6), std, 1.0))
 
 
+def differ_in_scale(places: Sequence[Series]) -> bool:
+    """Whether the numbers of one place say little about another's.
+
+    So it is where they have no unit: pictures are stretched each by itself, and the same ground has other
+    numbers in each.
+    """
+    return len(places) > 1 and all(band.unit is None for series in places for band in series.bands)
+
+
 def _sample(series: Series, seed: int) -> Iterable[Window]:
     if _bytes(series, series.grid.height, series.grid.width) <= RESIDENT_BYTES:
         return _strips(series, series.grid.whole)

@@ -18,7 +18,7 @@ import torch
 from timo import __version__, bundle
 from timo.errors import LabelError
 from timo.inference.blocks import BlockPredictor
-from timo.inference.ready import ready_model
+from timo.inference.ready import ready_model, ready_series
 from timo.inference.writer import RasterWriter
 from timo.report.areas import area_figures
 from timo.report.comparison import NOTHING, RIGHT, WRONG, Comparison, Overview
@@ -28,7 +28,6 @@ from timo.report.folder import FIGURES, KIND, PAGE, check_report, report_folder,
 from timo.report.inputs import Inputs, Part, file_name, open_inputs
 from timo.report.words import count, joined, of_hundred
 from timo.series.labels import NOT_LABELLED, ClassInfo, ClassScheme
-from timo.series.prepared import PreparedSeries
 from timo.tasks.predict import doubts
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import EvaluateSpec, to_dict
@@ -93,11 +92,11 @@ def _compare(
 ) -> tuple[Comparison, list[Overview]]:
     """Map all places block by block, and count."""
     fabric = fabric_for(spec.device)
-    model, statistics = ready_model(Path(spec.model), card, fabric)
+    model = ready_model(Path(spec.model), card, fabric)
     predictors = [
         BlockPredictor(
             model,
-            PreparedSeries(part.series, statistics, keep=False),
+            ready_series(part.series, card),
             chip=card.chip,
             batch=spec.batch,
             device=fabric.device,

@@ -28,7 +28,7 @@ from timo.series.labels import ClassScheme, Labels
 from timo.series.parts import read_parts
 from timo.series.place_splits import PlacesSplit, split_places
 from timo.series.places import Place, labels_of, open_places, problems_of
-from timo.series.prepared import PreparedSeries, Statistics, statistics
+from timo.series.prepared import PreparedSeries, Statistics, differ_in_scale, statistics
 from timo.series.sampling import given_split
 from timo.series.transforms import Augmentation
 from timo.tasks.presets import PRESETS
@@ -43,9 +43,12 @@ from timo.training.engine import Fit, Schedule, fit, judge
 from timo.training.losses import ClassLoss, class_weights
 from timo.training.objectives import ClassObjective
 
-CHIPS = (64, 32)
-"""Chip sizes to choose from, the first that leaves room for several beside each other."""
+CHIPS = (128, 64, 32)
+"""Chip sizes to choose from."""
+SEEN = 128
+"""Largest side of a chip as the model sees it, enlarged: more takes memory, and teaches little more."""
 CHIPS_A_SIDE = 4
+"""Chips that fit beside each other in a single place, which is parted in blocks."""
 
 POSITION = "index"
 JUDGED = 0.6  # of the epochs; in the others the model learns from all labels
@@ -159,15 +162,16 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
     _check_colors(spec, colors, labels[0].scheme)
     map_type([c.value for c in labels[0].scheme.classes])  # before the training: it may refuse
     names = [place.name for place in places]
-    chip = spec.chip or _chip_for(places)
+    chip = spec.chip or _chip_for(places, spec.zoom)
     split = _split(spec, labels, chip, names)
     problems = [*problems_of(places, labels), *_doubts(spec, places), *split.problems]
     for problem in problems:
         reporter.log(problem, "warning")
     reporter.check()
-    figures = statistics([place.series for place in places], spec.seed)
+    opened = [place.series for place in places]
+    figures, each = statistics(opened, spec.seed), differ_in_scale(opened)
     chips = LabelledChips(
-        [PreparedSeries(place.series, figures, keep=True) for place in places],
+        [PreparedSeries(one, statistics([one]) if each else figures, keep=True) for one in opened],
         split,
         batch=spec.batch,
         seed=spec.seed,
@@ -203,7 +207,7 @@ def objective(spec: FinetuneSpec, material: Material) -> ClassObjective:
         every = [np.bincount(one.ravel(), minlength=256)[:classes] for one in material.split.targets("train")]
         counts = np.asarray(sum(every), np.int64)
     return ClassObjective(
-        ClassLoss(class_weights(counts), spec.label_smoothing),
+        ClassLoss(class_weights(counts, spec.balance), spec.label_smoothing),
         [c.name for c in material.scheme.classes],
         per_date=spec.per_date,
     )
@@ -284,10 +288,11 @@ def _doubts(spec: FinetuneSpec, places: Sequence[Place]) -> list[str]:
     return PRESETS[spec.preset].doubts(shortest.keys, len(shortest))
 
 
-def _chip_for(places: Sequence[Place]) -> int:
-    """The largest chip of which a few fit beside each other: training and validation are to be parted."""
+def _chip_for(places: Sequence[Place], zoom: int) -> int:
+    """The largest chip that the smallest place has room for; a single one has to be parted."""
     side = min(min(place.series.grid.shape) for place in places)
-    return next((chip for chip in CHIPS if chip * CHIPS_A_SIDE <= side), CHIPS[-1])
+    room = side // CHIPS_A_SIDE if len(places) == 1 else side
+    return next((chip for chip in CHIPS if chip * zoom <= SEEN and chip <= room), CHIPS[-1])
 
 
 def _colors(pairs: list[str]) -> dict[str, str]:
@@ -353,6 +358,7 @@ def _card(
         ground_sample_distance=[float(side) for side in series.grid.pixel_size],
         crs=series.grid.crs,
         chip=material.split.chip,
+        standardised="series" if differ_in_scale([place.series for place in places]) else "training",
         nodata=map_type([c.value for c in scheme.classes])[1],
         metrics=outcome.figures,
         training={

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from timo import __version__, bundle
 from timo.errors import BundleError, OutputError
 from timo.inference.blocks import Block, BlockPredictor
-from timo.inference.ready import ready_model
+from timo.inference.ready import ready_model, ready_series
 from timo.inference.writer import (
     PROBABILITY_NODATA,
     PROBABILITY_SCALE,
@@ -25,7 +25,6 @@ from timo.inference.writer import (
     check_raster,
     map_type,
 )
-from timo.series.prepared import PreparedSeries
 from timo.series.series import Series, open_series
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import PredictSpec, to_dict
@@ -55,10 +54,9 @@ def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
 
         area = polygon_mask(Path(spec.aoi), series.grid)
     fabric = fabric_for(spec.device)
-    model, statistics = ready_model(Path(spec.model), card, fabric)
     predictor = BlockPredictor(
-        model,
-        PreparedSeries(series, statistics, keep=False),
+        ready_model(Path(spec.model), card, fabric),
+        ready_series(series, card),
         chip=card.chip,
         batch=spec.batch,
         device=fabric.device,

@@ -90,6 +90,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             dates=2,
             classes=("dry", "flooded"),
             metric="mean_iou",
+            # The next flood covers more or less than those learnt from, in other light; and what is water
+            # shows in its surroundings sooner than in a pixel.
+            settings=MappingProxyType({"balance": "full", "augmentation": "strong", "zoom": 1}),
         ),
     }
 )

@@ -176,6 +176,15 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"advanced": True},
         ),
     ] = 0.1
+    balance: Annotated[
+        Literal["none", "root", "full"],
+        Meta(
+            title="Balance of classes",
+            description="How much more a label of a rare class counts: not at all, by the root of how rare "
+            "it is, or fully, as if all classes were as frequent, which maps more of the rare ones.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = "root"
     learning_rate: LearningRate = 1e-3
     validation: Annotated[
         float,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,17 +13,19 @@ from torch.nn import functional
 
 from timo.series.labels import NOT_LABELLED
 
+Balance = Literal["none", "root", "full"]
+_POWERS: dict[Balance, float] = {"none": 0.0, "root": 0.5, "full": 1.0}
 
-def class_weights(counts: NDArray[np.int64]) -> torch.Tensor:
+
+def class_weights(counts: NDArray[np.int64], balance: Balance = "root") -> torch.Tensor:
     """Weights that let rare classes count, (K,) float32, their mean over the labelled pixels 1.
-
-    The root of the inverse frequency: the full inverse lets a class of a few pixels rule the loss.
 
     Args:
         counts: Labelled training pixels of each class, (K,); a class with none gets weight 0.
+        balance: The weights are the inverse of the classes' frequency, its root, or all the same. The full
+            inverse makes all classes as likely, and lets one of a few pixels rule the loss.
     """
-    seen = counts > 0
-    weights = np.where(seen, 1 / np.sqrt(np.maximum(counts, 1)), 0.0)
+    weights = np.where(counts > 0, np.maximum(counts, 1).astype(np.float64) ** -_POWERS[balance], 0.0)
     weights *= counts.sum() / (weights * counts).sum()
     return torch.as_tensor(weights, dtype=torch.float32)
 

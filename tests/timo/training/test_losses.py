@@ -23,6 +23,13 @@ def test_weights_of_the_labelled_pixels_have_a_mean_of_one_and_rare_classes_weig
     assert weights[2] == 0
 
 
+def test_classes_may_count_alike_however_rare_they_are_or_each_label_the_same():
+    counts = np.array([900, 100, 0])
+    weights = class_weights(counts, "full").numpy()
+    assert weights[0] * 900 == pytest.approx(weights[1] * 100) == pytest.approx(500)
+    assert class_weights(counts, "none").tolist() == [1, 1, 0]
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_parts_of_a_batch_by_their_mass_are_the_whole(smoothing):
     loss = ClassLoss(class_weights(np.array([100, 50, 10])), smoothing)
