@@ -48,7 +48,7 @@ SHARE = 0.1  # of the labels
 FIELD = 6  # pixels; larger fields are cut, since a class may be one field of half the place
 LONGEST = 30  # minutes of the pre-training
 # As many steps as take 15 to 20 minutes on 2 cores; the same on every machine.
-PRETRAINING: dict[str, Any] = {"epochs": 50, "chip": 32, "batch": 8}
+PRETRAINING: dict[str, Any] = {"epochs": 100, "chip": 32, "batch": 8}
 STARTS = ("random weights", "pre-trained", "random forest")
 
 

@@ -229,7 +229,8 @@ def reconstruction(
 ) -> str:
     """What is there, what of it a masked autoencoder saw, and what it makes of that, below one another.
 
-    All three are shown in the same colours: from the darkest to the brightest of what is there, by band.
+    All three are shown in the same colours: by band, from the darkest of what is there to what is bright on
+    most dates.
 
     Args:
         there: (T, 3 or 1, H, W) values of the bands that are shown as red, green and blue, or as grey.
@@ -237,7 +238,11 @@ def reconstruction(
         filled: Like ``there``: the model's values where it saw nothing.
         dates: (T,) what stands above each column.
     """
-    low, high = np.percentile(there, (2, 98), axis=(0, 2, 3), keepdims=True)
+    low, high = np.percentile(there, (2, 98), axis=(2, 3), keepdims=True)  # T C 1 1
+    low, high = (
+        low.min(0),
+        np.median(high, axis=0),
+    )  # a bright date, as of clouds, leaves the others dark else
     spread = np.maximum(high - low, 1e-6)
 
     def colors(values: NDArray[np.float32]) -> NDArray[np.float64]:
