@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures that were stretched each by itself, as they come out of a viewer: the same ground, other numbers."""
+"""Pictures that were stretched each by itself, as out of a viewer: the same ground, other numbers."""
 
 import csv
 import json
