@@ -115,7 +115,9 @@ def build_frames(files: Sequence[DatedFile]) -> tuple[tuple[Frame, ...], list[Le
     if not frames:
         raise SeriesError(
             "no_bands",
-            f"None of the {len(files)} dated files holds bands to work with; the first is {files[0].path}.",
+            f"None of the dated files holds bands to work with; the first of {len(files)} is {files[0].path}."
+            if len(files) > 1
+            else f"The only dated file, {files[0].path}, holds no bands to work with.",
             "Name the rasters of measurements themselves.",
         )
     return tuple(frames), left_out

@@ -18,6 +18,7 @@ from timo.series.dates import parse_date
 from timo.series.label_vectors import read_column
 from timo.series.labels import NOT_LABELLED, Labels, LabelSource, read_label_sources
 from timo.series.places import Place, label_table
+from timo.series.words import counted
 
 
 def dated_labels_of(
@@ -116,7 +117,11 @@ def _of_features(
                 entries.append((number, t, LabelSource(path, place.series.grid, only)))
                 used |= only
     left = int((~used).sum())
-    told = f"{left} features of {name} have a date in '{date_field}' that no frame has: not used."
+    told = counted(
+        left,
+        f"feature of {name} has a date in '{date_field}' that no frame has: not used.",
+        f"features of {name} have a date in '{date_field}' that no frame has: not used.",
+    )
     return entries, told if left else ""
 
 

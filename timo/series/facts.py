@@ -27,6 +27,7 @@ from timo.series.grid import Grid
 from timo.series.masks import Scheme
 from timo.series.metadata import band_dates, extra_axes, scaling, taken_on, written_on
 from timo.series.presets import baseline_offset
+from timo.series.words import counted
 
 # Allowed, where all rasters of a series are so.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -159,7 +160,8 @@ class Facts:
         if unknown:
             raise SeriesError(
                 "csv_band",
-                f"{self.path.name} has no band {unknown[0]}, but {len(self.indexes)} bands.",
+                f"{self.path.name} has no band {unknown[0]}, but "
+                f"{counted(len(self.indexes), 'band', 'bands')}.",
                 "Correct the column band; the first band is 1.",
             )
         chosen: Sequence[int] = [self.indexes.index(index) for index in indexes] or range(len(self.indexes))

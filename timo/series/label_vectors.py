@@ -24,6 +24,7 @@ from timo.errors import LabelError
 from timo.series.grid import Grid, is_somewhere
 from timo.series.labels import MOST_CLASSES, NOT_LABELLED, RawLabels
 from timo.series.rasters import reason
+from timo.series.words import counted
 
 _POLYGONS = (3, 6)  # shapely's type numbers: Polygon, MultiPolygon
 _POINTS = (0, 4)
@@ -74,7 +75,11 @@ def read_vector_labels(
     values, names, codes, unclassed = _number_classes(features.classes, name, class_field, ignore)
     if unclassed:
         features.problems.append(
-            f"{unclassed} features of {name} have no class in '{class_field}': not used."
+            counted(
+                unclassed,
+                f"feature of {name} has no class in '{class_field}': not used.",
+                f"features of {name} have no class in '{class_field}': not used.",
+            )
         )
     usable = np.array([geometry is not None for geometry in features.geometries], bool) & (codes >= 0)
     if not usable.any():
@@ -184,8 +189,13 @@ def _read(path: str | os.PathLike[str], grid: Grid, class_field: str | None) -> 
     geometries = _reproject(geometries, meta["crs"], grid, name, problems)
     small = _smaller_than_a_pixel(geometries, grid)
     if small:
-        told = f"{small} polygons of {name} are smaller than a pixel"
-        problems.append(f"{told}: they count only where they hold its centre.")
+        problems.append(
+            counted(
+                small,
+                f"polygon of {name} is smaller than a pixel: it counts only where it holds its centre.",
+                f"polygons of {name} are smaller than a pixel: they count only where they hold its centre.",
+            )
+        )
     return _Features(geometries, columns[0] if class_field else None, problems)
 
 
@@ -196,7 +206,13 @@ def _usable(geometries: NDArray[Any], name: str, problems: list[str]) -> NDArray
     if invalid.any():
         geometries = geometries.copy()
         geometries[invalid] = [_areas(one) for one in shapely.make_valid(geometries[invalid])]
-        problems.append(f"{int(invalid.sum())} polygons of {name} cross themselves and were repaired.")
+        problems.append(
+            counted(
+                int(invalid.sum()),
+                f"polygon of {name} crosses itself and was repaired.",
+                f"polygons of {name} cross themselves and were repaired.",
+            )
+        )
     kinds = shapely.get_type_id(geometries)
     collections = kinds == 7
     if collections.any():
@@ -205,7 +221,13 @@ def _usable(geometries: NDArray[Any], name: str, problems: list[str]) -> NDArray
         kinds = shapely.get_type_id(geometries)
     other = ~np.isin(kinds, (*_POLYGONS, *_POINTS))
     if other.any():
-        problems.append(f"{int(other.sum())} features of {name} are neither polygons nor points: not used.")
+        problems.append(
+            counted(
+                int(other.sum()),
+                f"feature of {name} is neither polygon nor point: not used.",
+                f"features of {name} are neither polygons nor points: not used.",
+            )
+        )
     return _without(geometries, other | shapely.is_empty(geometries))
 
 
@@ -270,7 +292,11 @@ def _reproject(
     lost = present & ~np.isfinite(shapely.bounds(moved)).all(axis=1)
     if lost.any():
         problems.append(
-            f"{int(lost.sum())} features of {name} have no place in the series' coordinate system."
+            counted(
+                int(lost.sum()),
+                f"feature of {name} has no place in the series' coordinate system: not used.",
+                f"features of {name} have no place in the series' coordinate system: not used.",
+            )
         )
     return _without(moved, lost)
 

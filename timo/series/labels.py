@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from timo.errors import LabelError
 from timo.series.grid import Grid
 from timo.series.palette import palette
+from timo.series.words import counted
 
 NOT_LABELLED = 255
 MOST_CLASSES = 254
@@ -155,14 +156,26 @@ def read_label_sources(
         counts = np.bincount(map_.ravel(), minlength=NOT_LABELLED + 1)[: len(scheme)]
         problems = [*raw.problems, *(() if found else _spelt_alike(scheme, name))]  # of all files, said once
         if raw.conflicts:
-            problems.append(f"{raw.conflicts} pixels of {_name(path)} carry two classes and are not used.")
+            problems.append(
+                counted(
+                    raw.conflicts,
+                    f"pixel of {_name(path)} carries two classes and is not used.",
+                    f"pixels of {_name(path)} carry two classes and are not used.",
+                )
+            )
         absent = [str(raw.names[i]) for i in range(len(raw.values)) if index[i] == NOT_LABELLED]
         if absent:
             problems.append(
                 f"No pixel of the series has class {', '.join(absent)} of {_name(path)}: left out."
             )
         if raw.outside and len(sources) == 1:  # of several places' labels most lie beside each place
-            problems.append(f"{raw.outside} features of {_name(path)} lie outside of the series: not used.")
+            problems.append(
+                counted(
+                    raw.outside,
+                    f"feature of {_name(path)} lies outside of the series: not used.",
+                    f"features of {_name(path)} lie outside of the series: not used.",
+                )
+            )
         found.append(
             Labels(map_, scheme, counts.astype(np.int64), raw.conflicts, tuple(problems), grid, str(path))
         )

@@ -21,6 +21,7 @@ from timo.errors import LabelError, OutputError
 from timo.series.grid import Grid
 from timo.series.label_vectors import is_vector, read_vector_labels
 from timo.series.rasters import reason
+from timo.series.words import counted
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = (
@@ -93,10 +94,16 @@ def read_parts(path: str | os.PathLike[str], grid: Grid, field: str = "part") ->
             )
         codes[index] = code
     found = codes[raw.indices]
-    problems = [problem.replace("have no class in", "have no part in") for problem in raw.problems]
+    problems = [problem.replace(" no class in ", " no part in ") for problem in raw.problems]
     if raw.conflicts:
         # Two spellings of one part are a conflict too: rare, and harmless.
-        problems.append(f"{raw.conflicts} pixels of {name} are given to two parts: they are in none.")
+        problems.append(
+            counted(
+                raw.conflicts,
+                f"pixel of {name} is given to two parts: it is in none.",
+                f"pixels of {name} are given to two parts: they are in none.",
+            )
+        )
     return Parts(found, name, tuple(problems))
 
 

@@ -88,10 +88,12 @@ class Split:
         total = int(self.labels.counts.sum())
         without = int(np.count_nonzero((self.labels.map != NOT_LABELLED) & (self.side == NO_PART)))
         if without:
-            problems.append(f"{without} of {total} labelled pixels are given to no part: not used.")
+            are = "is" if without == 1 else "are"
+            problems.append(f"{without} of {total} labelled pixels {are} given to no part: not used.")
         lost = int(self.lost.sum()) - without
         if lost:
-            told = f"{lost} of {total} labelled pixels lie in the buffer between the parts: not used."
+            lie = "lies" if lost == 1 else "lie"
+            told = f"{lost} of {total} labelled pixels {lie} in the buffer between the parts: not used."
             if lost > _MUCH * total:
                 told += " With smaller chips, or parts that lie farther apart, fewer do."
             problems.append(told)

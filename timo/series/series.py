@@ -33,6 +33,7 @@ from timo.series.rasters import RasterReader
 from timo.series.sources import DatedFile, LeftOut, find_files
 from timo.series.stac_search import read_search, search_file
 from timo.series.summary import summarise
+from timo.series.words import counted
 
 __all__ = ["Frames", "LeftOut", "Series", "fill_in_time", "open_series"]
 
@@ -156,7 +157,7 @@ class Series:
             raise SeriesError(
                 "date_missing",
                 f"The series has no frame of {wanted}." if unknown else "No date of the series is chosen.",
-                f"It has {len(self.dates)} dates from {self.dates[0]} to {self.dates[-1]}.",
+                f"It has {counted(len(self.dates), 'date', 'dates')}, {self.dates[0]} to {self.dates[-1]}.",
             )
         wanted_dates = set(dates)
         chosen = self._with(tuple(frame for frame in self.frames if frame.date in wanted_dates), self.keys)

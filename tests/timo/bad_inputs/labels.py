@@ -114,7 +114,7 @@ def _(desk):
 
 @TABLE.warned(
     "a polygon that crosses itself",
-    "1 polygons of bow.gpkg cross themselves and were repaired.",
+    "1 polygon of bow.gpkg crosses itself and was repaired.",
 )
 def _(desk):
     shapes, classes = fields("field", "woods")
@@ -146,7 +146,7 @@ def _(desk):
 
 @TABLE.warned(
     "a class whose only polygon is smaller than a pixel",
-    "1 polygons of small.gpkg are smaller than a pixel: they count only where they hold its centre.\nNo "
+    "1 polygon of small.gpkg is smaller than a pixel: it counts only where it holds its centre.\nNo "
     "pixel of the series has class pond of small.gpkg: left out.",
 )
 def _(desk):

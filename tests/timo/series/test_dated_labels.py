@@ -55,7 +55,7 @@ def test_features_of_dates_without_a_frame_are_counted_and_told(places, tmp_path
         day=["2020-05-01", "2020-05-01", "2020-05-02"],
     )  # fmt: skip
     (labels,) = dated_labels_of(places, layer, "kind", "day")
-    assert labels.problems == ("1 features of l.gpkg have a date in 'day' that no frame has: not used.",)
+    assert labels.problems == ("1 feature of l.gpkg has a date in 'day' that no frame has: not used.",)
 
 
 def test_a_table_gives_a_raster_for_each_date(places, tmp_path, write_raster):

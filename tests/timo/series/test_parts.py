@@ -145,7 +145,7 @@ def test_labels_of_no_part_and_pixels_of_two_are_told(tmp_path, write_layer, lab
     labels = read_labels(labelled, wide, "crop")
     split = given_split(labels, read_parts(mine, wide), chip=32)
     assert split.problems == (
-        "1 features of mine.gpkg have no part in 'part': not used.",
+        "1 feature of mine.gpkg has no part in 'part': not used.",
         "600 pixels of mine.gpkg are given to two parts: they are in none.",
         "128 of 384 labelled pixels are given to no part: not used.",
     )
