@@ -48,6 +48,8 @@ class Architecture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Whether it tells them for every date."""
     cosines: int = 0
     """Of the time, that a pixel's own series is told by, see ``timo.models.pixels``; 0 for not at all."""
+    pixel_share: float | None = None
+    """What that counts beside what is around the pixel, 0 to 1; None while training is to tell."""
 
     def build(self) -> nn.Module:
         """The network with initial weights."""
@@ -65,7 +67,8 @@ class Architecture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         zoomed = Zoomed(model, self.zoom)
         if not self.cosines:
             return zoomed
-        return WithPixels(zoomed, PixelSeries(self.in_chans, self.num_classes, self.cosines))
+        pixels = PixelSeries(self.in_chans, self.num_classes, self.cosines)
+        return WithPixels(zoomed, pixels, self.pixel_share)
 
 
 class BandCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

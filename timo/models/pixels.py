@@ -101,31 +101,36 @@ def cosines_of(
 
 
 class WithPixels(nn.Module):
-    """A segmenter and `PixelSeries`, whose scores add up: either can overrule the other.
+    """A segmenter and `PixelSeries`, each of which learns by itself; a map is by the mean of their scores.
 
-    In training each is to learn by itself, too: else the one that learns faster would leave the other
-    nothing.
+    Which of the two is to be trusted more, labels that neither has learnt from tell: see ``pixel_share``.
 
     Args:
         segmenter: Takes (B, T, C, H, W), validity and dates, gives (B, K, H, W).
         pixels: Gives the same.
+        pixel_share: What the pixels' scores count in the mean, 0 to 1; None while that is open: a half.
     """
 
-    def __init__(self, segmenter: nn.Module, pixels: PixelSeries) -> None:
+    def __init__(self, segmenter: nn.Module, pixels: PixelSeries, pixel_share: float | None = None) -> None:
         super().__init__()
-        self.segmenter, self.pixels = segmenter, pixels
+        self.segmenter, self.pixels, self.pixel_share = segmenter, pixels, pixel_share
 
     @property
     def encoder(self) -> nn.Module:
         """The segmenter's."""
         return self.segmenter.encoder  # type: ignore[return-value]
 
+    def both(
+        self, series: Tensor, valid: Tensor | None = None, dates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(B, K, H, W) scores before softmax of the segmenter, and of the pixels."""
+        return self.segmenter(series, valid, dates), self.pixels(series, valid, dates)
+
     def forward(
         self, series: Tensor, valid: Tensor | None = None, dates: Tensor | None = None
-    ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
-        """(B, K, H, W) scores before softmax; in training those of each of the two, and their sum."""
-        around: Tensor = self.segmenter(series, valid, dates)
-        alone: Tensor = self.pixels(series, valid, dates)
-        if not self.training:
-            return around + alone
-        return around, alone, around + alone
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """(B, K, H, W) scores before softmax; in training those of each of the two."""
+        around, alone = self.both(series, valid, dates)
+        if self.training:
+            return around, alone
+        return torch.lerp(around, alone, 0.5 if self.pixel_share is None else self.pixel_share)

@@ -20,6 +20,7 @@ from lightning_fabric import Fabric
 from timo import __version__, bundle
 from timo.errors import LabelError, SpecError
 from timo.inference.writer import map_type
+from timo.models.pixels import WithPixels
 from timo.models.registry import HEAD_CHANNELS
 from timo.models.tuning import merge_lora
 from timo.report.training import training_page
@@ -116,6 +117,9 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     if not fabric.is_global_zero:  # of several processes one writes
         return {}
     model.load_state_dict(outcome.state)
+    if isinstance(model, WithPixels):
+        model.pixel_share = outcome.figures.pop("pixel_share")
+        architecture = msgspec.structs.replace(architecture, pixel_share=model.pixel_share)
     merge_lora(model)
     if material.split.counts("test").any():
         batches = material.chips.held("test")

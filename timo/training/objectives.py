@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from timo.models.mae import UNIT, Reconstruction, TiMoMAE, visible_pixels
+from timo.models.pixels import WithPixels
 from timo.models.zoom import enlarged
 from timo.training.data import Batch
 from timo.training.losses import ClassLoss
@@ -32,6 +33,10 @@ class Judgement:
     row: dict[str, float]
     score: tuple[float, ...]
     figures: dict[str, Any] = field(default_factory=dict)
+
+
+# What the pixels' scores may count beside those of what is around them.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 class Objective(Protocol):
@@ -65,7 +70,7 @@ class ClassObjective(nn.Module):
         self.class_loss = loss
 
     def logits(self, model: nn.Module, batch: Batch) -> list[torch.Tensor]:
-        """(B, K, ...), the classes second; the last one counts, those before it learn by themselves too."""
+        """(B, K, ...), the classes second; of each part of the model that learns by itself."""
         out = model(batch.series, batch.valid, batch.dates)
         every = list(out) if isinstance(out, tuple) else [out]
         return [one.transpose(1, 2) if self.per_date else one for one in every]
@@ -84,22 +89,24 @@ class ClassObjective(nn.Module):
 
         A batch whose classes all weigh nothing, since training has none of them, has no loss: it is left out
         of the mean, which is NaN where no batch has one.
+
+        Of a model whose ``pixel_share`` is open it is the best of several, which the figures tell. It is one
+        number for all labels: they flatter the model little.
         """
-        accuracy = Accuracy(self.classes)
-        losses: list[float] = []
+        shares = SHARES if isinstance(model, WithPixels) and model.pixel_share is None else [None]
+        accuracies = [Accuracy(self.classes) for _ in shares]
+        losses: list[list[float]] = [[] for _ in shares]
         for batch in batches:
-            logits = self.logits(model, batch)[-1]
-            losses.append(float(self.class_loss(logits, batch.labels)))
-            accuracy.update(logits.argmax(1), batch.labels)
-        figures = accuracy.figures()
-        known = [one for one in losses if not math.isnan(one)]
-        row = {
-            "val_loss": sum(known) / len(known) if known else math.nan,
-            "val_accuracy": figures["overall_accuracy"],
-            "val_miou": figures["mean_iou"],
-        }
-        # Mean IoUs within a hundredth differ by chance: the loss decides.
-        return Judgement(row, (round(row["val_miou"], 2), -row["val_loss"]), figures)
+            if isinstance(model, WithPixels) and model.pixel_share is None:
+                around, alone = model.both(batch.series, batch.valid, batch.dates)
+                tried = [torch.lerp(around, alone, share) for share in SHARES]
+            else:
+                tried = self.logits(model, batch)
+            for logits, accuracy, seen in zip(tried, accuracies, losses, strict=True):
+                seen.append(float(self.class_loss(logits, batch.labels)))
+                accuracy.update(logits.argmax(1), batch.labels)
+        judged = [_judgement(*one) for one in zip(shares, accuracies, losses, strict=True)]
+        return max(judged, key=lambda one: one.score)
 
 
 class Filled(NamedTuple):
@@ -114,6 +121,20 @@ class Filled(NamedTuple):
     frames: torch.Tensor
     seen: torch.Tensor
     loss: float
+
+
+def _judgement(share: float | None, accuracy: Accuracy, losses: Sequence[float]) -> Judgement:
+    figures = accuracy.figures()
+    known = [one for one in losses if not math.isnan(one)]
+    row = {
+        "val_loss": sum(known) / len(known) if known else math.nan,
+        "val_accuracy": figures["overall_accuracy"],
+        "val_miou": figures["mean_iou"],
+    }
+    if share is not None:
+        figures["pixel_share"] = share
+    # Mean IoUs within a hundredth differ by chance: the loss decides.
+    return Judgement(row, (round(row["val_miou"], 2), -row["val_loss"]), figures)
 
 
 class ReconstructionObjective(nn.Module):

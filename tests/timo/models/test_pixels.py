@@ -60,19 +60,20 @@ def test_as_many_cosines_as_dates_lose_nothing():
     assert torch.linalg.matrix_rank(basis) == 6
 
 
-def test_training_teaches_both_and_their_sum_and_a_map_is_the_sum():
+@pytest.mark.parametrize("share", [None, 0.0, 0.75])
+def test_training_teaches_each_of_both_and_a_map_is_their_mean(share):
     segmenter = TiMoSegmenter(
         num_classes=4, head_channels=8, in_chans=3, embed_dims=(8, 16, 16, 24), num_heads=(2, 2, 2, 2),
         depths=(1, 1, 1, 1),
     )  # fmt: skip
-    model = WithPixels(Zoomed(segmenter, 2), PixelSeries(3, 4, cosines=5))
+    model = WithPixels(Zoomed(segmenter, 2), PixelSeries(3, 4, cosines=5), share)
     series, days = torch.randn(2, 5, 3, 32, 32), DAYS.expand(2, -1)
-    around, alone, both = model.train()(series, None, days)
-    torch.testing.assert_close(both, around + alone)
-    both.square().mean().backward()
+    around, alone = model.train()(series, None, days)
+    (around.square().mean() + alone.square().mean()).backward()
     assert all(parameter.grad.any() for parameter in model.parameters())
     model.eval()
     with torch.no_grad():
-        expected = model.segmenter(series, None, days) + model.pixels(series, None, days)
+        around, alone = model.segmenter(series, None, days), model.pixels(series, None, days)
+        expected = around + (0.5 if share is None else share) * (alone - around)
         torch.testing.assert_close(model(series, None, days), expected)
         torch.testing.assert_close(fold_batch_norm(model)(series, None, days), expected, atol=1e-4, rtol=1e-4)
