@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from timo.models.norm import batch_norm
 
+HIDDEN = 256
+
 
 class PixelSeries(nn.Module):
     """Class scores of every pixel from its own values on all dates.
@@ -37,7 +39,7 @@ class PixelSeries(nn.Module):
         in_chans: int,
         num_classes: int,
         cosines: int = 12,
-        hidden: int = 128,
+        hidden: int = HIDDEN,
         dropout: float = 0.5,
         noise: float = 0.5,
     ) -> None:
@@ -71,6 +73,11 @@ class PixelSeries(nn.Module):
             x = x + self.noise * torch.randn_like(x)
         scores: Tensor = self.layers(x)
         return scores
+
+
+def pixel_operations(in_chans: int, num_classes: int, cosines: int, hidden: int = HIDDEN) -> int:
+    """Arithmetic operations of a `PixelSeries`' matrix products, for one pixel."""
+    return 2 * hidden * (cosines * in_chans + hidden + num_classes)
 
 
 def cosines_of(

@@ -7,6 +7,7 @@ import math
 
 from timo.bundle import Architecture
 from timo.models.operations import Input, encoder_operations, head_operations
+from timo.models.pixels import pixel_operations
 from timo.models.registry import VARIANTS
 
 # Arithmetic operations: about 4 minutes on 2 cores for timo_tiny. More never hurts but for the time: it is
@@ -30,5 +31,9 @@ def epochs_of(architecture: Architecture, *, dates: int, chip: int, batch: int, 
     side = chip * architecture.zoom
     size = Input(architecture.in_chans, dates, side, side, batch)
     head = head_operations(size, options["embed_dims"], architecture.head_channels, architecture.num_classes)
-    step = BACKWARD * (encoder_operations(size, **options) + head)
+    pixels = 0
+    if architecture.cosines:
+        each = pixel_operations(architecture.in_chans, architecture.num_classes, architecture.cosines)
+        pixels = batch * chip**2 * each
+    step = BACKWARD * (encoder_operations(size, **options) + head + pixels)
     return min(max(math.ceil(OPERATIONS / (step * steps)), LEAST_EPOCHS), MOST_EPOCHS)
