@@ -53,16 +53,19 @@ def match_classes(
     Raises:
         LabelError: None of the classes is one of the model's.
     """
-    by_name = {_plain(c.name): k for k, c in reversed(list(enumerate(model)))}
-    by_name |= {c.name: k for k, c in enumerate(model)}
+    by_name = {c.name: k for k, c in enumerate(model)}
+    by_plain_name = {_plain(c.name): k for k, c in reversed(list(enumerate(model)))}
     by_value = {c.value: k for k, c in enumerate(model)}
     found: dict[int, int] = {}
     notes = []
-    for i, info in enumerate(labels):
-        k = by_name.get(info.name, by_name.get(_plain(info.name)))
-        if k is None or k in found.values():
-            continue
-        found[i] = k
+    exact = [by_name.get(info.name) for info in labels]
+    alike = [by_plain_name.get(_plain(info.name)) for info in labels]
+    for same in (exact, alike):  # a name that is merely alike takes no exact one's place
+        for i, k in enumerate(same):
+            if i not in found and k is not None and k not in found.values():
+                found[i] = k
+    for i, k in sorted(found.items()):
+        info = labels[i]
         if values_count and info.value != model[k].value and not _unnamed(info):
             notes.append(
                 f"Class '{info.name}' has the value {info.value} in {labels_name} and {model[k].value} in "

@@ -34,6 +34,19 @@ def test_case_and_spaces_around_a_name_do_not_count():
     assert match([(1, " Maize"), (2, "WHEAT")], [(1, "maize"), (2, "wheat")])[0] == {1: 1, 2: 2}
 
 
+@pytest.mark.parametrize("labels", [[(1, "Woods"), (2, "woods")], [(1, "woods"), (2, "Woods")]])
+def test_of_two_names_that_differ_in_case_alone_the_models_own_is_the_match(labels):
+    pairs, unknown, _ = match(labels, [(1, "field"), (2, "woods")], values_count=False)
+    assert pairs == {value: 2 for value, name in labels if name == "woods"}
+    assert unknown == ["Woods"]
+
+
+def test_names_that_are_merely_alike_share_what_the_exact_ones_leave():
+    pairs, unknown, _ = match([(1, "Woods"), (2, "WOODS")], [(1, "woods"), (2, "WOODS")])
+    assert pairs == {1: 1, 2: 2}
+    assert unknown == []
+
+
 def test_values_without_names_are_matched_by_value_and_told():
     pairs, unknown, notes = match([(1, "1"), (2, "2")], [(1, "maize"), (2, "wheat")])
     assert pairs == {1: 1, 2: 2}
