@@ -123,6 +123,25 @@ class PreparedSeries:
             return values, seen
         return np.pad(values, ((0, 0), (0, 0), *beyond), mode="reflect"), np.pad(seen, beyond)
 
+    def seen(self, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(H, W) where at least one date has all bands valid, of the pixels that are wanted.
+
+        Args:
+            wanted: (H, W). Of a series that isn't kept in memory, only the squares that hold some are read.
+        """
+        if self._whole is not None:
+            return self._whole[1] & wanted
+        found = np.zeros_like(wanted)
+        height, width = wanted.shape
+        for top in range(0, height, SAMPLE_SIDE):
+            for left in range(0, width, SAMPLE_SIDE):
+                here = slice(top, top + SAMPLE_SIDE), slice(left, left + SAMPLE_SIDE)
+                if wanted[here].any():
+                    size = min(SAMPLE_SIDE, width - left), min(SAMPLE_SIDE, height - top)
+                    frames = self.series.read(Window(left, top, *size))
+                    found[here] = frames.valid.any(axis=0) & wanted[here]
+        return found
+
     def _prepare(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         shape = int(window.height), int(window.width)
         values = np.empty((len(self.series.dates), len(self.series.bands), *shape), np.float32)

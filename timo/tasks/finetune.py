@@ -31,6 +31,7 @@ from timo.series.place_splits import PlacesSplit, split_places
 from timo.series.places import Place, labels_of, open_places, problems_of
 from timo.series.prepared import PreparedSeries, Statistics, differ_in_scale, statistics
 from timo.series.sampling import given_split
+from timo.series.seen_labels import seen_labels
 from timo.series.transforms import Augmentation
 from timo.tasks.presets import PRESETS
 from timo.tasks.reporter import Reporter
@@ -165,17 +166,19 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
     labels = _labels(spec, places, colors)
     _check_colors(spec, colors, labels[0].scheme)
     map_type([c.value for c in labels[0].scheme.classes])  # before the training: it may refuse
+    opened = [place.series for place in places]
+    figures, each = statistics(opened, spec.seed), differ_in_scale(opened)
+    series = [PreparedSeries(one, statistics([one]) if each else figures, keep=True) for one in opened]
+    labels, unseen = seen_labels(labels, series, Path(spec.labels.partition("|")[0]).name)
     names = [place.name for place in places]
     chip = spec.chip or _chip_for(places, spec.zoom)
     split = _split(spec, labels, chip, names)
-    problems = [*problems_of(places, labels), *_doubts(spec, places), *split.problems]
+    problems = [*problems_of(places, labels), *unseen, *_doubts(spec, places), *split.problems]
     for problem in problems:
         reporter.log(problem, "warning")
     reporter.check()
-    opened = [place.series for place in places]
-    figures, each = statistics(opened, spec.seed), differ_in_scale(opened)
     chips = LabelledChips(
-        [PreparedSeries(one, statistics([one]) if each else figures, keep=True) for one in opened],
+        series,
         split,
         batch=spec.batch,
         seed=spec.seed,

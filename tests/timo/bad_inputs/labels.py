@@ -2,6 +2,7 @@
 """Polygons and points that can't be learnt from, or not all of them."""
 
 import numpy as np
+import rasterio
 import shapely
 
 from tests.timo.bad_inputs.desk import SITE, fields, real, square
@@ -226,12 +227,37 @@ def _(desk):
 @TABLE.refused(
     "points in a sea of nodata, to train on",
     "No label of sea.gpkg lies where the series has data on any date. Give labels where the series has data.",
-    gap="timo/tasks/finetune.py learns from what stands there in place of data",
 )
 def _(desk):
     shapes, classes = fields("field", "woods", count=8)
     points = [shape.centroid for shape in shapes]
     return desk.finetune(desk.layer("sea.gpkg", points, kind=classes), series=desk.half_empty())
+
+
+@TABLE.refused(
+    "one class lies in a sea of nodata, to train on",
+    "No label but those of class 'woods' of sea.gpkg lies where the series has data on any date. Give labels "
+    "where the series has data.",
+)
+def _(desk):
+    shapes, _ = fields("")
+    layer = desk.layer("sea.gpkg", shapes, kind=["field"] * 8 + ["woods"] * 8)
+    return desk.finetune(layer, series=desk.half_empty())
+
+
+@TABLE.warned(
+    "some labels to train on lie where no date has data",
+    "400 labelled pixels of sea.gpkg lie where no date has data: not used.",
+)
+def _(desk):
+    shapes, classes = fields("field", "woods")
+    folder = desk.series()
+    for path in folder.glob("*.tif"):
+        with rasterio.open(path, "r+") as file:
+            values = file.read()
+            values[:, :32, :32] = 0
+            file.write(values)
+    return desk.finetune(desk.layer("sea.gpkg", shapes, kind=classes), series=folder)
 
 
 @TABLE.refused(
