@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
 
+from timo.card_checks import faults
 from timo.errors import BundleError, OutputError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from timo.series.labels import ClassScheme
     from timo.series.series import Series
@@ -193,7 +194,8 @@ def load_card(folder: Path) -> Card:
     """Read and check a bundle's description; loads no torch.
 
     Raises:
-        BundleError: If the folder is no bundle, or one of a format that this version does not know.
+        BundleError: If the folder is no bundle, one of a format that this version does not know, or makes no
+            sense.
     """
     path = folder / CARD
     if not path.is_file():
@@ -203,20 +205,33 @@ def load_card(folder: Path) -> Card:
             "Pick a folder that 'timo finetune' wrote.",
         )
     try:
-        card = msgspec.json.decode(path.read_bytes(), type=Card)
+        text = path.read_bytes()
+        number = msgspec.json.decode(text, type=_Format).format
+        # What is new in another format would be taken for damage.
+        card = msgspec.json.decode(text, type=Card) if number == FORMAT else None
     except (msgspec.MsgspecError, OSError, RecursionError) as error:
         raise BundleError(
             "bundle_damaged",
             f"'{path}' cannot be read: {error}.",
             "Restore the bundle, or train the model again.",
         ) from error
-    if card.format != FORMAT:
+    if card is None:
         raise BundleError(
             "bundle_format",
-            f"'{path}' has format {card.format}; this version reads format {FORMAT}.",
+            f"'{path}' has format {number}; this version reads format {FORMAT}.",
             "Use the version of TiMo that made the bundle, or train the model again.",
         )
+    if fault := next(faults(card), None):
+        raise BundleError(
+            "bundle_damaged", f"'{path}' {fault}.", "Restore the bundle, or train the model again."
+        )
     return card
+
+
+class _Format(Struct):
+    """What every format says of itself."""
+
+    format: int
 
 
 def load_model(folder: Path, card: Card) -> nn.Module:
@@ -240,6 +255,12 @@ def load_model(folder: Path, card: Card) -> nn.Module:
             )
         state = load_file(path)
         model = card.architecture.build()
+        if different := _difference(state, model.state_dict()):
+            raise BundleError(
+                "bundle_mismatch",
+                f"The weights '{path}' are of another network than {CARD} describes: {different}.",
+                "Put both files of one model into the folder, or train the model again.",
+            )
         model.load_state_dict(state, strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise BundleError(
@@ -248,6 +269,18 @@ def load_model(folder: Path, card: Card) -> nn.Module:
             "Restore the bundle, or train the model again.",
         ) from error
     return model.eval()
+
+
+def _difference(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """The first tensor that differs in shape, or is in one of the two alone; empty if none does."""
+    for name, tensor in wanted.items():
+        if name not in found:
+            return f"they have no '{name}'"
+        there, here = (" x ".join(map(str, one.shape)) or "a number" for one in (found[name], tensor))
+        if there != here:
+            return f"'{name}' is {there} in the file, and {here} in the network"
+    beyond = [name for name in found if name not in wanted]
+    return f"the network has no '{beyond[0]}'" if beyond else ""
 
 
 def check_series(card: Card, series: Series) -> Series:

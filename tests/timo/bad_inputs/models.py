@@ -15,10 +15,13 @@ from tests.timo.bad_inputs.rows import Table
 TABLE = Table()
 
 
+def read_card(model):
+    return json.loads((model / "model.json").read_text())
+
+
 def change_card(model, **facts):
     """Write other facts, or facts that are not known yet, into a model's description."""
-    card = json.loads((model / "model.json").read_text())
-    (model / "model.json").write_text(json.dumps({**card, **facts}))
+    (model / "model.json").write_text(json.dumps({**read_card(model), **facts}))
 
 
 @TABLE.refused(
@@ -281,11 +284,61 @@ def _(desk):
     "a model of a newer version, which tells more",
     "'woods/model.json' has format 2; this version reads format 1. Use the version of TiMo that made the "
     "bundle, or train the model again.",
-    gap="timo/bundle.py meets what is new in the description before its format",
 )
 def _(desk):
     model = desk.model()
     change_card(model, format=2, season="summer")
+    return desk.predict(model=model)
+
+
+@TABLE.refused(
+    "a model whose description has a chip of no size",
+    "'woods/model.json' has a chip of 0 pixels, which is no multiple of 32. Restore the bundle, or train the "
+    "model again.",
+)
+def _(desk):
+    model = desk.model()
+    change_card(model, chip=0)
+    return desk.predict(model=model)
+
+
+@TABLE.refused(
+    "a model whose description says that a band never varied",
+    "'woods/model.json' gives the band 'B04' a std of 0. Restore the bundle, or train the model again.",
+)
+def _(desk):
+    model = desk.model()
+    first, *others = read_card(model)["bands"]
+    change_card(model, bands=[{**first, "std": 0}, *others])
+    return desk.predict(model=model)
+
+
+@TABLE.refused(
+    "a model to whose description a class was added by hand",
+    "'woods/model.json' describes 3 classes, and a network of 2. Restore the bundle, or train the model "
+    "again.",
+)
+def _(desk):
+    model = desk.model()
+    classes = read_card(model)["classes"]
+    change_card(model, classes=[*classes, {"value": 3, "name": "pond", "color": "#0000ff"}])
+    return desk.predict(model=model)
+
+
+@TABLE.refused(
+    "a model whose weights are of another network",
+    "The weights 'woods/weights.safetensors' are of another network than model.json describes: '…' is …2… in "
+    "the file, and …3… in the network. Put both files of one model into the folder, or train the model "
+    "again.",
+)
+def _(desk):
+    model = desk.model()
+    card = read_card(model)
+    change_card(
+        model,
+        classes=[*card["classes"], {"value": 3, "name": "pond", "color": "#0000ff"}],
+        architecture={**card["architecture"], "num_classes": 3},
+    )
     return desk.predict(model=model)
 
 
