@@ -14,6 +14,7 @@ from timo import tasks
 from timo.errors import BundleError, Cancelled, OutputError, TimoError
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import load
+from timo.training import checkpoint
 
 
 class Recorder(Reporter):
@@ -249,10 +250,19 @@ def test_a_file_is_never_replaced_by_a_bundle(scene, tmp_path):
     assert (tmp_path / "notes").read_text() == "mine"
 
 
-def test_a_bundle_that_cannot_be_put_in_place_leaves_nothing(scene, tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "rename", Mock(side_effect=OSError(28, "No space left on device")))
-    call = lambda: scene.finetune(tmp_path / "m", epochs=1)  # noqa: E731
-    refused(OutputError, "output_unwritable", call, tmp_path, "No space left on device")
+@pytest.mark.parametrize(("seconds", "left"), [(1e9, []), (-1, ["m.training"])], ids=["fast", "slow"])
+def test_a_bundle_that_cannot_be_put_in_place_leaves_at_most_what_was_learnt(
+    scene, tmp_path, monkeypatch, seconds, left
+):
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", seconds)
+    with monkeypatch.context() as full:
+        full.setattr(Path, "rename", Mock(side_effect=OSError(28, "No space left on device")))
+        with pytest.raises(OutputError, match="No space left on device") as caught:
+            scene.finetune(tmp_path / "m", epochs=1)
+    assert caught.value.code == "output_unwritable"
+    assert [path.name for path in tmp_path.iterdir()] == left
+    scene.finetune(tmp_path / "m", epochs=1)  # goes on
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
 def test_two_outputs_of_one_name_are_named(scene, bundle, tmp_path):
