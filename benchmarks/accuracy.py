@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import sys
 import tempfile
 import time
@@ -252,7 +253,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="other settings: tuning")
     arguments = parser.parse_args()
-    settings = {name: _value(text) for name, _, text in (pair.partition("=") for pair in arguments.set)}
+    settings = settings_of(arguments.set)
     figures: list[Figure] = []
     for name in arguments.sets or SETS:
         folder, make = SETS[name]
@@ -311,13 +312,15 @@ def _rows(name: str, kind: str, ours: list[Score], theirs: list[Score]) -> Itera
             yield Figure(f"{word}, {what}", float(np.mean(numbers)), "", spread=spread, part=name)
 
 
-def _value(text: str) -> Any:
-    for kind in (int, float):
+def settings_of(pairs: Sequence[str]) -> dict[str, Any]:
+    """FIELD=VALUE by field; a value that is no JSON is text."""
+    settings: dict[str, Any] = {}
+    for name, _, text in (pair.partition("=") for pair in pairs):
         try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+            settings[name] = json.loads(text)
+        except json.JSONDecodeError:
+            settings[name] = text
+    return settings
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ with each seed, and are judged by all labels of the other side. Run from the pro
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -36,6 +35,7 @@ from benchmarks.accuracy import (  # noqa: E402
     flood,
     landcover,
     random_forest,
+    settings_of,
     timo,
 )
 from benchmarks.results_file import Figure, report  # noqa: E402
@@ -168,13 +168,6 @@ def figures_of(scores: dict[str, list[list[Score]]]) -> Iterator[Figure]:
         yield Figure("spread over the seeds, the larger of the two", most, "", part=part)
 
 
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
 def main() -> None:
     """Pre-train, unless a bundle is given, and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -189,7 +182,7 @@ def main() -> None:
     if not DATA.is_dir():
         print(f"Not measured: {DATA} is not on this machine.")
         return
-    settings = {name: _value(text) for name, _, text in (pair.partition("=") for pair in arguments.set)}
+    settings = settings_of(arguments.set)
     minutes: list[Figure] = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -93,34 +93,21 @@ class ClassObjective(nn.Module):
         Of a model whose ``pixel_share`` is open it is the best of several, which the figures tell. It is one
         number for all labels: they flatter the model little.
         """
-        shares = SHARES if isinstance(model, WithPixels) and model.pixel_share is None else [None]
+        both = model.both if isinstance(model, WithPixels) and model.pixel_share is None else None
+        shares: Sequence[float | None] = [None] if both is None else SHARES
         accuracies = [Accuracy(self.classes) for _ in shares]
         losses: list[list[float]] = [[] for _ in shares]
         for batch in batches:
-            if isinstance(model, WithPixels) and model.pixel_share is None:
-                around, alone = model.both(batch.series, batch.valid, batch.dates)
-                tried = [torch.lerp(around, alone, share) for share in SHARES]
-            else:
+            if both is None:
                 tried = self.logits(model, batch)
+            else:
+                around, alone = both(batch.series, batch.valid, batch.dates)
+                tried = [torch.lerp(around, alone, share) for share in SHARES]
             for logits, accuracy, seen in zip(tried, accuracies, losses, strict=True):
                 seen.append(float(self.class_loss(logits, batch.labels)))
                 accuracy.update(logits.argmax(1), batch.labels)
         judged = [_judgement(*one) for one in zip(shares, accuracies, losses, strict=True)]
         return max(judged, key=lambda one: one.score)
-
-
-class Filled(NamedTuple):
-    """What a masked autoencoder makes of a batch.
-
-    Attributes:
-        frames: (B, T, C, H, W) float, predicted for all pixels, those that it saw too.
-        seen: (B, T, H, W) bool, pixels of visible units.
-        loss: Mean squared error of the others.
-    """
-
-    frames: torch.Tensor
-    seen: torch.Tensor
-    loss: float
 
 
 def _judgement(share: float | None, accuracy: Accuracy, losses: Sequence[float]) -> Judgement:
@@ -135,6 +122,20 @@ def _judgement(share: float | None, accuracy: Accuracy, losses: Sequence[float])
         figures["pixel_share"] = share
     # Mean IoUs within a hundredth differ by chance: the loss decides.
     return Judgement(row, (round(row["val_miou"], 2), -row["val_loss"]), figures)
+
+
+class Filled(NamedTuple):
+    """What a masked autoencoder makes of a batch.
+
+    Attributes:
+        frames: (B, T, C, H, W) float, predicted for all pixels, those that it saw too.
+        seen: (B, T, H, W) bool, pixels of visible units.
+        loss: Mean squared error of the others.
+    """
+
+    frames: torch.Tensor
+    seen: torch.Tensor
+    loss: float
 
 
 class ReconstructionObjective(nn.Module):

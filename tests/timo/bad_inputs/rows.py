@@ -23,7 +23,6 @@ class Row:
         spoil: Makes the input; returns the command that meets it.
         status: 0 where it is handled and told, 1 where it is refused, 2 where a parameter is.
         early: Told before the task's work begins, so that the analyst can stop it; so does the test.
-        gap: What is to be mended before this is printed; empty where it is printed.
     """
 
     name: str
@@ -31,15 +30,14 @@ class Row:
     spoil: Callable[[Desk], Command]
     status: int
     early: bool = False
-    gap: str = ""
 
 
 class Table(list[Row]):
     """Rows in the order in which they are written down."""
 
-    def refused(self, name: str, says: str, *, gap: str = "") -> Callable[..., None]:
+    def refused(self, name: str, says: str) -> Callable[..., None]:
         """The command ends with this one sentence, and leaves nothing behind."""
-        return self._row(name, says, 1, gap=gap)
+        return self._row(name, says, 1)
 
     def wrong_parameter(self, name: str, says: str) -> Callable[..., None]:
         """The same, of what is wrong with the command itself."""

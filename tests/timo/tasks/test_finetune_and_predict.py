@@ -10,6 +10,7 @@ import rasterio
 from safetensors.numpy import load_file
 
 from tests.scenes import SIDE, TRANSFORM, write_frame, write_polygons
+from tests.timo.tasks.refusals import refused
 from timo import tasks
 from timo.errors import BundleError, Cancelled, OutputError, TimoError
 from timo.tasks.reporter import Reporter
@@ -188,18 +189,6 @@ def some_frames(scene, folder, names, bands=None):
             }
         write_frame(folder / name, kept)
     return folder
-
-
-def refused(kind, code, call, tmp_path, *named):
-    """The call fails with this error, whose sentence names the culprit, and leaves nothing behind."""
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(kind) as caught:
-        call()
-    assert caught.value.code == code
-    assert caught.value.action
-    for word in named:
-        assert word in caught.value.message
-    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_fewer_dates_than_the_model_needs_are_refused(scene, bundle, tmp_path):

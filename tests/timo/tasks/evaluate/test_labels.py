@@ -10,6 +10,7 @@ import rasterio
 
 from tests.scenes import SIDE, TRANSFORM, write_polygons
 from tests.timo.tasks.evaluate.judged import BOXES, Recorder, read_report, reference, with_a_hole
+from tests.timo.tasks.refusals import refused
 from timo.errors import BundleError, Cancelled, LabelError, OutputError, SpecError, TimoError
 
 
@@ -74,18 +75,6 @@ def test_a_series_of_fewer_dates_than_the_model_learnt_from_is_told(evaluate, sc
     evaluate(recorder, series=series, areas=False)
     assert "The series has 3 dates; model 'woods' was trained on 4" in recorder.warnings
     assert any("has 3 dates" in note for note in read_report(tmp_path / "report")["notes"])
-
-
-def refused(kind, code, call, tmp_path, *named):
-    """The call fails with this error, whose sentence names the culprit, and leaves nothing behind."""
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(kind) as caught:
-        call()
-    assert caught.value.code == code
-    assert caught.value.action
-    for word in named:
-        assert word in caught.value.message
-    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_labels_of_other_classes_are_refused(evaluate, tmp_path):
