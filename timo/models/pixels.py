@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from timo.models.norm import batch_norm
 
-HIDDEN = 256
+HIDDEN = 512
 
 
 class PixelSeries(nn.Module):
@@ -56,19 +56,35 @@ class PixelSeries(nn.Module):
             nn.Conv2d(hidden, num_classes, 1),
         )
 
-    def forward(self, series: Tensor, valid: Tensor | None = None, dates: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        series: Tensor,
+        valid: Tensor | None = None,
+        dates: Tensor | None = None,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
         """Scores (B, K, H, W) before softmax.
 
         Args:
             series: (B, T, C, H, W) float.
             valid: (B, T, H, W) bool or None for all; a date without a valid pixel is left out.
             dates: (B, T) days, or None for dates that are equally far apart.
+            wanted: (B, H, W) bool, pixels whose scores are needed, or None for all; the others' are 0, which
+                takes no time.
         """
         B, T, _, H, W = series.shape
         present = None if valid is None else valid.flatten(2).any(2)
         basis = cosines_of(dates, present, T, self.cosines, series)  # B T F
         x = torch.einsum("btchw,btf->bfchw", series, basis.to(series.dtype)).reshape(B, -1, H, W)
         x = batch_norm(self.norm, x)
+        if wanted is None:
+            return self._scores(x)
+        some = self._scores(x.permute(1, 0, 2, 3)[None, :, wanted][..., None])  # 1 K N 1
+        scores = some.new_zeros(B, H, W, some.shape[1])
+        scores[wanted] = some[0, :, :, 0].T
+        return scores.permute(0, 3, 1, 2)
+
+    def _scores(self, x: Tensor) -> Tensor:
         if self.training and self.noise:
             x = x + self.noise * torch.randn_like(x)
         scores: Tensor = self.layers(x)
@@ -128,16 +144,24 @@ class WithPixels(nn.Module):
         return self.segmenter.encoder  # type: ignore[return-value]
 
     def both(
-        self, series: Tensor, valid: Tensor | None = None, dates: Tensor | None = None
+        self,
+        series: Tensor,
+        valid: Tensor | None = None,
+        dates: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(B, K, H, W) scores before softmax of the segmenter, and of the pixels."""
-        return self.segmenter(series, valid, dates), self.pixels(series, valid, dates)
+        """(B, K, H, W) scores before softmax of the segmenter, and of the pixels that are wanted."""
+        return self.segmenter(series, valid, dates), self.pixels(series, valid, dates, wanted)
 
     def forward(
-        self, series: Tensor, valid: Tensor | None = None, dates: Tensor | None = None
+        self,
+        series: Tensor,
+        valid: Tensor | None = None,
+        dates: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """(B, K, H, W) scores before softmax; in training those of each of the two."""
-        around, alone = self.both(series, valid, dates)
+        around, alone = self.both(series, valid, dates, wanted)
         if self.training:
             return around, alone
         return torch.lerp(around, alone, 0.5 if self.pixel_share is None else self.pixel_share)

@@ -89,8 +89,8 @@ def _course(training: Mapping[str, Any], history: list[dict[str, float | None]])
     kept = f" Of these, epoch {best} was best and is kept." if best else ""
     if best and last and last != best:
         kept = (
-            f" Of those that were judged, epoch {best} was best: the figures are its. Then the model learnt "
-            f"from the labels that had judged it, too; epoch {last} is kept, which should be a little better."
+            f" The figures are those of epoch {best}. Then the model learnt from the labels that had judged "
+            f"it, too; epoch {last} is kept, which should be a little better."
         )
     return [f"The model learnt for {plural(len(history), 'epoch', 'epochs')}{took}.{kept}"]
 

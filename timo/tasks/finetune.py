@@ -244,6 +244,7 @@ def _schedule(spec: FinetuneSpec, material: Material, architecture: bundle.Archi
         chip=material.split.chip,
         batch=spec.batch,
         steps=material.chips.steps,
+        labelled=material.chips.labelled,
     )
     judged = max(1, round(JUDGED * epochs)) if spec.all_labels and epochs > 1 else None
     return Schedule(epochs, spec.learning_rate, spec.patience, spec.parts, judged)

@@ -17,7 +17,9 @@ BACKWARD = 3  # a step's operations over its forward's
 LEAST_EPOCHS, MOST_EPOCHS = 10, 200
 
 
-def epochs_of(architecture: Architecture, *, dates: int, chip: int, batch: int, steps: int) -> int:
+def epochs_of(
+    architecture: Architecture, *, dates: int, chip: int, batch: int, steps: int, labelled: float = 1.0
+) -> int:
     """As many epochs as a fixed number of operations makes, the same on every machine.
 
     Args:
@@ -26,14 +28,15 @@ def epochs_of(architecture: Architecture, *, dates: int, chip: int, batch: int, 
         chip: Side of a chip, in pixels.
         batch: Chips a step.
         steps: Of an epoch.
+        labelled: Share of a chip's pixels that has labels: the others' own series are not computed.
     """
     options = VARIANTS[architecture.name]
     side = chip * architecture.zoom
     size = Input(architecture.in_chans, dates, side, side, batch)
     head = head_operations(size, options["embed_dims"], architecture.head_channels, architecture.num_classes)
-    pixels = 0
+    pixels = 0.0
     if architecture.cosines:
         each = pixel_operations(architecture.in_chans, architecture.num_classes, architecture.cosines)
-        pixels = batch * chip**2 * each
+        pixels = labelled * batch * chip**2 * each
     step = BACKWARD * (encoder_operations(size, **options) + head + pixels)
     return min(max(math.ceil(OPERATIONS / (step * steps)), LEAST_EPOCHS), MOST_EPOCHS)

@@ -89,6 +89,12 @@ class LabelledChips:
         every = [np.bincount(one.ravel(), minlength=256)[:classes] for one in self._all_maps]
         return np.asarray(sum(every), np.int64)
 
+    @property
+    def labelled(self) -> float:
+        """About what share of a training chip's pixels has labels, 0 to 1."""
+        pixels = len(self._split.tiles("train")) * self._split.chip**2
+        return min(1.0, float(self._split.counts("train").sum()) / max(pixels, 1))
+
     def epoch(self, number: int, first: int = 0, *, all_labels: bool = False) -> Iterator[Batch]:
         """Training chips, drawn at random, flipped, turned and changed; without the first so many batches."""
         random = np.random.default_rng((self._seed, number))

@@ -78,7 +78,7 @@ class Fit:
     """The outcome of a training.
 
     Attributes:
-        epoch: The best of those that were judged.
+        epoch: The best of those that were judged, or the last of them where all labels were learnt from then.
         score: Its score.
         figures: Its figures.
         kept: The epoch whose weights are kept: the best, or the last one where all labels were learnt from.
@@ -272,7 +272,9 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
     else:
         judged = judge(training.fabric, averaged, training.objective, chips.validation(), reporter)
         row.update(judged.row)
-        keep = not outcome.state or judged.score > outcome.score
+        # The last that is judged stands for the ones that go on from it, better or not.
+        last = epoch == training.schedule.judged
+        keep = last or not outcome.state or judged.score > outcome.score
         if keep:
             outcome.epoch, outcome.score, outcome.figures = epoch, judged.score, judged.figures
     if keep:

@@ -15,6 +15,7 @@ from torch import nn
 from timo.models.mae import UNIT, Reconstruction, TiMoMAE, visible_pixels
 from timo.models.pixels import WithPixels
 from timo.models.zoom import enlarged
+from timo.series.labels import NOT_LABELLED
 from timo.training.data import Batch
 from timo.training.losses import ClassLoss
 from timo.training.metrics import Accuracy
@@ -35,8 +36,9 @@ class Judgement:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-# What the pixels' scores may count beside those of what is around them.
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+# What the pixels' scores may count beside those of what is around them: never all, since the surroundings
+# take longer to learn, and gain most after the last judgement.
+SHARES = (0.0, 0.25, 0.5, 0.75)
 
 
 class Objective(Protocol):
@@ -71,9 +73,15 @@ class ClassObjective(nn.Module):
 
     def logits(self, model: nn.Module, batch: Batch) -> list[torch.Tensor]:
         """(B, K, ...), the classes second; of each part of the model that learns by itself."""
-        out = model(batch.series, batch.valid, batch.dates)
+        out = model(batch.series, batch.valid, batch.dates, **self._wanted(model, batch))
         every = list(out) if isinstance(out, tuple) else [out]
         return [one.transpose(1, 2) if self.per_date else one for one in every]
+
+    def _wanted(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        """What a model that can do with less takes beside its batch: the pixels that have labels."""
+        labelled = batch.labels != NOT_LABELLED
+        network = getattr(model, "module", model)  # of Fabric's wrapper
+        return {"wanted": labelled} if isinstance(network, WithPixels) and labelled.any() else {}
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """See ``Objective``; NaN where nothing has a weight."""
@@ -101,7 +109,7 @@ class ClassObjective(nn.Module):
             if both is None:
                 tried = self.logits(model, batch)
             else:
-                around, alone = both(batch.series, batch.valid, batch.dates)
+                around, alone = both(batch.series, batch.valid, batch.dates, **self._wanted(model, batch))
                 tried = [torch.lerp(around, alone, share) for share in SHARES]
             for logits, accuracy, seen in zip(tried, accuracies, losses, strict=True):
                 seen.append(float(self.class_loss(logits, batch.labels)))

@@ -77,3 +77,10 @@ def test_training_teaches_each_of_both_and_a_map_is_their_mean(share):
         expected = around + (0.5 if share is None else share) * (alone - around)
         torch.testing.assert_close(model(series, None, days), expected)
         torch.testing.assert_close(fold_batch_norm(model)(series, None, days), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_pixels_whose_scores_nobody_wants_are_left_out():
+    model, series = branch(), torch.randn(2, 5, 3, 8, 8)
+    wanted = torch.rand(2, 8, 8) < 0.3
+    whole, some = model(series), model(series, wanted=wanted)
+    torch.testing.assert_close(some, whole * wanted[:, None])

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from lightning_fabric import Fabric
 
 from timo.errors import Cancelled, ModelError, OutputError
+from timo.models.pixels import PixelSeries, WithPixels
 from timo.tasks.reporter import Reporter
 from timo.training.checkpoint import Checkpoint
 from timo.training.data import Batch
-from timo.training.engine import Schedule, fit, judge, warm_up_and_cosine
+from timo.training.engine import PIXEL_RATE, Schedule, Training, fit, judge, warm_up_and_cosine
 from timo.training.losses import ClassLoss, class_weights
 from timo.training.objectives import ClassObjective
 
@@ -30,6 +31,14 @@ class Pixelwise(torch.nn.Module):
 
     def forward(self, series, valid, dates):
         return self.layer(series.mean(1))
+
+
+class Around(Pixelwise):
+    """As part of a model that sees each pixel alone, too."""
+
+    @property
+    def encoder(self):
+        return self
 
 
 class Given:
@@ -219,6 +228,19 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing(steps):
         assert top <= max(2, 0.11 * steps)
 
 
+def test_a_pixels_own_series_learns_faster_than_what_is_around_it():
+    around, alone = Around(), PixelSeries(1, 3, cosines=2, hidden=8, noise=0, dropout=0)
+    goal = ClassObjective(ClassLoss(torch.ones(3)), ["field", "woods", "water"])
+    training = Training(
+        Fabric(accelerator="cpu"), WithPixels(around, alone), goal, Given(), Schedule(9, 1e-3)
+    )
+    biases = around.layer.bias, alone.layers[-1].bias
+    before = [bias.detach().clone() for bias in biases]
+    training.learn(Given().batches[0])
+    moved = [(bias.detach() - old).abs().max() for bias, old in zip(biases, before)]
+    assert moved[1] / moved[0] == pytest.approx(PIXEL_RATE, rel=0.01)
+
+
 def test_a_batch_in_parts_teaches_the_same():
     states = []
     for parts in (1, 2):
@@ -272,9 +294,17 @@ def test_a_training_that_gets_no_better_ends_early():
 def test_patience_counts_only_epochs_that_were_judged():
     arguments = Fabric(accelerator="cpu"), Pixelwise(), TO_CLASSIFY, Worse()
     outcome = fit(*arguments, Schedule(8, 0.5, patience=3, judged=3), Reporter())
-    assert outcome.epoch + 3 < 8  # the best is longer ago than the patience lasts
     assert [row["val_loss"] is None for row in outcome.history] == [False] * 3 + [True] * 5
     assert outcome.kept == 8
+
+
+def test_the_last_judgement_is_of_the_model_that_learns_on_from_all_labels():
+    arguments = Fabric(accelerator="cpu"), Pixelwise(), TO_CLASSIFY, Worse()
+    outcome = fit(*arguments, Schedule(8, 0.5, judged=3), Reporter())
+    losses = [row["val_loss"] for row in outcome.history[:3]]
+    assert losses[2] > min(losses)
+    assert outcome.epoch == 3
+    assert outcome.score[-1] == -losses[2]
 
 
 def test_patience_may_end_a_training_before_it_learns_from_all_labels():

@@ -21,17 +21,17 @@ class Saying(torch.nn.Module):
         told = LABELS if right else 1 - LABELS
         self.scores = sure * torch.nn.functional.one_hot(told, 2).permute(0, 3, 1, 2).float()
 
-    def forward(self, series, valid=None, dates=None):
+    def forward(self, series, valid=None, dates=None, wanted=None):
         return self.scores
 
 
 @pytest.mark.parametrize(
     ("around", "alone", "share"),
     [
-        (Saying(False), Saying(True), 1.0),
+        (Saying(False), Saying(True), 0.75),
         (Saying(True), Saying(False), 0.0),
         # The one that is wrong is the surer one: a half would follow it.
-        (Saying(False, 20.0), Saying(True), 1.0),
+        (Saying(False, 12.0), Saying(True), 0.75),
     ],
 )
 def test_held_out_labels_tell_whether_a_pixel_or_its_surroundings_is_to_be_trusted(around, alone, share):
