@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from timo.models.norm import batch_norm
@@ -45,7 +46,7 @@ class PixelSeries(nn.Module):
     ) -> None:
         super().__init__()
         self.cosines, self.noise = cosines, noise
-        self.norm = nn.BatchNorm2d(cosines * in_chans, affine=False)
+        self.norm = nn.BatchNorm2d(cosines * in_chans, affine=False, momentum=None)
         self.layers = nn.Sequential(
             nn.Conv2d(cosines * in_chans, hidden, 1),
             nn.GELU(),
@@ -76,7 +77,11 @@ class PixelSeries(nn.Module):
         present = None if valid is None else valid.flatten(2).any(2)
         basis = cosines_of(dates, present, T, self.cosines, series)  # B T F
         x = torch.einsum("btchw,btf->bfchw", series, basis.to(series.dtype)).reshape(B, -1, H, W)
-        x = batch_norm(self.norm, x)
+        if self.training:
+            # The mean of all batches so far: a few chips' own would differ from what a map is made with.
+            with torch.no_grad():
+                batch_norm(self.norm, x)
+        x = F.batch_norm(x, self.norm.running_mean, self.norm.running_var, eps=self.norm.eps)
         if wanted is None:
             return self._scores(x)
         some = self._scores(x.permute(1, 0, 2, 3)[None, :, wanted][..., None])  # 1 K N 1

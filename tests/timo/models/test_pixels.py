@@ -84,3 +84,11 @@ def test_pixels_whose_scores_nobody_wants_are_left_out():
     wanted = torch.rand(2, 8, 8) < 0.3
     whole, some = model(series), model(series, wanted=wanted)
     torch.testing.assert_close(some, whole * wanted[:, None])
+
+
+def test_training_sees_a_pixel_as_a_map_does_whatever_else_is_in_its_batch():
+    model = branch(noise=0, dropout=0)
+    dark, bright = torch.randn(1, 5, 3, 8, 8), torch.randn(1, 5, 3, 8, 8) + 3
+    mapped = model(dark)
+    learnt = model.train()(torch.cat([dark, bright]))[:1]
+    torch.testing.assert_close(learnt, mapped, atol=0.1, rtol=0.1)
