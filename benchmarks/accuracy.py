@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.results_file import Figure, report  # noqa: E402
 from timo import tasks  # noqa: E402
-from timo.series.labels import NOT_LABELLED  # noqa: E402
+from timo.series.labels import NOT_LABELLED, Labels  # noqa: E402
 from timo.series.places import Place, labels_of, open_places  # noqa: E402
 from timo.series.series import fill_in_time  # noqa: E402
 from timo.tasks.specs import load  # noqa: E402
@@ -201,8 +201,7 @@ def random_forest(case: Case, seed: int) -> Score:
     places = open_places(case.series)
     labels = labels_of(places, case.labels, case.more.get("class_field"))
     names = np.array([entry.name for entry in labels[0].scheme.classes], object)
-    pairs = [(_features(place)[one.map != NOT_LABELLED], one.map[one.map != NOT_LABELLED])
-             for place, one in zip(places, labels)]  # fmt: skip
+    pairs = [_taught(place, one) for place, one in zip(places, labels)]
     model = RandomForestClassifier(TREES, class_weight="balanced_subsample", random_state=seed, n_jobs=-1)
     model.fit(np.concatenate([x for x, _ in pairs]), np.concatenate([y for _, y in pairs]))
     seconds = time.perf_counter() - started
@@ -212,6 +211,12 @@ def random_forest(case: Case, seed: int) -> Score:
         truths.append(truth[test])
         mapped.append(names[model.predict(_features(open_places(series)[0])[test])])
     return _score(case, np.concatenate(truths), np.concatenate(mapped), seconds)
+
+
+def _taught(place: Place, labels: Labels) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """(N, T * C) values and (N,) classes of the pixels that TiMo learns from, too: with data on some date."""
+    taught = (labels.map != NOT_LABELLED) & place.series.read().band_valid.any((0, 1))
+    return _features(place)[taught], labels.map[taught]
 
 
 def _truth(series: list[str], labels: str, case: Case) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
