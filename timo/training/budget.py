@@ -9,6 +9,7 @@ from timo.bundle import Architecture
 from timo.models.operations import Input, encoder_operations, head_operations
 from timo.models.pixels import pixel_operations
 from timo.models.registry import VARIANTS
+from timo.training.objectives import MOST_PIXELS
 
 # Arithmetic operations: about 4 minutes on 2 cores for timo_tiny. More never hurts but for the time: it is
 # the learning rate that ends, not the learning.
@@ -18,7 +19,7 @@ LEAST_EPOCHS, MOST_EPOCHS = 10, 200
 
 
 def epochs_of(
-    architecture: Architecture, *, dates: int, chip: int, batch: int, steps: int, labelled: float = 1.0
+    architecture: Architecture, *, dates: int, chip: int, batch: int, steps: int, labelled: float
 ) -> int:
     """As many epochs as a fixed number of operations makes, the same on every machine.
 
@@ -28,7 +29,7 @@ def epochs_of(
         chip: Side of a chip, in pixels.
         batch: Chips a step.
         steps: Of an epoch.
-        labelled: Share of a chip's pixels that has labels: the others' own series are not computed.
+        labelled: Pixels of a chip that have labels: the others' own series are not computed.
     """
     options = VARIANTS[architecture.name]
     side = chip * architecture.zoom
@@ -37,6 +38,6 @@ def epochs_of(
     pixels = 0.0
     if architecture.cosines:
         each = pixel_operations(architecture.in_chans, architecture.num_classes, architecture.cosines)
-        pixels = labelled * batch * chip**2 * each
+        pixels = batch * min(labelled, MOST_PIXELS) * each
     step = BACKWARD * (encoder_operations(size, **options) + head + pixels)
     return min(max(math.ceil(OPERATIONS / (step * steps)), LEAST_EPOCHS), MOST_EPOCHS)

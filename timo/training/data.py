@@ -91,9 +91,9 @@ class LabelledChips:
 
     @property
     def labelled(self) -> float:
-        """About what share of a training chip's pixels has labels, 0 to 1."""
-        pixels = len(self._split.tiles("train")) * self._split.chip**2
-        return min(1.0, float(self._split.counts("train").sum()) / max(pixels, 1))
+        """About how many pixels of a training chip have labels."""
+        tiles = len(self._split.tiles("train"))
+        return min(float(self._split.counts("train").sum()) / max(tiles, 1), float(self._split.chip**2))
 
     def epoch(self, number: int, first: int = 0, *, all_labels: bool = False) -> Iterator[Batch]:
         """Training chips, drawn at random, flipped, turned and changed; without the first so many batches."""

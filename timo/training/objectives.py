@@ -41,6 +41,10 @@ class Judgement:
 SHARES = (0.0, 0.25, 0.5, 0.75)
 
 
+MOST_PIXELS = 2048
+"""Labels of a chip that its pixels' own series learn from in a step."""
+
+
 class Objective(Protocol):
     """Of a training; batches are on the model's device."""
 
@@ -71,22 +75,37 @@ class ClassObjective(nn.Module):
         self.classes, self.per_date = list(classes), per_date
         self.class_loss = loss
 
-    def logits(self, model: nn.Module, batch: Batch) -> list[torch.Tensor]:
-        """(B, K, ...), the classes second; of each part of the model that learns by itself."""
-        out = model(batch.series, batch.valid, batch.dates, **self._wanted(model, batch))
+    def logits(
+        self, model: nn.Module, batch: Batch, wanted: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
+        """(B, K, ...), the classes second; of each part of the model that learns by itself.
+
+        Args:
+            model: Takes a batch's series, validity and dates, and ``wanted`` where that is given.
+            batch: On its device.
+            wanted: Of a model ``WithPixels``: see there.
+        """
+        some = {} if wanted is None else {"wanted": wanted}
+        out = model(batch.series, batch.valid, batch.dates, **some)
         every = list(out) if isinstance(out, tuple) else [out]
         return [one.transpose(1, 2) if self.per_date else one for one in every]
 
-    def _wanted(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        """What a model that can do with less takes beside its batch: the pixels that have labels."""
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """See ``Objective``; NaN where nothing has a weight.
+
+        The pixels' own series learn from at most ``MOST_PIXELS`` labels a chip, drawn at random: neighbours
+        are alike, and all of a chip whose every pixel is labelled take longer than all the rest of the model.
+        """
         labelled = batch.labels != NOT_LABELLED
         network = getattr(model, "module", model)  # of Fabric's wrapper
-        return {"wanted": labelled} if isinstance(network, WithPixels) and labelled.any() else {}
-
-    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """See ``Objective``; NaN where nothing has a weight."""
-        every = [self.class_loss(one, batch.labels) for one in self.logits(model, batch)]
-        return torch.stack(every).mean()
+        if not isinstance(network, WithPixels) or not labelled.any():
+            return torch.stack(
+                [self.class_loss(one, batch.labels) for one in self.logits(model, batch)]
+            ).mean()
+        drawn = at_most(labelled, MOST_PIXELS)
+        around, alone = self.logits(model, batch, drawn)
+        by_pixel = batch.labels.masked_fill(~drawn, NOT_LABELLED)
+        return torch.stack([self.class_loss(around, batch.labels), self.class_loss(alone, by_pixel)]).mean()
 
     def mass(self, batch: Batch) -> float:
         """See ``Objective``."""
@@ -109,13 +128,30 @@ class ClassObjective(nn.Module):
             if both is None:
                 tried = self.logits(model, batch)
             else:
-                around, alone = both(batch.series, batch.valid, batch.dates, **self._wanted(model, batch))
+                around, alone = both(batch.series, batch.valid, batch.dates)
                 tried = [torch.lerp(around, alone, share) for share in SHARES]
             for logits, accuracy, seen in zip(tried, accuracies, losses, strict=True):
                 seen.append(float(self.class_loss(logits, batch.labels)))
                 accuracy.update(logits.argmax(1), batch.labels)
         judged = [_judgement(*one) for one in zip(shares, accuracies, losses, strict=True)]
         return max(judged, key=lambda one: one.score)
+
+
+def at_most(mask: torch.Tensor, count: int) -> torch.Tensor:
+    """Of each sample's pixels so many, drawn at random where there are more.
+
+    Args:
+        mask: (B, H, W) bool.
+        count: The most that is kept of each sample.
+
+    Returns:
+        (B, H, W) bool.
+    """
+    flat = mask.flatten(1)
+    if count >= flat.shape[1]:
+        return mask
+    chosen = torch.rand(flat.shape, device=mask.device).masked_fill(~flat, -1.0).topk(count, 1).indices
+    return (torch.zeros_like(flat).scatter(1, chosen, True) & flat).view_as(mask)
 
 
 def _judgement(share: float | None, accuracy: Accuracy, losses: Sequence[float]) -> Judgement:

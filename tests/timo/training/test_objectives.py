@@ -2,11 +2,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from timo.models.pixels import WithPixels
 from timo.training.data import Batch
 from timo.training.losses import ClassLoss, class_weights
-from timo.training.objectives import ClassObjective
+from timo.training.objectives import ClassObjective, at_most
 
 GOAL = ClassObjective(ClassLoss(class_weights(np.array([8, 8]))), ["field", "woods"])
 LABELS = torch.arange(2).repeat(512).view(1, 32, 32)
@@ -45,3 +47,13 @@ def test_a_model_whose_share_is_settled_is_judged_as_it_maps(share):
     judged = GOAL.judge(WithPixels(Saying(False), Saying(True), share).eval(), [BATCH])
     assert judged.row["val_accuracy"] == share
     assert "pixel_share" not in judged.figures
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 70), st.integers(0, 2**16))
+def test_of_many_labels_some_are_drawn_and_of_few_all(count, seed):
+    torch.manual_seed(seed)
+    mask = torch.rand(3, 8, 8) < torch.tensor([0.0, 0.2, 0.9])[:, None, None]
+    drawn = at_most(mask, count)
+    assert not (drawn & ~mask).any()
+    assert drawn.flatten(1).sum(1).tolist() == mask.flatten(1).sum(1).clamp(max=count).tolist()
