@@ -34,7 +34,6 @@ from benchmarks.results_file import Figure, report  # noqa: E402
 from timo import tasks  # noqa: E402
 from timo.series.labels import NOT_LABELLED, Labels  # noqa: E402
 from timo.series.places import Place, labels_of, open_places  # noqa: E402
-from timo.series.series import fill_in_time  # noqa: E402
 from timo.tasks.specs import load  # noqa: E402
 from tools.demo_data import DATES  # noqa: E402
 from tools.demo_labels import DEMO, write_labels  # noqa: E402
@@ -209,14 +208,15 @@ def random_forest(case: Case, seed: int) -> Score:
     for series, test_labels in case.tests:
         truth, test = _truth(series, test_labels, case)
         truths.append(truth[test])
-        mapped.append(names[model.predict(_features(open_places(series)[0])[test])])
+        mapped.append(names[model.predict(_features(open_places(series)[0])[0][test])])
     return _score(case, np.concatenate(truths), np.concatenate(mapped), seconds)
 
 
 def _taught(place: Place, labels: Labels) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """(N, T * C) values and (N,) classes of the pixels that TiMo learns from, too: with data on some date."""
-    taught = (labels.map != NOT_LABELLED) & place.series.read().band_valid.any((0, 1))
-    return _features(place)[taught], labels.map[taught]
+    features, seen = _features(place)
+    taught = (labels.map != NOT_LABELLED) & seen
+    return features[taught], labels.map[taught]
 
 
 def _truth(series: list[str], labels: str, case: Case) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
@@ -234,12 +234,12 @@ def _scheme(bundle: Path) -> Any:
     return load_card(bundle).classes
 
 
-def _features(place: Place) -> NDArray[np.float32]:
-    """(H, W, T * C) values of all dates and bands, gaps filled in time."""
+def _features(place: Place) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(H, W, T * C) values, their gaps filled in time, and (H, W) whether any date has data."""
     frames = place.series.read()
-    filled = np.nan_to_num(fill_in_time(frames.values, frames.band_valid, place.series.days))
+    filled = np.nan_to_num(frames.filled())
     T, C, H, W = filled.shape
-    return filled.reshape(T * C, H, W).transpose(1, 2, 0)
+    return filled.reshape(T * C, H, W).transpose(1, 2, 0), frames.band_valid.any((0, 1))
 
 
 def _score(case: Case, truth: NDArray[np.object_], mapped: NDArray[np.object_], seconds: float) -> Score:

@@ -29,7 +29,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score, precision_recall_fscore_support
 
 from timo.errors import LabelError, OutputError, TimoError
-from timo.series.series import fill_in_time, open_series
+from timo.series.series import open_series
 
 NO_DATA = "no data"
 CLASS_FIELD, PART_FIELD = "class", "part"
@@ -133,7 +133,7 @@ def random_forest(parts: dict[str, dict[str, NDArray[np.bool_]]], series_dir: Pa
         )
     frames = series.read()
     count = math.prod(size)
-    features = fill_in_time(frames.values, frames.band_valid, series.days).reshape(-1, count).T
+    features = frames.filled().reshape(-1, count).T
     ever_valid = frames.band_valid.any(axis=0).all(axis=0).reshape(count)
 
     truth, train = _pixels(parts["train"])

@@ -81,7 +81,6 @@ class PixelSeries(nn.Module):
             # The mean of all batches so far: a few chips' own would differ from what a map is made with.
             with torch.no_grad():
                 batch_norm(self.norm, x)
-        x = F.batch_norm(x, self.norm.running_mean, self.norm.running_var, eps=self.norm.eps)
         if wanted is None:
             return self._scores(x)
         some = self._scores(x.permute(1, 0, 2, 3)[None, :, wanted][..., None])  # 1 K N 1
@@ -90,6 +89,8 @@ class PixelSeries(nn.Module):
         return scores.permute(0, 3, 1, 2)
 
     def _scores(self, x: Tensor) -> Tensor:
+        """(B, K, H, W) of projections (B, F * C, H, W)."""
+        x = F.batch_norm(x, self.norm.running_mean, self.norm.running_var, eps=self.norm.eps)
         if self.training and self.noise:
             x = x + self.noise * torch.randn_like(x)
         scores: Tensor = self.layers(x)

@@ -92,8 +92,7 @@ class LabelledChips:
     @property
     def labelled(self) -> float:
         """About how many pixels of a training chip have labels."""
-        tiles = len(self._split.tiles("train"))
-        return min(float(self._split.counts("train").sum()) / max(tiles, 1), float(self._split.chip**2))
+        return float(self._split.counts("train").sum()) / len(self._split.tiles("train"))
 
     def epoch(self, number: int, first: int = 0, *, all_labels: bool = False) -> Iterator[Batch]:
         """Training chips, drawn at random, flipped, turned and changed; without the first so many batches."""
