@@ -100,7 +100,14 @@ def test_the_models_are_as_near_to_the_published_numbers_as_the_gpu_run_asks():
 def test_the_gpu_benchmark_compares_every_mode_with_float32(tmp_path):
     modes = tuple(mode for mode in gpu.MODES if not mode.compiled)
     settings = gpu.Settings(
-        variant="timo_tiny", size=32, dates=(2,), head_channels=16, repeats=1, matrix=64, modes=modes
+        variant="timo_tiny",
+        size=32,
+        encoder_dates=(2,),
+        segmenter_dates=(2,),
+        head_channels=16,
+        repeats=1,
+        matrix=64,
+        modes=modes,
     )
     figures = gpu.measure(torch.device("cpu"), settings, tmp_path)
     judged = [figure for figure in figures if "outputs differ" in figure.name and figure.limit]

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from timo.models.fused import fused_attention, fuses
 from timo.models.norm import batch_norm
 
 # Where no gradient is needed, so many bytes of scores are held at once: on a CPU they stay in its cache, and
@@ -64,9 +65,8 @@ class GyroscopeAttention(nn.Module):
         """Attend: x (B, T, N, C), present (B, T) bool or None for all -> (B, T, N, C)."""
         x = x.transpose(1, 2)  # B N T C: what is added up lies close together
         local = [self._at_locations(block, present) for block in self._blocks(x)]
-        keys = torch.cat([part[1] for part in local], dim=1).permute(0, 2, 3, 1)  # B h d N
-        # All dates side by side: B h N (T d)
-        values = torch.cat([part[2].permute(0, 3, 1, 2, 4) for part in local], dim=2).flatten(3)
+        keys = torch.cat([part[1] for part in local], dim=1).transpose(1, 2)  # B h N d
+        values = torch.cat([part[2].permute(0, 3, 1, 2, 4) for part in local], dim=2)  # B h N T d
         blocks = []
         for q_median, _, _, d, over_time, M in local:
             over_space, L = _over_space(q_median, keys, values)
@@ -95,11 +95,19 @@ class GyroscopeAttention(nn.Module):
 
 
 def _over_space(q: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Spatial part at each date: median queries q (B, n, h, d) -> (B, n, T, h, d), and L (B, n, 1, h, 1)."""
-    B, n, heads, dim = q.shape
-    weights, L = _softmax(_exact(q.transpose(1, 2) @ keys))  # B h n N, B h n 1
-    out = weights.to(values.dtype) @ values  # B h n (T d)
-    return out.view(B, heads, n, -1, dim).permute(0, 2, 3, 1, 4), L.transpose(1, 2)[:, :, None]
+    """Spatial part at each date: median queries (B, n, h, d), keys (B, h, N, d), values (B, h, N, T, d).
+
+    Gives (B, n, T, h, d), and L (B, n, 1, h, 1).
+    """
+    q = q.transpose(1, 2)
+    if fuses(q):
+        out, L = fused_attention(q, keys, values)
+        L = L[..., None]
+    else:
+        weights, L = _softmax(_exact(q @ keys.transpose(2, 3)))  # B h n N, B h n 1
+        # All dates side by side.
+        out = (weights.to(values.dtype) @ values.flatten(3)).view(*weights.shape[:3], *values.shape[3:])
+    return out.permute(0, 2, 3, 1, 4), L.transpose(1, 2)[:, :, None]
 
 
 def _over_time(q: Tensor, k: Tensor, v: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -2,19 +2,23 @@
 """The maximum over the dates at full resolution, without all dates at full resolution.
 
 Enlarged along the width, each output row is a mean of two rows. Row by row, all dates fit a CPU's cache; on
-3 dates of 224 x 224 that is 3 to 4 times faster too. A GPU takes all rows at once.
+3 dates of 224 x 224 that is 3 to 4 times faster too. A GPU takes many rows at once, by a matrix product: its
+own kernel of bilinear enlargement took a quarter of a segmenter's time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import reduce
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from timo.models.enlarge import enlarging, resize
+
+GPU_BLOCK_BYTES = 512 * 2**20  # of rows that are enlarged at once
 
 
 def greatest(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -34,7 +38,7 @@ def greatest(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def classify_greatest(x: Tensor, size: tuple[int, int], classifier: nn.Conv2d) -> Tensor:
-    """`classifier(greatest(x, size))` without gradients: row by row, so that only its result is made.
+    """`classifier(greatest(x, size))` without gradients: a few rows at a time; only the result is made.
 
     Args:
         x: (B, T, C, h, w).
@@ -44,11 +48,10 @@ def classify_greatest(x: Tensor, size: tuple[int, int], classifier: nn.Conv2d) -
     Returns:
         (B, K, H, W).
     """
-    if x.device.type != "cpu":
-        dates = (resize(date, size) for date in x.unbind(1))
-        out: Tensor = classifier(reduce(torch.maximum, dates))
-        return out
     weight = classifier.weight.flatten(1)
+    if x.device.type != "cpu":
+        blocks = [F.linear(rows.amax(1), weight, classifier.bias) for rows in in_blocks(x, size)]
+        return torch.cat(blocks, dim=1).permute(0, 3, 1, 2)
     wide = _widened(x, size[1])
     rows = [F.linear(row.amax(1), weight, classifier.bias) for row, _, _, _ in _rows(wide, size[0])]
     return torch.stack(rows, dim=1).permute(0, 3, 1, 2)
@@ -93,9 +96,14 @@ class _Greatest(torch.autograd.Function):
         return narrow.view(ctx.shape), None
 
 
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear, (M, C, h, w) -> (M, C, *size)."""
-    return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False)
+def in_blocks(x: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
+    """Enlarge (B, T, C, h, w), and give (B, T, rows, W, C) for some rows after others."""
+    B, T, C, h, w = x.shape
+    H, W = size
+    wide = enlarging(w, W, x).to(x.dtype) @ x.permute(0, 1, 3, 4, 2)  # B T h W C
+    rows = max(GPU_BLOCK_BYTES // (B * T * W * C * x.element_size()), 1)
+    for some in torch.split(enlarging(h, H, x).to(x.dtype), rows):
+        yield (some @ wide.flatten(3)).view(B, T, -1, W, C)
 
 
 def _widened(x: Tensor, width: int) -> Tensor:

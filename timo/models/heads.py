@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from timo.models.encoder import TiMoEncoder
-from timo.models.greatest import classify_greatest, greatest, resize
+from timo.models.enlarge import resize
+from timo.models.greatest import classify_greatest, greatest
 from timo.models.layers import init_weights
 from timo.models.upernet import UPerNet
 

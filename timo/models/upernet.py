@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from timo.models.enlarge import enlarging, resize
 from timo.models.layers import init_weights
 from timo.models.norm import batch_norm
 from timo.models.winograd import conv3x3
@@ -143,14 +144,10 @@ def add_enlarged(out: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 
 def _shifted(size: int, larger: int, like: Tensor) -> Tensor:
     """(3, larger, size): what enlarging gives before, at and after each row, 0 beyond the border."""
-    dtype = torch.promote_types(like.dtype, torch.float32)
-    each = torch.eye(size, dtype=dtype, device=like.device)[None]
-    enlarging = F.interpolate(each, size=larger, mode="linear", align_corners=False)[0].T
-    padded = F.pad(enlarging.to(like.dtype), (0, 0, 1, 1))
+    padded = F.pad(enlarging(size, larger, like).to(like.dtype), (0, 0, 1, 1))
     return torch.stack([padded[:-2], padded[1:-1], padded[2:]])
 
 
 def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """Bilinear, (M, h, w, C) -> (M, *size, C)."""
-    enlarged = F.interpolate(x.permute(0, 3, 1, 2), size=list(size), mode="bilinear", align_corners=False)
-    return enlarged.permute(0, 2, 3, 1)
+    return resize(x.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)

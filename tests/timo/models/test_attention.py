@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fused attention is the literal one: outputs, gradients, running statistics, absent dates."""
+"""The attention that is computed is the literal one: outputs, gradients, running statistics, absent dates."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.timo.models.literal import LiteralFullAttention, LiteralGyroscopeAttention
-from timo.models import attention
+from timo.models import attention, fused
 from timo.models.attention import FullAttention, GyroscopeAttention
 
 PAIRS = [(LiteralGyroscopeAttention, GyroscopeAttention), (LiteralFullAttention, FullAttention)]
@@ -26,11 +26,11 @@ sizes = st.fixed_dictionaries(
 )
 
 
-def twins(literal, fused, size):
-    """Literal and fused attention with the same weights, an input for each, and which dates are present."""
+def twins(literal, short, size):
+    """Literal and short attention with the same weights, an input for each, and which dates are present."""
     torch.manual_seed(size["seed"])
     B, T, dim = size["B"], size["T"], size["heads"] * size["head_dim"]
-    oracle, ours = literal(dim, size["heads"]).double(), fused(dim, size["heads"]).double()
+    oracle, ours = literal(dim, size["heads"]).double(), short(dim, size["heads"]).double()
     ours.load_state_dict(oracle.state_dict(), strict=True)
     x = size["spread"] * torch.randn(B, T, size["H"] * size["W"], dim, dtype=torch.double)
     present = None
@@ -40,20 +40,20 @@ def twins(literal, fused, size):
     return oracle, ours, x, present
 
 
-@pytest.mark.parametrize(("literal", "fused"), PAIRS)
+@pytest.mark.parametrize(("literal", "short"), PAIRS)
 @given(size=sizes)
-def test_outputs_are_those_of_the_literal_form(literal, fused, size):
-    oracle, ours, x, present = twins(literal, fused, size)
+def test_outputs_are_those_of_the_literal_form(literal, short, size):
+    oracle, ours, x, present = twins(literal, short, size)
     oracle.eval(), ours.eval()
     with torch.no_grad():
         torch.testing.assert_close(ours(x, present), oracle(x, present), atol=1e-9, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("literal", "fused"), PAIRS)
+@pytest.mark.parametrize(("literal", "short"), PAIRS)
 @given(size=sizes)
-def test_gradients_and_running_statistics_are_those_of_the_literal_form(literal, fused, size):
+def test_gradients_and_running_statistics_are_those_of_the_literal_form(literal, short, size):
     size = {**size, "T": max(size["T"], 2)}  # BatchNorm refuses a batch of one value
-    oracle, ours, x, present = twins(literal, fused, size)
+    oracle, ours, x, present = twins(literal, short, size)
     if present is not None:
         present[:, :2] = True
     inputs, weight = (x.clone().requires_grad_(), x.clone().requires_grad_()), torch.randn_like(x)
@@ -80,6 +80,16 @@ def test_outputs_do_not_depend_on_how_queries_are_split_into_blocks(size, rows):
         patch.setattr(attention, "CPU_BLOCK_BYTES", rows * 4 * B * ours.num_heads * N)
         patch.setattr(attention, "LEAST_ROWS", 1)
         torch.testing.assert_close(ours(x, present), whole, atol=1e-9, rtol=1e-9)
+
+
+@given(size=sizes, widest=st.sampled_from([1, 8, 24, 128]))
+def test_outputs_are_those_of_the_literal_form_with_a_fused_kernel(size, widest):
+    oracle, ours, x, present = twins(*PAIRS[0], size)
+    oracle.eval(), ours.eval()
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attention, "fuses", lambda _: True)  # with the same kernel's form for CPUs
+        patch.setattr(fused, "WIDEST", widest)
+        torch.testing.assert_close(ours(x, present), oracle(x, present), atol=1e-9, rtol=1e-9)
 
 
 def test_one_date_attends_to_space_alone():

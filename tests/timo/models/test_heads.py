@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.timo.models.literal_upernet import LiteralUPerNet
 from tests.timo.models.literal_upernet import greatest as literal_greatest
 from timo.models import winograd
-from timo.models.greatest import classify_greatest, greatest
+from timo.models.enlarge import resize
+from timo.models.greatest import classify_greatest, greatest, in_blocks
 from timo.models.upernet import UPerNet
 from timo.models.winograd import conv3x3
 
@@ -168,6 +169,16 @@ def test_the_greatest_of_the_dates_is_classified_as_at_once():
         torch.testing.assert_close(
             classify_greatest(x, (32, 40), classifier), expected, atol=1e-5, rtol=0, check_stride=False
         )
+
+
+@pytest.mark.parametrize("rows", [1, 5, 1000])
+def test_rows_enlarged_at_once_are_those_of_bilinear_interpolation(monkeypatch, rows):
+    x, size = torch.randn(2, 3, 4, 6, 5), (24, 10)
+    monkeypatch.setattr("timo.models.greatest.GPU_BLOCK_BYTES", rows * x[:, :, :, 0, 0].numel() * 10 * 4)
+    blocks = list(in_blocks(x, size))
+    assert [block.shape[2] for block in blocks[:-1]] == [rows] * (len(blocks) - 1)
+    expected = resize(x.flatten(0, 1), size).view(2, 3, 4, *size).permute(0, 1, 3, 4, 2)
+    torch.testing.assert_close(torch.cat(blocks, dim=2), expected, atol=1e-6, rtol=0)
 
 
 def test_autocast_keeps_the_head_within_bfloat16():

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attention that never writes its scores, and gives their log-sum-exp: torch's flash kernel.
+
+It takes queries, keys and values of one width, and half precision, which is where matrix products are so
+fast that writing scores costs more than they do. Several dates' values lie side by side under one query: its
+scores and their exponentials, which a kernel spends most of its time on, serve as many dates as fit.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+WIDEST = 128  # wider, the kernel slows down
+_ALIGNED = 8  # the kernel's widths are multiples of it
+
+
+def fuses(q: Tensor) -> bool:
+    """Whether the kernel takes such queries: half precision on an NVIDIA GPU since Ampere, and no gradient.
+
+    Its gradient would leave out what comes through the log-sum-exp.
+    """
+    return (
+        q.device.type == "cuda"
+        and q.dtype in (torch.bfloat16, torch.float16)
+        and torch.version.hip is None
+        and not torch.is_grad_enabled()
+        and torch.cuda.get_device_properties(q.device).major >= 8
+    )
+
+
+def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax attention with unscaled scores, the same for the values of all dates.
+
+    Args:
+        q: (B, h, n, d).
+        k: (B, h, N, d).
+        v: (B, h, N, T, d).
+
+    Returns:
+        (B, h, n, T, d), and the scores' log-sum-exp (B, h, n) in float32.
+    """
+    T, d = v.shape[3:]
+    groups = -(-T // max(WIDEST // d, 1))
+    width = -(-(-(-T // groups) * d) // _ALIGNED) * _ALIGNED
+    kernel = _on_cpu if q.device.type == "cpu" else _on_gpu
+    q, k = _padded(q, width), _padded(k, width)
+    parts = v.tensor_split(groups, dim=3)
+    results = [kernel(q, k, _padded(part.flatten(3), width)) for part in parts]
+    outs = [out[..., : p.shape[3] * d].reshape(*q.shape[:3], -1, d) for p, (out, _) in zip(parts, results)]
+    return torch.cat(outs, dim=3), results[0][1]
+
+
+def _padded(x: Tensor, width: int) -> Tensor:
+    return F.pad(x, (0, width - x.shape[3]))
+
+
+def _on_gpu(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.ops.aten._scaled_dot_product_flash_attention(q, k, v, scale=1.0)[:2]  # type: ignore[no-any-return]
+
+
+def _on_cpu(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Slower there than matrix products: for the tests."""
+    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, scale=1.0)  # type: ignore[no-any-return]
