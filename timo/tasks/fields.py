@@ -11,7 +11,8 @@ Sources = Annotated[
     list[Annotated[str, Meta(min_length=1)]],
     Meta(
         title="Series",
-        description="Dated rasters: a folder, a glob, files, or a CSV with columns path,date.",
+        description="Dated rasters: a folder, a glob, files, a CSV with columns path,date, or a STAC search "
+        "that was saved as .json.",
         min_length=1,
         extra_json_schema={"format": "series"},
     ),

@@ -115,8 +115,7 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=10000)] | None,
         Meta(
             title="Epochs",
-            description="Passes over the labelled area; the best one is kept. Left out, as many as take a "
-            "few minutes on a laptop.",
+            description="Passes over the labelled area. Left out, as many as take a few minutes on a laptop.",
         ),
     ] = None
     patience: Annotated[
