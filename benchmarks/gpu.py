@@ -62,7 +62,7 @@ class Settings:
     size: int = 224
     encoder_dates: tuple[int, ...] = (3, 12)
     segmenter_dates: tuple[int, ...] = (3,)
-    batch: int = 8  # of one, starting kernels takes longer than they do
+    batch: int = 8  # at 1, launching kernels takes longer than running them
     bands: int = 10
     head_channels: int | None = None
     repeats: int = 5

@@ -16,13 +16,13 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def enlarging(size: int, larger: int, like: Tensor) -> Tensor:
-    """Matrix (larger, size) that enlarges along one axis as `resize` does, in float32 or better.
+    """Matrix (larger, size) that enlarges along one axis as `resize` does.
 
     Args:
         size: Values before.
         larger: Values after.
-        like: A tensor of the device, and of the precision where that is better.
+        like: A tensor of the device and the precision.
     """
     dtype = torch.promote_types(like.dtype, torch.float32)
     each = torch.eye(size, dtype=dtype, device=like.device)[None]
-    return F.interpolate(each, size=larger, mode="linear", align_corners=False)[0].T
+    return F.interpolate(each, size=larger, mode="linear", align_corners=False)[0].T.to(like.dtype)

@@ -144,7 +144,7 @@ def add_enlarged(out: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 
 def _shifted(size: int, larger: int, like: Tensor) -> Tensor:
     """(3, larger, size): what enlarging gives before, at and after each row, 0 beyond the border."""
-    padded = F.pad(enlarging(size, larger, like).to(like.dtype), (0, 0, 1, 1))
+    padded = F.pad(enlarging(size, larger, like), (0, 0, 1, 1))
     return torch.stack([padded[:-2], padded[1:-1], padded[2:]])
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The attention that is computed is the literal one: outputs, gradients, running statistics, absent dates."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given
@@ -90,6 +92,45 @@ def test_outputs_are_those_of_the_literal_form_with_a_fused_kernel(size, widest)
         patch.setattr(attention, "fuses", lambda _: True)  # with the same kernel's form for CPUs
         patch.setattr(fused, "WIDEST", widest)
         torch.testing.assert_close(ours(x, present), oracle(x, present), atol=1e-9, rtol=1e-9)
+
+
+FITS = {
+    "device": "cuda",
+    "dtype": torch.bfloat16,
+    "dim": 32,
+    "major": 9,
+    "built": True,
+    "hip": None,
+    "grad": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        ({}, True),
+        ({"dtype": torch.float16, "dim": 256, "major": 8}, True),
+        ({"dtype": torch.float32}, False),
+        ({"device": "cpu"}, False),
+        ({"device": "mps"}, False),
+        ({"dim": 264}, False),
+        ({"major": 7}, False),  # before Ampere
+        ({"built": False}, False),  # as on Windows
+        ({"hip": "6.4"}, False),
+        ({"grad": True}, False),  # its gradient would be wrong
+    ],
+)
+def test_the_fused_kernel_is_taken_where_it_is_right_and_there(monkeypatch, change, fits):
+    case = {**FITS, **change}
+    monkeypatch.setattr(fused, "_BUILT", case["built"])
+    monkeypatch.setattr(torch.version, "hip", case["hip"])
+    facts = SimpleNamespace(major=case["major"])
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: facts)
+    queries = SimpleNamespace(
+        device=torch.device(case["device"]), dtype=case["dtype"], shape=(1, 4, 9, case["dim"])
+    )
+    with torch.set_grad_enabled(case["grad"]):
+        assert fused.fuses(queries) is fits
 
 
 def test_one_date_attends_to_space_alone():

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tests.timo.models.literal_upernet import LiteralUPerNet
 from tests.timo.models.literal_upernet import greatest as literal_greatest
+from timo.models import greatest as in_parts
 from timo.models import winograd
-from timo.models.enlarge import resize
-from timo.models.greatest import classify_greatest, greatest, in_blocks
+from timo.models.greatest import classify_greatest, greatest
 from timo.models.upernet import UPerNet
 from timo.models.winograd import conv3x3
 
@@ -162,23 +162,17 @@ def test_the_greatest_of_the_dates_and_its_gradient_are_torchs(shape, scale, tie
     torch.testing.assert_close(found, wanted, atol=1e-12, rtol=1e-12)
 
 
-def test_the_greatest_of_the_dates_is_classified_as_at_once():
+@pytest.mark.parametrize("rows", [None, 1, 5, 1000])
+def test_the_greatest_of_the_dates_is_classified_as_at_once(monkeypatch, rows):
     x, classifier = torch.randn(2, 5, 7, 8, 10), torch.nn.Conv2d(7, 3, 1)
+    if rows:  # as a GPU does it
+        monkeypatch.setattr(in_parts, "_in_rows", lambda _: False)
+        monkeypatch.setattr(in_parts, "GPU_BLOCK_BYTES", rows * 2 * 5 * 7 * 40 * 4)
     with torch.no_grad():
         expected = classifier(literal_greatest(x, (32, 40)))
         torch.testing.assert_close(
             classify_greatest(x, (32, 40), classifier), expected, atol=1e-5, rtol=0, check_stride=False
         )
-
-
-@pytest.mark.parametrize("rows", [1, 5, 1000])
-def test_rows_enlarged_at_once_are_those_of_bilinear_interpolation(monkeypatch, rows):
-    x, size = torch.randn(2, 3, 4, 6, 5), (24, 10)
-    monkeypatch.setattr("timo.models.greatest.GPU_BLOCK_BYTES", rows * x[:, :, :, 0, 0].numel() * 10 * 4)
-    blocks = list(in_blocks(x, size))
-    assert [block.shape[2] for block in blocks[:-1]] == [rows] * (len(blocks) - 1)
-    expected = resize(x.flatten(0, 1), size).view(2, 3, 4, *size).permute(0, 1, 3, 4, 2)
-    torch.testing.assert_close(torch.cat(blocks, dim=2), expected, atol=1e-6, rtol=0)
 
 
 def test_autocast_keeps_the_head_within_bfloat16():
