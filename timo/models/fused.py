@@ -51,10 +51,9 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     T, d = v.shape[3:]
     groups = -(-T // max(WIDEST // d, 1))
     width = -(-(-(-T // groups) * d) // _ALIGNED) * _ALIGNED
-    kernel = _on_cpu if q.device.type == "cpu" else _on_gpu
     q, k = _padded(q, width), _padded(k, width)
     parts = v.tensor_split(groups, dim=3)
-    results = [kernel(q, k, _padded(part.flatten(3), width)) for part in parts]
+    results = [_flash(q, k, _padded(part.flatten(3), width)) for part in parts]
     outs = [out[..., : p.shape[3] * d].reshape(*q.shape[:3], -1, d) for p, (out, _) in zip(parts, results)]
     return torch.cat(outs, dim=3), results[0][1]
 
@@ -63,10 +62,5 @@ def _padded(x: Tensor, width: int) -> Tensor:
     return F.pad(x, (0, width - x.shape[3]))
 
 
-def _on_gpu(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def _flash(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     return torch.ops.aten._scaled_dot_product_flash_attention(q, k, v, scale=1.0)[:2]  # type: ignore[no-any-return]
-
-
-def _on_cpu(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Slower there than matrix products: for the tests."""
-    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, scale=1.0)  # type: ignore[no-any-return]
