@@ -312,7 +312,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: Naming the path and the reason.
     """
-    from timo.inference.writer import check_folder
+    from timo.inference.targets import check_folder
 
     check_folder(path.parent)
     if not path.exists():

@@ -9,8 +9,11 @@ from typing import Any
 
 from timo.errors import SpecError
 from timo.tasks import specs
+from timo.tasks.extents import read_extent
 
-FORMATS = frozenset({"series", "labels", "bundle", "raster-out", "folder-out", "polygons"})
+FORMATS = frozenset(
+    {"series", "labels", "bundle", "raster-out", "vector-out", "folder-out", "polygons", "area"}
+)
 """The values of ``format`` in a task's schema that say that a field holds a path, or several."""
 
 
@@ -25,6 +28,8 @@ def demand_absolute(task: str, spec: Mapping[str, Any]) -> None:
             continue
         values = spec.get(field)
         for value in values if isinstance(values, list) else [values]:
+            if properties["format"] == "area" and isinstance(value, str) and read_extent(value):
+                continue
             if isinstance(value, str) and not Path(value).is_absolute():
                 raise SpecError(
                     "path_relative",

@@ -13,7 +13,10 @@ ASKED_ELSEWHERE = {
         *("series", "labels", "class_field", "out", "colors", "ignore", "overwrite"),
         *("from", "learn", "per_date", "date_field", "split", "split_field"),
     },
-    "predict": {"series", "model", "out", "confidence", "probabilities", "per_date", "aoi", "overwrite"},
+    "predict": {
+        *("series", "model", "out", "confidence", "probabilities", "per_date", "aoi", "overwrite"),
+        *("polygons", "minimum_area", "shard", "estimate"),
+    },
 }
 
 

@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from timo.cli import _print_summary, _spread_series
+from timo.cli import _spread_series
 from timo.errors import SpecError
 from timo.tasks.specs import SPECS, load, to_dict
+from timo.terminal import print_summary
 
 
 def timo(*arguments):
@@ -79,7 +80,7 @@ def test_a_failing_task_says_one_sentence_and_leaves_no_bar(tmp_path):
 
 
 def test_names_are_shown_as_they_are(capsys):
-    _print_summary({"map": "a[1].tif", "per_class": [{"name": "[/b] :wood:", "pixels": 3}]})
+    print_summary({"map": "a[1].tif", "per_class": [{"name": "[/b] :wood:", "pixels": 3}]})
     shown = capsys.readouterr().out
     assert "a[1].tif" in shown
     assert "[/b] :wood:" in shown

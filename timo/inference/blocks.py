@@ -3,32 +3,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from timo.inference.area import Area
 from timo.inference.blending import Blend
-from timo.inference.chips import blocks, chips_of
+from timo.inference.chips import Rectangle, chips_of
+from timo.inference.memory import Shortage
+from timo.inference.sizing import Size
 from timo.models.checks import check_inputs
 from timo.series.prepared import PreparedSeries
 
-CHIPS_A_SIDE = 8
-BLOCK_BYTES = 512 << 20
+Chip = tuple[int, int]
+"""First row and column."""
 
 
 @dataclass(frozen=True)
 class Block:
     """A rectangle of the result."""
 
-    rows: slice
-    columns: slice
-    probabilities: NDArray[np.float32]
-    """(K, rows, columns), or of every date (T, K, rows, columns)."""
-    valid: NDArray[np.bool_]
-    """(rows, columns): False where no date has data, or outside the area of interest."""
+    place: Rectangle
+    probabilities: torch.Tensor
+    """(K, height, width), or of every date (T, K, height, width); on the model's device."""
+    valid: torch.Tensor
+    """(height, width) bool: False where no date has data, or outside the area of interest; on the device."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a block's chips are cut from."""
+
+    top: int
+    left: int
+    values: NDArray[np.float32]
+    """(T, C, h, w)."""
+    seen: NDArray[np.bool_]
+    """(h, w)."""
+
+
+_Reading = tuple[Rectangle, list[Chip], "Future[Frames]"]
 
 
 class BlockPredictor:
@@ -39,9 +60,10 @@ class BlockPredictor:
             pixel, (B, K, chip, chip), or of each pixel on each date, (B, T, K, chip, chip); in eval mode.
         series: The frames, ready for the model.
         chip: Side of the chips, in pixels.
-        batch: Chips a step.
+        size: Of blocks and batches.
         device: Where the model is.
-        area: (H, W) bool, where a result is wanted; everywhere when left out.
+        area: Where a result is wanted; everywhere when left out.
+        autocast: Makes the context that the model computes in, for lower precision.
     """
 
     def __init__(
@@ -50,76 +72,135 @@ class BlockPredictor:
         series: PreparedSeries,
         *,
         chip: int,
-        batch: int,
+        size: Size,
         device: torch.device,
-        area: NDArray[np.bool_] | None = None,
+        area: Area | None = None,
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
-        self.model, self.series, self.chip, self.batch, self.device = model, series, chip, batch, device
-        self.area = area
-        frames = series.series
-        self.dates = torch.from_numpy(frames.days)
-        self.height, self.width = frames.grid.height, frames.grid.width
-        a_pixel = 4 * len(frames.dates) * len(frames.bands)
-        fitting = int((BLOCK_BYTES / a_pixel) ** 0.5) // chip - 1
-        self.side = chip * max(1, min(CHIPS_A_SIDE, fitting))
+        self.model, self.series, self.chip, self.size, self.device = model, series, chip, size, device
+        self.area, self.autocast = area, autocast
+        self.dates = torch.from_numpy(series.series.days)
+        self.grid = series.series.grid
 
-    def blocks(self) -> list[tuple[slice, slice]]:
-        """The blocks that hold some of the area of interest."""
-        every = blocks(self.height, self.width, self.side)
-        return [
-            (rows, columns) for rows, columns in every if self.area is None or self.area[rows, columns].any()
-        ]
+    def chips(self, block: Rectangle) -> list[Chip]:
+        """Those that the block's wanted pixels lie in; none if it has no such pixels."""
+        rows = chips_of(block.row, block.row + block.height, self.grid.height, self.chip)
+        columns = chips_of(block.column, block.column + block.width, self.grid.width, self.chip)
+        wanted = None if self.area is None else self.area.mask(block)
+        if wanted is None or wanted.all():
+            return [(row, column) for row in rows for column in columns]
 
-    def count_chips(self) -> int:
-        """Chips that the model will see, for the progress."""
-        return sum(len(self._chips(rows, columns)) for rows, columns in self.blocks())
+        def meets(row: int, column: int) -> bool:
+            top, left = max(row - block.row, 0), max(column - block.column, 0)
+            bottom, right = row + self.chip - block.row, column + self.chip - block.column
+            return bool(wanted[top:bottom, left:right].any())
 
-    @torch.inference_mode()
-    def run(self, step: Callable[[int], None]) -> Iterator[Block]:
-        """Predict block by block.
+        return [(row, column) for row in rows for column in columns if meets(row, column)]
+
+    def run(
+        self,
+        blocks: Iterable[Rectangle],
+        step: Callable[[int], None],
+        short: Callable[[Shortage], Iterable[Rectangle] | None] | None = None,
+    ) -> Generator[Block, None, None]:
+        """Predict block by block; while the model works on one, the next is read.
 
         Args:
+            blocks: Which, in this order; those without a wanted pixel are left out.
             step: Called with the number of chips done by each step of the model; may raise to stop.
+            short: Called where memory doesn't suffice for a block: it makes ``size`` smaller and returns what
+                takes the place of the blocks that are left, or None to try the same ones again; without it,
+                or if it raises, that ends the run.
 
         Raises:
             ModelError: The model can't take the series' bands or values.
+            SeriesError: A file can't be read any more.
         """
-        for rows, columns in self.blocks():
-            yield self._block(rows, columns, step)
+        left = deque(blocks)
+        with ThreadPoolExecutor(self.size.threads) as threads, ThreadPoolExecutor(1) as ahead:
 
-    def _chips(self, rows: slice, columns: slice) -> list[tuple[int, int]]:
-        of_rows = chips_of(rows.start, rows.stop, self.height, self.chip)
-        of_columns = chips_of(columns.start, columns.stop, self.width, self.chip)
-        return [(row, column) for row in of_rows for column in of_columns]
+            def start() -> _Reading | None:
+                while left:
+                    block = left.popleft()
+                    if chips := self.chips(block):
+                        return block, chips, ahead.submit(self.read, chips, threads)
+                return None
 
-    def _block(self, rows: slice, columns: slice, step: Callable[[int], None]) -> Block:
-        chips = self._chips(rows, columns)
-        top, left = chips[0]
-        height, width = chips[-1][0] + self.chip - top, chips[-1][1] + self.chip - left
-        frames, seen = self.series.read(top, left, height, width)
+            reading = start()
+            while reading is not None:
+                block, chips, frames = reading
+                reading = start()
+                try:
+                    result = self.predict(block, chips, frames.result(), step)
+                except (MemoryError, RuntimeError) as error:
+                    shortage = Shortage.of(error, self.device)
+                    if shortage is None or short is None:
+                        raise
+                    if reading is not None:
+                        wait([reading[2]])
+                        left.appendleft(reading[0])
+                    left.appendleft(block)
+                    reading = None
+                else:
+                    del frames  # only the block being worked on and the next are held
+                    yield result
+                    continue
+                del frames
+                instead = short(shortage)
+                left = left if instead is None else deque(instead)
+                reading = start()
+
+    def read(self, chips: list[Chip], threads: ThreadPoolExecutor | None = None) -> Frames:
+        """What chips are cut from."""
+        rows, columns = zip(*chips, strict=True)
+        top, left = min(rows), min(columns)
+        height, width = max(rows) + self.chip - top, max(columns) + self.chip - left
+        return Frames(top, left, *self.series.read(top, left, height, width, threads))
+
+    @torch.inference_mode()
+    def predict(
+        self, block: Rectangle, chips: list[Chip], frames: Frames, step: Callable[[int], None]
+    ) -> Block:
+        """One block from its chips; see ``run``."""
+        values, chip = torch.from_numpy(frames.values), self.chip
         blend: Blend | None = None
-        for first in range(0, len(chips), self.batch):
-            part = chips[first : first + self.batch]
-            places = [(row - top, column - left) for row, column in part]
-            cut = [frames[..., r : r + self.chip, c : c + self.chip] for r, c in places]
-            stack = torch.from_numpy(np.stack(cut))
+        layers: torch.Size | None = None
+        for first in range(0, len(chips), self.size.batch):
+            part = chips[first : first + self.size.batch]
+            places = [(row - frames.top, column - frames.left) for row, column in part]
+            stack = torch.stack([values[..., r : r + chip, c : c + chip] for r, c in places])
             dates = self.dates.expand(len(stack), -1)
-            check_inputs(self.model, stack, None, dates)
-            logits = self.model(stack.to(self.device), None, dates.to(self.device))
-            probabilities = logits.float().softmax(-3).cpu().numpy()
+            if not first:  # frames are finite, and all chips of one shape
+                check_inputs(self.model, stack, None, dates)
+            with self.autocast():
+                logits = self.model(stack.to(self.device), None, dates.to(self.device))
+            probabilities = logits.float().softmax(-3)
             layers = probabilities.shape[1:-2]  # K, or T and K
-            probabilities = probabilities.reshape(len(part), -1, self.chip, self.chip)
+            probabilities = probabilities.flatten(1, -3)
             if blend is None:
-                blend = Blend(probabilities.shape[1], rows, columns, self.chip)
-            for (row, column), chip in zip(part, probabilities, strict=True):
-                blend.add(row, column, chip)
+                blend = Blend(probabilities.shape[1], block, chip, self.device)
+            for (row, column), one in zip(part, probabilities, strict=True):
+                blend.add(row, column, one)
             step(len(part))
-        assert blend is not None  # noqa: S101  # offsets() is never empty
-        valid = seen[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-        if self.area is not None:
-            valid = valid & self.area[rows, columns]
-        blended = blend.result()
-        return Block(rows, columns, blended.reshape(*layers, *blended.shape[1:]), valid)
+        assert blend is not None  # noqa: S101  # there is a chip
+        assert layers is not None  # noqa: S101
+        valid = self._valid(block, frames)
+        return Block(
+            block,
+            blend.result().reshape(*layers, block.height, block.width),
+            torch.from_numpy(valid).to(self.device),
+        )
+
+    def _valid(self, block: Rectangle, frames: Frames) -> NDArray[np.bool_]:
+        """(height, width): seen on some date, and wanted. Where no chip was read, no pixel is wanted."""
+        seen = np.zeros((block.height, block.width), np.bool_)
+        top, left = max(block.row, frames.top), max(block.column, frames.left)
+        bottom = min(block.row + block.height, frames.top + frames.seen.shape[0])
+        right = min(block.column + block.width, frames.left + frames.seen.shape[1])
+        seen[top - block.row : bottom - block.row, left - block.column : right - block.column] = frames.seen[
+            top - frames.top : bottom - frames.top, left - frames.left : right - frames.left
+        ]
+        return seen if self.area is None else seen & self.area.mask(block)
 
 
 class OverChips(torch.nn.Module):

@@ -1,9 +1,52 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where chips lie: one global grid of overlapping squares that covers the raster."""
+"""Where chips and blocks lie: one global grid of overlapping squares, and rectangles that tile the raster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Rectangle:
+    """Some of a raster's rows and columns, in pixels; in order of the first row, then the first column."""
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+    @property
+    def rows(self) -> slice:
+        """Its rows in the raster."""
+        return slice(self.row, self.row + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """Its columns in the raster."""
+        return slice(self.column, self.column + self.width)
+
+    @property
+    def pixels(self) -> int:
+        """How many it has."""
+        return self.height * self.width
+
+    def quarters(self, side: int) -> list[Rectangle]:
+        """The up to four rectangles of at most ``side`` pixels a side that tile it.
+
+        Args:
+            side: Half the side of the blocks that this is one of.
+        """
+        return [
+            Rectangle(
+                self.row + row,
+                self.column + column,
+                min(side, self.height - row),
+                min(side, self.width - column),
+            )
+            for row in range(0, self.height, side)
+            for column in range(0, self.width, side)
+        ]
 
 
 def offsets(length: int, chip: int) -> list[int]:
@@ -29,8 +72,6 @@ def chips_of(start: int, stop: int, length: int, chip: int) -> list[int]:
     return [first for first in offsets(length, chip) if first < stop and first + chip > start]
 
 
-def blocks(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:
-    """Rectangles of at most ``side`` pixels that tile a raster, row by row."""
-    for row in range(0, height, side):
-        for column in range(0, width, side):
-            yield slice(row, min(row + side, height)), slice(column, min(column + side, width))
+def blocks(height: int, width: int, side: int) -> Iterator[Rectangle]:
+    """Rectangles of at most ``side`` pixels a side that tile a raster, row by row."""
+    yield from Rectangle(0, 0, height, width).quarters(side)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from timo.errors import OutputError
-from timo.inference.writer import check_folder
+from timo.inference.targets import check_folder
 from timo.series.rasters import reason
 
 PAGE, FIGURES = "index.html", "report.json"

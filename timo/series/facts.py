@@ -29,6 +29,10 @@ from timo.series.metadata import band_dates, extra_axes, scaling, taken_on, writ
 from timo.series.presets import baseline_offset
 from timo.series.words import counted
 
+# GDAL's cache of what it decoded would grow with the raster to a share of the machine's memory. It takes its
+# size, in MB, from here when it is first used.
+os.environ.setdefault("GDAL_CACHEMAX", "256")
+
 # Allowed, where all rasters of a series are so.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 

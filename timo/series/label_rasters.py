@@ -27,7 +27,7 @@ def read_raster_labels(path: Path, grid: Grid, ignore: int | None) -> RawLabels:
     """Read the first band of a raster as class indices; see ``timo.series.labels.read_labels``."""
     try:
         with rasterio.open(path) as dataset:
-            band, inside = _on_grid(path, dataset, grid)
+            band, inside = values_on_grid(path, dataset, grid)
             usable = inside & ~is_nodata(band, dataset.nodata)
             if ignore is not None:
                 usable &= band != ignore
@@ -58,8 +58,12 @@ def read_raster_labels(path: Path, grid: Grid, ignore: int | None) -> RawLabels:
     return RawLabels(indices, values, [names.get(v) or str(v) for v in values], colors, 0, problems)
 
 
-def _on_grid(path: Path, dataset: DatasetReader, grid: Grid) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """(H, W) values by nearest neighbour, and where the raster lies."""
+def values_on_grid(path: Path, dataset: DatasetReader, grid: Grid) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """(H, W) values of a raster's first band by nearest neighbour, and where the raster lies.
+
+    Raises:
+        LabelError: It can't be brought to the grid.
+    """
     raster = Raster.open(path)
     if (raster.grid.crs is None) != (grid.crs is None):
         which, other = (path.name, "the series") if raster.grid.crs is None else ("The series", path.name)

@@ -117,26 +117,26 @@ def read_column(path: str | os.PathLike[str], field: str) -> NDArray[Any]:
     return np.asarray(columns[3][0])
 
 
-def read_polygon_mask(path: str | os.PathLike[str], grid: Grid) -> NDArray[np.bool_]:
-    """See ``timo.series.labels.polygon_mask``."""
-    file = _split_layer(path)[0]
-    name = Path(file).name
-    if not Path(file).exists():
-        raise LabelError("area_not_found", f"The area {file} does not exist.", "Correct the path.")
-    if not is_vector(path):
-        raise LabelError("area_unreadable", f"{name} can't be read as polygons.", "Give a vector file.")
+def read_polygons(path: str | os.PathLike[str], grid: Grid) -> list[Any]:
+    """The polygons of a file, in the coordinates of a grid.
+
+    Args:
+        path: A vector file, with ``|layername=NAME`` where it has several layers.
+        grid: At least one of them must lie on it.
+
+    Raises:
+        LabelError: The file can't be read, has no polygons, or none of them lies on the grid.
+    """
+    name = Path(_split_layer(path)[0]).name
     features = _read(path, grid, None)
     polygons = [one for one in features.geometries if one is not None and one.geom_type.endswith("Polygon")]
     if not polygons:
         raise LabelError("no_features", f"{name} has no polygons.", "Give a layer with polygons.")
-    mask = rasterio.features.rasterize(
-        ((one, 1) for one in polygons), out_shape=grid.shape, transform=grid.transform, dtype=np.uint8
-    ).astype(bool)
-    if not mask.any():
+    if _outside(np.array(polygons, object), grid) == len(polygons):
         raise LabelError(
             "area_outside", f"No polygon of {name} lies on the series.", "Give polygons of the same place."
         )
-    return np.asarray(mask)
+    return polygons
 
 
 def _split_layer(path: str | os.PathLike[str]) -> tuple[str, str | None]:

@@ -182,17 +182,6 @@ def read_label_sources(
     return found
 
 
-def polygon_mask(path: str | os.PathLike[str], grid: Grid) -> NDArray[np.bool_]:
-    """Where polygons lie on a grid: (H, W) bool, True for pixels whose centre is inside of one.
-
-    Raises:
-        LabelError: The file can't be read, has no polygons, or none of them lies on the grid.
-    """
-    from timo.series.label_vectors import read_polygon_mask
-
-    return read_polygon_mask(path, grid)
-
-
 def _spelt_alike(scheme: ClassScheme, name: str) -> list[str]:
     """A sentence for the first two classes that are one word but for capital letters."""
     known: dict[str, str] = {}

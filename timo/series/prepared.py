@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ from timo.series.series import Series
 RESIDENT_BYTES = 2 << 30
 # So much is prepared at once: filling gaps takes several times the memory of what it fills.
 STRIP_BYTES = 128 << 20
+# Strips that threads share are smaller, and cut where the tiles of most files end.
+THREAD_STRIP_BYTES = 32 << 20
+TILE = 256
 SAMPLE_WINDOWS = 64
 SAMPLE_SIDE = 256
 
@@ -72,12 +76,15 @@ def _sample(series: Series, seed: int) -> Iterable[Window]:
     return [Window(int(c), int(r), SAMPLE_SIDE, SAMPLE_SIDE) for r, c in zip(rows, columns, strict=True)]
 
 
-def _strips(series: Series, window: Window) -> Iterator[Window]:
-    """Strips of whole rows that tile a window."""
-    width, stop = int(window.width), int(window.row_off + window.height)
-    rows = max(1, STRIP_BYTES // _bytes(series, 1, width))
-    for top in range(int(window.row_off), stop, rows):
-        yield Window(window.col_off, top, width, min(rows, stop - top))
+def _strips(series: Series, window: Window, most: int = STRIP_BYTES) -> Iterator[Window]:
+    """Strips of whole rows that tile a window, of about ``most`` bytes."""
+    width, top, stop = int(window.width), int(window.row_off), int(window.row_off + window.height)
+    rows = max(1, most // _bytes(series, 1, width))
+    rows = rows // TILE * TILE or rows
+    while top < stop:
+        end = min((top // rows + 1) * rows, stop)
+        yield Window(window.col_off, top, width, end - top)
+        top = end
 
 
 def _bytes(series: Series, height: int, width: int) -> int:
@@ -102,9 +109,16 @@ class PreparedSeries:
             self._whole = self._prepare(series.grid.whole)
 
     def read(
-        self, row: int, column: int, height: int, width: int
+        self, row: int, column: int, height: int, width: int, threads: Executor | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A window of the series, which may reach beyond the grid: there it is mirrored.
+
+        Args:
+            row: The window's first, in pixels; negative above the grid.
+            column: Likewise.
+            height: The window's.
+            width: The window's.
+            threads: Read and fill strips of the window side by side.
 
         Returns:
             Frames (T, C, height, width) float32, standardised, without gaps (0, the mean, where a band is
@@ -117,7 +131,7 @@ class PreparedSeries:
             values = self._whole[0][..., top:bottom, left:right]
             seen = self._whole[1][top:bottom, left:right]
         else:
-            values, seen = self._prepare(Window(left, top, right - left, bottom - top))
+            values, seen = self._prepare(Window(left, top, right - left, bottom - top), threads)
         beyond = ((top - row, row + height - bottom), (left - column, column + width - right))
         if not any(map(any, beyond)):
             return values, seen
@@ -142,14 +156,25 @@ class PreparedSeries:
                     found[here] = frames.valid.any(axis=0) & wanted[here]
         return found
 
-    def _prepare(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def _prepare(
+        self, window: Window, threads: Executor | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         shape = int(window.height), int(window.width)
         values = np.empty((len(self.series.dates), len(self.series.bands), *shape), np.float32)
         seen = np.empty(shape, np.bool_)
-        for strip in _strips(self.series, window):
+
+        def prepare(strip: Window) -> None:
             frames = self.series.read(strip)
             rows = slice(strip.row_off - window.row_off, strip.row_off - window.row_off + strip.height)
-            standardised = (frames.filled(np.nan) - self._mean) / self._std
-            values[..., rows, :] = np.nan_to_num(standardised, copy=False, nan=0.0)
+            standardised = frames.filled(np.nan)
+            standardised -= self._mean
+            standardised /= self._std
+            np.nan_to_num(standardised, copy=False, nan=0.0)
+            values[..., rows, :] = standardised
             seen[rows] = frames.valid.any(axis=0)
+
+        each: Callable[..., Iterable[None]] = map if threads is None else threads.map
+        most = STRIP_BYTES if threads is None else THREAD_STRIP_BYTES
+        for _ in each(prepare, _strips(self.series, window, most)):
+            pass
         return values, seen

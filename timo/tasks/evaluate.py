@@ -17,8 +17,12 @@ import torch
 
 from timo import __version__, bundle
 from timo.errors import LabelError
+from timo.inference.area import Pixels
 from timo.inference.blocks import BlockPredictor
+from timo.inference.chips import blocks
+from timo.inference.outputs import Output
 from timo.inference.ready import ready_model, ready_series
+from timo.inference.sizing import choose
 from timo.inference.writer import RasterWriter
 from timo.report.areas import area_figures
 from timo.report.comparison import NOTHING, RIGHT, WRONG, Comparison, Overview
@@ -27,7 +31,7 @@ from timo.report.figures import RIGHT_COLOR, WRONG_COLOR
 from timo.report.folder import FIGURES, KIND, PAGE, check_report, report_folder, told
 from timo.report.inputs import Inputs, Part, file_name, open_inputs
 from timo.report.words import count, joined, of_hundred
-from timo.series.labels import NOT_LABELLED, ClassInfo, ClassScheme
+from timo.series.labels import NOT_LABELLED
 from timo.tasks.predict import doubts
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import EvaluateSpec, to_dict
@@ -35,7 +39,10 @@ from timo.training.device import fabric_for
 from timo.training.metrics import figures_of
 
 FORMAT = 1
-ERRORS = ClassScheme((ClassInfo(RIGHT, "right", RIGHT_COLOR), ClassInfo(WRONG, "wrong", WRONG_COLOR)))
+ERRORS = [
+    bundle.ClassCard(value=RIGHT, name="right", color=RIGHT_COLOR),
+    bundle.ClassCard(value=WRONG, name="wrong", color=WRONG_COLOR),
+]
 # The share of the progress bar that mapping takes; the rest is the report.
 MAPPED = 0.98
 
@@ -93,18 +100,10 @@ def _compare(
     """Map all places block by block, and count."""
     fabric = fabric_for(spec.device)
     model = ready_model(Path(spec.model), card, fabric)
-    predictors = [
-        BlockPredictor(
-            model,
-            ready_series(part.series, card),
-            chip=card.chip,
-            batch=spec.batch,
-            device=fabric.device,
-            area=None if inputs.areas else (part.target != NOT_LABELLED).any(0),
-        )
-        for part in inputs.parts
-    ]
-    total, done = max(sum(one.count_chips() for one in predictors), 1), 0
+    predictors = [_predictor(part, card, model, spec, fabric.device, inputs.areas) for part in inputs.parts]
+    work = [list(blocks(*one.grid.shape, one.size.side)) for one in predictors]
+    chips = sum(len(one.chips(block)) for one, of_one in zip(predictors, work) for block in of_one)
+    total, done = max(chips, 1), 0
 
     def step(chips: int) -> None:
         nonlocal done
@@ -116,32 +115,34 @@ def _compare(
     overviews = []
     tags = {"TIFFTAG_SOFTWARE": f"TiMo for QGIS {__version__}", "TIMO_MODEL": card.name}
     with ExitStack() as stack:
-        for part, predictor in zip(inputs.parts, predictors, strict=True):
+        for part, predictor, places in zip(inputs.parts, predictors, work, strict=True):
             grid, overview = part.series.grid, Overview(part.series.grid.shape)
             writers = [
                 stack.enter_context(
                     RasterWriter(
-                        folder / file, grid, dtype="uint8", nodata=NOTHING, bands=["error"], tags=tags,
-                        scheme=ERRORS,
+                        Output(
+                            kind="errors", layer="errors", path=str(folder / file), dtype="uint8",
+                            nodata=NOTHING, bands=["error"], classes=ERRORS,
+                        ),
+                        grid,
+                        tags,
                     )
                 )
                 for file in part.files
             ]  # fmt: skip
-            for block in predictor.run(step):
-                here = block.rows, block.columns
+            for block in predictor.run(places, step):
+                here, valid = (block.place.rows, block.place.columns), block.valid.cpu().numpy()
                 learnt = None if part.learnt is None else part.learnt[here]
-                shape = (-1, len(card.classes), *block.valid.shape)  # one layer, or one for each date
-                layers = block.probabilities.reshape(shape)
+                shape = (-1, len(card.classes), *valid.shape)  # one layer, or one for each date
+                layers = block.probabilities.cpu().numpy().reshape(shape)
                 for layer, labels, writer in zip(
                     layers, part.target[(slice(None), *here)], writers, strict=True
                 ):
-                    errors = comparison.add(layer, block.valid, labels, learnt)
+                    errors = comparison.add(layer, valid, labels, learnt)
                     writer.write(errors, *here)
                     overview.add(errors, *here)
                 if inputs.areas:
-                    comparison.add_mapped(layers[0], block.valid, part.ground.of(*here))
-            for writer in writers:
-                writer.finish()
+                    comparison.add_mapped(layers[0], valid, part.ground.of(*here))
             overviews.append(overview)
     if not comparison.matrix.any():
         raise LabelError(
@@ -150,6 +151,27 @@ def _compare(
             "Give labels where the series has data.",
         )
     return comparison, overviews
+
+
+def _predictor(
+    part: Part,
+    card: bundle.Card,
+    model: torch.nn.Module,
+    spec: EvaluateSpec,
+    device: torch.device,
+    everywhere: bool,
+) -> BlockPredictor:
+    """Of a place: everywhere, or where it has labels."""
+    values = len(part.series.dates) * len(part.series.bands)
+    layers = len(card.classes) * len(part.target)
+    return BlockPredictor(
+        model,
+        ready_series(part.series, card),
+        chip=card.chip,
+        size=choose(chip=card.chip, values=values, layers=layers, device=device, batch=spec.batch),
+        device=device,
+        area=None if everywhere else Pixels((part.target != NOT_LABELLED).any(0)),
+    )
 
 
 def _report(

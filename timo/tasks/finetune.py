@@ -19,7 +19,7 @@ from lightning_fabric import Fabric
 
 from timo import __version__, bundle
 from timo.errors import LabelError, SpecError
-from timo.inference.writer import map_type
+from timo.inference.outputs import map_type
 from timo.models.pixels import WithPixels
 from timo.models.registry import HEAD_CHANNELS
 from timo.models.tuning import merge_lora

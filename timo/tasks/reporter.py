@@ -22,9 +22,10 @@ class Reporter:
         """A line for the analyst; ``level`` is ``info`` or ``warning``."""
 
     def artifact(self, path: Path, kind: str) -> None:
-        """A finished output: ``bundle``, ``map``, ``confidence``, ``probabilities``, ``report``, ``errors``.
+        """A finished output; there may be several of one kind.
 
-        There may be several of one kind.
+        Kinds: ``bundle``, ``map``, ``confidence``, ``probabilities``, ``maps_per_date``, ``polygons``,
+        ``report`` and ``errors``.
         """
 
     def check(self) -> None:

@@ -5,7 +5,8 @@ The command line, the plugin's forms and the Processing algorithms are all made 
 the plugin, which has no msgspec, reads their JSON Schema from ``resources/schemas/`` (``make schemas``).
 
 Beside JSON Schema's own keywords a field may carry: ``format`` (``series``, ``labels``, ``bundle``,
-``raster-out``, ``folder-out``, ``polygons``), ``unit``, and ``advanced`` (shown folded away in forms).
+``raster-out``, ``vector-out``, ``folder-out``, ``polygons``, ``area``), ``unit``, and ``advanced`` (shown
+folded away in forms).
 """
 
 from __future__ import annotations
@@ -279,7 +280,8 @@ class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str | None,
         Meta(
             title="Confidence",
-            description="A GeoTIFF of the probability of the mapped class, 0 to 1.",
+            description="A GeoTIFF of two bands: the probability of the mapped class, 0 to 1, and its margin "
+            "over the second's.",
             extra_json_schema={"format": "raster-out"},
         ),
     ] = None
@@ -301,15 +303,66 @@ class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"format": "folder-out", "advanced": True},
         ),
     ] = None
+    polygons: Annotated[
+        str | None,
+        Meta(
+            title="Polygons",
+            description="A GeoPackage of the map's classes as polygons, outlines simplified without gaps.",
+            extra_json_schema={"format": "vector-out", "advanced": True},
+        ),
+    ] = None
+    minimum_area: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(
+            title="Smallest polygon",
+            description="The minimum mapping unit: smaller areas go to their largest neighbour. Left out, 10 "
+            "pixels.",
+            extra_json_schema={"unit": "m²", "advanced": True},
+        ),
+    ] = None
     aoi: Annotated[
         str | None,
         Meta(
             title="Area",
-            description="Polygons: the map is made inside them alone.",
-            extra_json_schema={"format": "polygons"},
+            description="Where the map is made: polygons, a raster that is neither 0 nor nodata there, or an "
+            "extent in the series' coordinates, left,bottom,right,top.",
+            extra_json_schema={"format": "area"},
         ),
     ] = None
-    batch: ModelBatch = 8
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        Meta(
+            title="Precision",
+            description="Of the model's arithmetic. auto takes bfloat16 on a GPU that has it: several times "
+            "faster, and probabilities differ by up to a hundredth.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = "float32"
+    batch: Annotated[
+        ModelBatch | None,
+        Meta(
+            title="Batch size",
+            description="Chips that the model sees in one step; left out, as suits the device.",
+            extra_json_schema={"unit": "chips", "advanced": True},
+        ),
+    ] = None
+    shard: Annotated[
+        Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$")] | None,
+        Meta(
+            title="Part of the work",
+            description="NUMBER/OF: this part of the blocks alone, to be joined by 'timo merge' once all "
+            "parts are done; for several machines that share a folder.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = None
+    estimate: Annotated[
+        bool,
+        Meta(
+            title="Estimate alone",
+            description="Tell what time, disk and memory it will take, and write nothing.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = False
 
 
 class EvaluateSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):

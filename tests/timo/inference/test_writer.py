@@ -7,25 +7,31 @@ import rasterio
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from rio_cogeo import cog_validate
 
+from timo.bundle import ClassCard
 from timo.errors import OutputError
-from timo.inference.writer import RasterWriter, check_raster, map_type
+from timo.inference.outputs import Output, map_type
+from timo.inference.targets import Targets, check_raster
+from timo.inference.writer import RasterWriter
 from timo.series.grid import Grid
-from timo.series.labels import ClassInfo, ClassScheme
 
 GRID = Grid("EPSG:32631", Affine(10, 0, 5e5, 0, -10, 5e6), 300, 70)
-SCHEME = ClassScheme((ClassInfo(1, "forest", "#1b7837"), ClassInfo(7, "maize & <wheat>", "#e08214")))
+CLASSES = [
+    ClassCard(value=1, name="forest", color="#1b7837"),
+    ClassCard(value=7, name="maize & <wheat>", color="#e08214"),
+]
 
 
-def write(path, **options):
-    options = {"dtype": "uint8", "nodata": 255, "bands": ["class"], "tags": {"TIMO_MODEL": "m"}, **options}
-    return RasterWriter(path, GRID, **options)
+def write(path, grid=GRID, **options):
+    common = {"kind": "map", "layer": "map", "dtype": "uint8", "nodata": 255, "bands": ["class"]}
+    return RasterWriter(Output(path=str(path), **{**common, **options}), grid, {"TIMO_MODEL": "m"})
 
 
 def test_a_map_carries_colours_names_nodata_and_what_made_it(tmp_path):
     path = tmp_path / "map.tif"
     values = np.ones((70, 300), np.uint8)
-    with write(path, scheme=SCHEME) as writer:
+    with write(path, classes=CLASSES) as writer:
         writer.write(values, slice(0, 70), slice(0, 300))
     with rasterio.open(path) as source:
         assert source.nodata == 255
@@ -41,7 +47,7 @@ def test_a_map_carries_colours_names_nodata_and_what_made_it(tmp_path):
 
 
 def test_a_failed_write_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), write(tmp_path / "map.tif", scheme=SCHEME):
+    with pytest.raises(KeyboardInterrupt), write(tmp_path / "map.tif", classes=CLASSES):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -102,11 +108,25 @@ def test_a_map_that_the_disk_has_no_room_for_is_an_error_and_not_a_map(tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_several_maps_none_is_put_in_place_before_all_are_complete(tmp_path):
-    with write(tmp_path / "a.tif", scheme=SCHEME) as one, write(tmp_path / "b.tif") as two:
-        for writer in (one, two):
-            writer.write(np.ones((70, 300), np.uint8), slice(0, 70), slice(0, 300))
-            writer.finish()
-        assert all(path.suffix == ".partial" for path in tmp_path.iterdir())
-    found = sorted(path.name for path in tmp_path.iterdir())
-    assert found == ["a.qml", "a.tif", "a.tif.aux.xml", "b.tif"]
+def test_of_several_files_none_is_put_in_place_before_all_are_complete(tmp_path):
+    (tmp_path / "old.xml").touch()
+    with Targets() as targets:
+        for name in ("a.tif", "b.tif"):
+            targets.new(tmp_path / name).write_text(name)
+        targets.without(tmp_path / "old.xml")
+        assert all(path.name.startswith(".") or path.name == "old.xml" for path in tmp_path.iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif"]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_map_is_a_cloud_optimised_geotiff(tmp_path, dtype):
+    large = Grid("EPSG:32631", GRID.transform, 1500, 1100)
+    options = {"classes": CLASSES} if dtype == "uint8" else {"nodata": None}
+    with write(tmp_path / "map.tif", large, dtype=dtype, **options) as writer:
+        writer.write(np.tile(np.array([1, 7], dtype), (1100, 750)), slice(0, 1100), slice(0, 1500))
+    valid, errors, warnings = cog_validate(tmp_path / "map.tif", strict=True)
+    assert valid, (errors, warnings)
+    with rasterio.open(tmp_path / "map.tif") as source:
+        assert source.overviews(1) == [2, 4]
+        small = source.read(1, out_shape=(275, 375))
+        assert set(np.unique(small)) <= ({1, 7} if dtype == "uint8" else {4.0})

@@ -8,7 +8,8 @@ from shapely.geometry import box
 
 from timo.errors import LabelError
 from timo.series.grid import Grid
-from timo.series.labels import NOT_LABELLED, polygon_mask, read_labels
+from timo.series.label_vectors import read_polygons
+from timo.series.labels import NOT_LABELLED, read_labels
 
 
 def square(grid, row, col, height, width, inset=0.0):
@@ -231,24 +232,17 @@ def test_labels_that_cannot_be_used_are_refused_with_a_sentence(tmp_path, write_
     assert refusal("labels_unreadable", f"{good}|layername=missing", grid)
 
 
-def test_an_area_of_polygons_becomes_a_mask(tmp_path, write_layer, grid):
-    path = write_layer(
-        tmp_path / "area.gpkg", [square(grid, 1, 2, 3, 4), square(grid, 2, 3, 8, 8)], name=["a", "b"]
-    )
-    mask = polygon_mask(path, grid)
-    expected = np.zeros(grid.shape, bool)
-    expected[1:4, 2:6] = expected[2:10, 3:11] = True
-    np.testing.assert_array_equal(mask, expected)
+def test_polygons_of_an_area_are_read_in_the_grid_s_coordinates(tmp_path, write_layer, grid):
+    path = write_layer(tmp_path / "area.gpkg", [square(grid, 1, 2, 3, 4)], name=["a"])
+    (polygon,) = read_polygons(path, grid)
+    assert polygon.equals(square(grid, 1, 2, 3, 4))
     for code, geometries in (
         ("area_outside", [square(grid, 900, 900, 2, 2)]),
         ("no_features", [shapely.Point(*grid.point(1, 1))]),
     ):
         with pytest.raises(LabelError) as caught:
-            polygon_mask(write_layer(tmp_path / f"{code}.gpkg", geometries, name=["a"]), grid)
+            read_polygons(write_layer(tmp_path / f"{code}.gpkg", geometries, name=["a"]), grid)
         assert caught.value.code == code
-    (tmp_path / "text.gpkg").write_text("no layer")
-    with pytest.raises(LabelError, match=r"text\.gpkg"):
-        polygon_mask(tmp_path / "text.gpkg", grid)
 
 
 def test_real_polygons_partly_outside_are_read(real):

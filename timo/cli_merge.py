@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``timo merge``: the parts of a prediction become its map."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from timo.terminal import AsJson, TerminalReporter, print_summary
+
+
+def merge(
+    out: Annotated[Path, typer.Argument(metavar="MAP", help="The map, as 'timo predict --out' named it.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Join the parts that 'timo predict --shard' made."""
+    from timo.inference.partial import Partial, partial_folder
+    from timo.tasks.predict import finish
+
+    partial = Partial.open(partial_folder(out))
+    with partial.held(), TerminalReporter("merge") as reporter:
+        summary = finish(partial, reporter, overwrite=overwrite)
+    if as_json:
+        print(json.dumps(summary))  # noqa: T201
+    else:
+        print_summary(summary)

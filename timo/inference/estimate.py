@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a prediction will take: from the first chips, timed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from timo.errors import LabelError
+from timo.inference.blocks import BlockPredictor
+from timo.inference.chips import Rectangle, blocks
+from timo.inference.outputs import Layers
+from timo.inference.partial import Plan
+from timo.inference.sizing import block_bytes
+from timo.tasks.reporter import Reporter
+
+WARM_UP = 3  # batches: the first starts kernels and fills caches, and doesn't count
+OVERVIEWS = 4 / 3  # of the full resolution's bytes
+
+
+def estimate(predictor: BlockPredictor, plan: Plan, layers: Layers, reporter: Reporter) -> dict[str, Any]:
+    """Read a block, run a few batches of it, and count.
+
+    Returns:
+        Blocks, chips, seconds, bytes of disk (at most: what compresses well takes a tenth) and of memory,
+        and what of both is free.
+
+    Raises:
+        LabelError: No pixel of the area lies on the series.
+    """
+    reporter.progress(0.0, "Measuring")
+    grid, side = predictor.grid, plan.side
+    wanted: list[tuple[Rectangle, int]] = []
+    for block in blocks(grid.height, grid.width, side):
+        if count := len(predictor.chips(block)):
+            wanted.append((block, count))
+    if not wanted:
+        raise LabelError(
+            "area_outside", "No pixel of the area lies on the series.", "Give an area of the same place."
+        )
+    chips = sum(count for _, count in wanted)
+    a_chip = _seconds_a_chip(predictor, max(wanted, key=lambda one: one[1])[0], reporter)
+    pixels = sum(block.pixels for block, _ in wanted)
+    a_pixel = sum(np.dtype(output.dtype).itemsize * len(output.bands) for output in plan.outputs)
+    whole = grid.height * grid.width
+    values = len(predictor.series.series.dates) * len(predictor.series.series.bands)
+    out = Path(plan.outputs[0].path).parent
+    memory = psutil.Process().memory_info().rss + block_bytes(
+        side, predictor.chip, values, len(layers.values)
+    )
+    return {
+        "blocks": len(wanted),
+        "block_side": side,
+        "chips": chips,
+        "batch": predictor.size.batch,
+        "seconds": round(a_chip * chips, 1),
+        "disk_bytes": int(pixels * a_pixel + whole * a_pixel * OVERVIEWS),
+        "disk_free_bytes": shutil.disk_usage(out).free,
+        "memory_bytes": int(memory),
+        "memory_free_bytes": int(psutil.virtual_memory().available),
+    }
+
+
+def _seconds_a_chip(predictor: BlockPredictor, block: Rectangle, reporter: Reporter) -> float:
+    """Of some of a block: reading and the model run side by side, so the slower of the two counts."""
+    chips = predictor.chips(block)
+    batch = predictor.size.batch
+    times: list[float] = [time.perf_counter()]
+
+    def step(_: int) -> None:
+        reporter.check()
+        times.append(time.perf_counter())
+
+    started = time.perf_counter()
+    read = predictor.read(chips)
+    reading = (time.perf_counter() - started) / len(chips)
+    some = chips[: batch * WARM_UP]
+    times[0] = time.perf_counter()
+    predictor.predict(block, some, read, step)
+    model = (times[-1] - times[1]) / (len(some) - batch) if len(some) > batch else times[-1] - times[0]
+    return max(reading, model)

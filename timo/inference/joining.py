@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The blocks of a prediction become its rasters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from timo.errors import OutputError
+from timo.inference.cog import write_cog
+from timo.inference.partial import Partial, grid_of
+from timo.inference.polygons import write_polygons
+from timo.inference.targets import Targets, check_raster, check_target, told
+from timo.series.words import counted
+
+
+def check_complete(partial: Partial) -> None:
+    """Fail unless every block is there.
+
+    Raises:
+        OutputError: Saying how many are not, and of which shards.
+    """
+    left = partial.todo()
+    if left:
+        first = left[0]
+        raise OutputError(
+            "blocks_missing",
+            f"{counted(len(left), 'block is', 'blocks are')} missing in '{partial.folder}',"
+            f" the first at row {first.row}, column {first.column}.",
+            "Run the command, or the shards, that have not ended.",
+        )
+
+
+def join(partial: Partial, *, overwrite: bool, tick: Callable[[float], None]) -> None:
+    """Write all rasters, and put them in place together.
+
+    Args:
+        partial: With every block.
+        overwrite: Replace rasters that stand there.
+        tick: Called now and then with the share that is done, 0 to 1; may raise to stop.
+
+    Raises:
+        OutputError: Blocks are missing, or a raster can't be written. The blocks are kept.
+    """
+    check_complete(partial)
+    grid, outputs = grid_of(partial.plan), partial.plan.outputs
+    for output in outputs:
+        path = Path(output.path)
+        if output.kind == "maps_per_date":
+            with told(path.parent):
+                path.parent.mkdir(exist_ok=True)
+        check_raster(path, overwrite=overwrite)
+    if partial.plan.polygons is not None:
+        check_target(Path(partial.plan.polygons.path), "GeoPackage", (".gpkg",), overwrite=overwrite)
+    with Targets() as targets:
+        for number, output in enumerate(outputs):
+            pieces = partial.pieces(output.layer)
+            whole = max(sum(partial.done[piece.place].bytes[output.layer] for piece in pieces), 1)
+
+            def written(size: int, number: int = number, whole: int = whole) -> None:
+                tick((number + min(size / whole, 1)) / len(outputs))
+
+            made = write_cog(output, grid, pieces, partial.plan.tags, targets, written)
+            if not number and partial.plan.polygons is not None:
+                write_polygons(partial.plan.polygons, made, output.classes, partial.plan.tags, targets)
