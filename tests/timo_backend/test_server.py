@@ -35,7 +35,7 @@ def test_a_job_runs_to_its_end_and_tells_all_of_it(client, spec):
 
 def test_the_stored_spec_is_complete(client, spec):
     job = client.submit("predict", spec("succeed"))
-    assert client.job(job)["spec"]["batch"] == 8
+    assert client.job(job)["spec"]["precision"] == "float32"
     assert client.job(job)["spec"]["series"] == ["/series"]
 
 

@@ -239,13 +239,16 @@ class Partial:
         counts: NDArray[np.int64],
         shard: Shard = WHOLE,
     ) -> None:
-        """Keep a block: it is done when its files are on the disk and the journal says so.
+        """``write`` and ``enter``."""
+        self.enter(block, self.write(block, layers, counts), shard)
+
+    def write(self, block: Rectangle, layers: Mapping[str, NDArray[Any]], counts: NDArray[np.int64]) -> Done:
+        """Put a block's files on the disk.
 
         Args:
             block: Its place.
             layers: (bands, height, width) by name; none for a block without a wanted pixel.
             counts: (K,) pixels of each class.
-            shard: Whose journal.
 
         Raises:
             OutputError: The disk is full, or can't be written to.
@@ -264,12 +267,19 @@ class Partial:
                 _sync(partial)
                 sizes[layer] = partial.stat().st_size
                 partial.replace(path)
-            place = (block.row, block.column, block.height, block.width)
-            done = Done(block=place, counts=[int(n) for n in counts], bytes=sizes)
-            with self._journal(shard).open("ab") as journal:
-                journal.write(msgspec.json.encode(done) + b"\n")
-                journal.flush()
-                os.fsync(journal.fileno())
+        place = (block.row, block.column, block.height, block.width)
+        return Done(block=place, counts=[int(n) for n in counts], bytes=sizes)
+
+    def enter(self, block: Rectangle, done: Done, shard: Shard = WHOLE) -> None:
+        """Note in the journal of a shard that a block's files are on the disk: it is done.
+
+        Raises:
+            OutputError: The disk is full, or can't be written to.
+        """
+        with told(self.folder), self._journal(shard).open("ab") as journal:
+            journal.write(msgspec.json.encode(done) + b"\n")
+            journal.flush()
+            os.fsync(journal.fileno())
         self.done[block] = done
 
     def pieces(self, layer: str) -> list[Piece]:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from timo.inference.estimate import estimate
 from timo.inference.joining import join
 from timo.inference.memory import Shortage
 from timo.inference.outputs import Layers, Output, check_apart, outputs_of
-from timo.inference.partial import Partial, Plan, Shard, Source, fingerprint, partial_folder
+from timo.inference.partial import Done, Partial, Plan, Shard, Source, fingerprint, partial_folder
 from timo.inference.polygons import Polygons, polygons_of
 from timo.inference.ready import ready_model, ready_series
 from timo.inference.sizing import block_bytes, choose
@@ -34,12 +35,12 @@ from timo.series.facts import is_remote
 from timo.series.series import Series, open_series
 from timo.series.words import counted
 from timo.tasks.reporter import Reporter
-from timo.tasks.specs import PredictSpec, to_dict
+from timo.tasks.specs import PredictSpec, load, to_dict
 from timo.training.device import fabric_for
 
 MAPPED = 0.95  # of the progress; the rest is joining the blocks
 # What a run may change without making another map: where it computes, and how much of it.
-_NOT_THE_MAP = ("device", "overwrite", "batch", "shard", "estimate")
+_NOT_THE_MAP = ("device", "overwrite", "batch", "shard", "ray", "estimate")
 
 
 @dataclass
@@ -295,6 +296,9 @@ def _map(job: _Job, partial: Partial, reporter: Reporter) -> None:
         seen += count
         reporter.progress(MAPPED * (share + (1 - share) * min(seen / chips, 1)), "Mapping")
 
+    if job.spec.ray is not None:
+        _map_on_cluster(job, partial, todo, step, reporter)
+        return
     with ThreadPoolExecutor(1) as writer:
         writing: Future[None] | None = None
 
@@ -313,6 +317,45 @@ def _map(job: _Job, partial: Partial, reporter: Reporter) -> None:
                 settle()
                 writing = writer.submit(partial.add, block.place, layers, counts, shard)
         settle()
+
+
+def _map_on_cluster(
+    job: _Job,
+    partial: Partial,
+    todo: list[Rectangle],
+    step: Callable[[int], None],
+    reporter: Reporter,
+) -> None:
+    """The nodes write the blocks' files; the journal is written here."""
+    from timo.inference.cluster import Cluster
+
+    def done(block: Rectangle, made: Done) -> None:
+        partial.enter(block, made, job.shard)
+        step(len(job.predictor.chips(block)))
+
+    with Cluster(str(job.spec.ray)) as cluster:
+        work = functools.partial(predict_on_node, to_dict(job.spec), str(partial.folder))
+        cluster.run(todo, work, done, reporter.check, reporter.log)
+
+
+def predict_on_node(values: dict[str, Any], folder: str) -> Callable[[Rectangle], Done]:
+    """Get ready to predict blocks of a plan, in a process of a cluster.
+
+    Args:
+        values: Of the spec.
+        folder: The folder of blocks, on storage that all nodes share.
+    """
+    spec = load("predict", values)
+    assert isinstance(spec, PredictSpec)  # noqa: S101
+    job = _prepare(spec, Reporter())
+    partial = Partial.open(Path(folder))
+    job.predictor.size = replace(job.predictor.size, side=partial.plan.side, batch=partial.plan.batch)
+
+    def predict(block: Rectangle) -> Done:
+        (found,) = job.predictor.run([block], lambda _: None)
+        return partial.write(block, *job.layers.of(found))
+
+    return predict
 
 
 def _wanted(job: _Job, partial: Partial) -> tuple[list[Rectangle], int]:

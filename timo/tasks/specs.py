@@ -355,6 +355,15 @@ class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"advanced": True},
         ),
     ] = None
+    ray: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            title="Ray cluster",
+            description="HOST:PORT of a Ray cluster whose nodes see the same files, or 'local': blocks are "
+            "predicted there, by one model for each GPU or node.",
+            extra_json_schema={"advanced": True},
+        ),
+    ] = None
     estimate: Annotated[
         bool,
         Meta(
