@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from affine import Affine
 from msgspec import Struct
 
 from timo.card_checks import faults
@@ -22,6 +23,7 @@ from timo.errors import BundleError, OutputError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from timo.series.grid import Grid
     from timo.series.labels import ClassScheme
     from timo.series.series import Series
 
@@ -30,6 +32,7 @@ CARD = "model.json"
 WEIGHTS = "weights.safetensors"
 SPLIT = "split.gpkg"
 REPORT = "report.html"
+MOST_RATIO = 3.0  # of pixels' sides: beyond, what the model learnt to see isn't there
 
 
 class Architecture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -284,10 +287,10 @@ def _difference(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> st
 
 
 def check_series(card: Card, series: Series) -> Series:
-    """The series with the model's bands in the model's order.
+    """The series with the model's bands in the model's order, for a map of its classes.
 
     Raises:
-        BundleError: If there are too few dates, or the model makes no maps.
+        BundleError: If the model makes no maps, or the series doesn't fit: see ``fit_series``.
         SeriesError: If a band is missing, naming the file and the band.
     """
     if not card.classes:
@@ -296,6 +299,16 @@ def check_series(card: Card, series: Series) -> Series:
             f"Model '{card.name}' is pre-trained without labels: it knows no classes yet.",
             "Fine-tune a model that starts from it, and map with that one.",
         )
+    return fit_series(card, series)
+
+
+def fit_series(card: Card, series: Series) -> Series:
+    """The series with the model's bands in the model's order.
+
+    Raises:
+        BundleError: If there are too few dates, or pixels are of quite another size than the model's.
+        SeriesError: If a band is missing, naming the file and the band.
+    """
     if len(series.dates) < card.dates.minimum:
         found = f"{len(series.dates)} date{'s' if len(series.dates) != 1 else ''}"
         raise BundleError(
@@ -303,7 +316,31 @@ def check_series(card: Card, series: Series) -> Series:
             f"The series has {found}, and model '{card.name}' needs at least {card.dates.minimum}.",
             f"Add dates; the model was trained on {card.dates.count}.",
         )
+    ratio, side = pixel_ratio(card, series.grid), series.grid.ground_sample_distance
+    if ratio is not None and side is not None and not 1 / MOST_RATIO <= ratio <= MOST_RATIO:
+        raise BundleError(
+            "pixels_differ",
+            f"The series has pixels of {side:.3g} m, and model '{card.name}' was trained on "
+            f"{side / ratio:.3g} m.",
+            "Take a series of about the model's resolution, or train a model on this one.",
+        )
     return series.select_bands([band.key for band in card.bands])
+
+
+def pixel_ratio(card: Card, grid: Grid) -> float | None:
+    """How many times as long the sides of a grid's pixels are as those the model was trained on.
+
+    None where metres are not known of both: without CRS, or of a model trained in degrees.
+    """
+    from timo.series.grid import Grid
+
+    if card.crs is None or grid.ground_sample_distance is None:
+        return None
+    across, down = card.ground_sample_distance
+    own = Grid(card.crs, Affine(across, 0, 0, 0, -down, 0), 1, 1)
+    if own.rasterio_crs is None or own.rasterio_crs.is_geographic or own.ground_sample_distance is None:
+        return None
+    return grid.ground_sample_distance / own.ground_sample_distance
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:

@@ -19,7 +19,7 @@ def merge(
 ) -> None:
     """Join the parts that 'timo predict --shard' made."""
     from timo.inference.partial import Partial, partial_folder
-    from timo.tasks.predict import finish
+    from timo.inference.running import finish
 
     partial = Partial.open(partial_folder(out))
     with partial.held(), TerminalReporter("merge") as reporter:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Class probabilities of a raster, block by block: memory depends on the block, never on the raster."""
+"""What a model tells of a raster, block by block: memory depends on the block, never on the raster."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Block:
 
     place: Rectangle
     probabilities: torch.Tensor
-    """(K, height, width), or of every date (T, K, height, width); on the model's device."""
+    """(K, height, width), or of every date (T, K, height, width); of an encoder its features. On the
+    model's device."""
     valid: torch.Tensor
     """(height, width) bool: False where no date has data, or outside the area of interest; on the device."""
 
@@ -53,17 +54,20 @@ _Reading = tuple[Rectangle, list[Chip], "Future[Frames]"]
 
 
 class BlockPredictor:
-    """Runs a segmenter over a series.
+    """Runs a segmenter, or an encoder, over a series.
 
     Args:
         model: Takes (B, T, C, chip, chip), None and the dates (B, T) on ``device``, gives logits of each
             pixel, (B, K, chip, chip), or of each pixel on each date, (B, T, K, chip, chip); in eval mode.
+            With a ``stride``, features (B, D, chip / stride, chip / stride), taken as they are.
         series: The frames, ready for the model.
-        chip: Side of the chips, in pixels.
+        chip: Side of the chips, in pixels of the series.
         size: Of blocks and batches.
         device: Where the model is.
         area: Where a result is wanted; everywhere when left out.
         autocast: Makes the context that the model computes in, for lower precision.
+        stride: Pixels of the series, along each side, for a pixel of the result; left out, it is a map of
+            the series' pixels. Then blocks, area and ``grid`` are of the result.
     """
 
     def __init__(
@@ -76,11 +80,15 @@ class BlockPredictor:
         device: torch.device,
         area: Area | None = None,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        stride: int | None = None,
     ) -> None:
-        self.model, self.series, self.chip, self.size, self.device = model, series, chip, size, device
+        self.model, self.series, self.size, self.device = model, series, size, device
+        self.features, self.stride = stride is not None, stride or 1
+        self.chip = chip // self.stride
         self.area, self.autocast = area, autocast
         self.dates = torch.from_numpy(series.series.days)
-        self.grid = series.series.grid
+        self.grid = series.series.grid.coarser(self.stride)
+        self.values = len(series.series.dates) * len(series.series.bands)
 
     def chips(self, block: Rectangle) -> list[Chip]:
         """Those that the block's wanted pixels lie in; none if it has no such pixels."""
@@ -153,32 +161,32 @@ class BlockPredictor:
     def read(self, chips: list[Chip], threads: ThreadPoolExecutor | None = None) -> Frames:
         """What chips are cut from."""
         rows, columns = zip(*chips, strict=True)
-        top, left = min(rows), min(columns)
+        top, left, s = min(rows), min(columns), self.stride
         height, width = max(rows) + self.chip - top, max(columns) + self.chip - left
-        return Frames(top, left, *self.series.read(top, left, height, width, threads))
+        return Frames(top, left, *self.series.read(top * s, left * s, height * s, width * s, threads))
 
     @torch.inference_mode()
     def predict(
         self, block: Rectangle, chips: list[Chip], frames: Frames, step: Callable[[int], None]
     ) -> Block:
         """One block from its chips; see ``run``."""
-        values, chip = torch.from_numpy(frames.values), self.chip
+        values, s, side = torch.from_numpy(frames.values), self.stride, self.chip * self.stride
         blend: Blend | None = None
         layers: torch.Size | None = None
         for first in range(0, len(chips), self.size.batch):
             part = chips[first : first + self.size.batch]
-            places = [(row - frames.top, column - frames.left) for row, column in part]
-            stack = torch.stack([values[..., r : r + chip, c : c + chip] for r, c in places])
+            places = [((row - frames.top) * s, (column - frames.left) * s) for row, column in part]
+            stack = torch.stack([values[..., r : r + side, c : c + side] for r, c in places])
             dates = self.dates.expand(len(stack), -1)
             if not first:  # frames are finite, and all chips of one shape
                 check_inputs(self.model, stack, None, dates)
             with self.autocast():
                 logits = self.model(stack.to(self.device), None, dates.to(self.device))
-            probabilities = logits.float().softmax(-3)
+            probabilities = logits.float() if self.features else logits.float().softmax(-3)
             layers = probabilities.shape[1:-2]  # K, or T and K
             probabilities = probabilities.flatten(1, -3)
             if blend is None:
-                blend = Blend(probabilities.shape[1], block, chip, self.device)
+                blend = Blend(probabilities.shape[1], block, self.chip, self.device)
             for (row, column), one in zip(part, probabilities, strict=True):
                 blend.add(row, column, one)
             step(len(part))
@@ -194,13 +202,22 @@ class BlockPredictor:
     def _valid(self, block: Rectangle, frames: Frames) -> NDArray[np.bool_]:
         """(height, width): seen on some date, and wanted. Where no chip was read, no pixel is wanted."""
         seen = np.zeros((block.height, block.width), np.bool_)
+        known = _coarser(frames.seen, self.stride)
         top, left = max(block.row, frames.top), max(block.column, frames.left)
-        bottom = min(block.row + block.height, frames.top + frames.seen.shape[0])
-        right = min(block.column + block.width, frames.left + frames.seen.shape[1])
-        seen[top - block.row : bottom - block.row, left - block.column : right - block.column] = frames.seen[
+        bottom = min(block.row + block.height, frames.top + known.shape[0])
+        right = min(block.column + block.width, frames.left + known.shape[1])
+        seen[top - block.row : bottom - block.row, left - block.column : right - block.column] = known[
             top - frames.top : bottom - frames.top, left - frames.left : right - frames.left
         ]
         return seen if self.area is None else seen & self.area.mask(block)
+
+
+def _coarser(seen: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:
+    """Whether any of ``stride`` x ``stride`` pixels is seen."""
+    if stride == 1:
+        return seen
+    rows, columns = seen.shape[0] // stride, seen.shape[1] // stride
+    return np.asarray(seen.reshape(rows, stride, columns, stride).any((1, 3)))
 
 
 class OverChips(torch.nn.Module):

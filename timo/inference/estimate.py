@@ -14,7 +14,6 @@ import psutil
 from timo.errors import LabelError
 from timo.inference.blocks import BlockPredictor
 from timo.inference.chips import Rectangle, blocks
-from timo.inference.outputs import Layers
 from timo.inference.partial import Plan
 from timo.inference.sizing import block_bytes
 from timo.tasks.reporter import Reporter
@@ -23,7 +22,7 @@ WARM_UP = 3  # batches: the first starts kernels and fills caches, and doesn't c
 OVERVIEWS = 4 / 3  # of the full resolution's bytes
 
 
-def estimate(predictor: BlockPredictor, plan: Plan, layers: Layers, reporter: Reporter) -> dict[str, Any]:
+def estimate(predictor: BlockPredictor, plan: Plan, reporter: Reporter) -> dict[str, Any]:
     """Read a block, run a few batches of it, and count.
 
     Returns:
@@ -48,11 +47,9 @@ def estimate(predictor: BlockPredictor, plan: Plan, layers: Layers, reporter: Re
     pixels = sum(block.pixels for block, _ in wanted)
     a_pixel = sum(np.dtype(output.dtype).itemsize * len(output.bands) for output in plan.outputs)
     whole = grid.height * grid.width
-    values = len(predictor.series.series.dates) * len(predictor.series.series.bands)
     out = Path(plan.outputs[0].path).parent
-    memory = psutil.Process().memory_info().rss + block_bytes(
-        side, predictor.chip, values, len(layers.values)
-    )
+    layers = max(len(one) for output in plan.outputs for one in (output.bands, output.classes))
+    memory = psutil.Process().memory_info().rss + block_bytes(side, predictor.chip, predictor.values, layers)
     return {
         "blocks": len(wanted),
         "block_side": side,

@@ -72,6 +72,7 @@ class Layers:
     def __init__(self, card: Card, wanted: Sequence[str]) -> None:
         self.wanted = tuple(wanted)
         self.values = [c.value for c in card.classes]
+        self.classes = len(self.values)
         self.dtype, self.nodata = map_type(self.values)
         if card.nodata not in self.values and np.can_cast(np.min_scalar_type(card.nodata), self.dtype):
             self.nodata = card.nodata

@@ -50,7 +50,15 @@ def block_bytes(side: int, chip: int, values: int, layers: int) -> int:
     return 4 * (2 * around * values + 3 * side**2 * layers)
 
 
-def choose(*, chip: int, values: int, layers: int, device: torch.device, batch: int | None = None) -> Size:
+def choose(
+    *,
+    chip: int,
+    values: int,
+    layers: int,
+    device: torch.device,
+    batch: int | None = None,
+    stride: int = 1,
+) -> Size:
     """The size that fits the machine.
 
     Args:
@@ -59,12 +67,14 @@ def choose(*, chip: int, values: int, layers: int, device: torch.device, batch: 
         layers: Of a pixel in the result.
         device: Where the model is.
         batch: Where the analyst wants another than the best.
+        stride: Pixels of the series, along each side, for a pixel of the result.
     """
+    values, chip = values * stride**2, chip // stride
     least = _whole_tiles(LEAST_CHIPS * chip)
     budget = min(int(available(torch.device("cpu")) * SHARE), MOST_BYTES)
     side = max(least, BEST_SIDE)
-    while side > TILE and block_bytes(side, chip, values, layers) > budget:
-        side -= TILE
+    while side > chip and block_bytes(side, chip, values, layers) > budget:
+        side = side - TILE if side > TILE else side // 2
     threads = min(os.cpu_count() or 1, MOST_THREADS)
     return Size(side, batch or (32 if device.type == "cuda" else 8), threads)
 

@@ -126,6 +126,15 @@ class Grid:
         x, y = self.point(window.col_off, window.row_off)
         return Grid(self.crs, Affine(t.a, t.b, x, t.d, t.e, y), int(window.width), int(window.height))
 
+    def coarser(self, times: int) -> Grid:
+        """The grid from the same corner whose pixels are as long and wide as ``times`` of this one's.
+
+        Its last row and column may reach beyond this grid.
+        """
+        t = self.transform
+        scaled = Affine(t.a * times, t.b * times, t.c, t.d * times, t.e * times, t.f)
+        return Grid(self.crs, scaled, -(-self.width // times), -(-self.height // times))
+
     def offset_in(self, other: Grid) -> tuple[int, int] | None:
         """(row, column) of this grid's first pixel in ``other``, if both are cut from one lattice.
 

@@ -6,56 +6,34 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 import torch
 
 from timo import __version__, bundle
-from timo.errors import BundleError, LabelError, ModelError
+from timo.errors import BundleError, ModelError
 from timo.inference.area import open_area
 from timo.inference.blocks import BlockPredictor
 from timo.inference.chips import Rectangle
 from timo.inference.estimate import estimate
-from timo.inference.joining import join
-from timo.inference.memory import Shortage
 from timo.inference.outputs import Layers, Output, check_apart, outputs_of
 from timo.inference.partial import Done, Partial, Plan, Shard, Source, fingerprint, partial_folder
 from timo.inference.polygons import Polygons, polygons_of
 from timo.inference.ready import ready_model, ready_series
-from timo.inference.sizing import block_bytes, choose
+from timo.inference.running import Job, run_job
+from timo.inference.sizing import choose
 from timo.inference.targets import check_folder, check_raster, check_target
 from timo.series.facts import is_remote
 from timo.series.series import Series, open_series
-from timo.series.words import counted
 from timo.tasks.reporter import Reporter
-from timo.tasks.specs import PredictSpec, load, to_dict
+from timo.tasks.specs import MappingSpec, PredictSpec, load, to_dict
 from timo.training.device import fabric_for
 
-MAPPED = 0.95  # of the progress; the rest is joining the blocks
 # What a run may change without making another map: where it computes, and how much of it.
 _NOT_THE_MAP = ("device", "overwrite", "batch", "shard", "ray", "estimate")
-
-
-@dataclass
-class _Job:
-    """A prediction that is ready to run."""
-
-    spec: PredictSpec
-    card: bundle.Card
-    series: Series
-    predictor: BlockPredictor
-    layers: Layers
-    plan: Plan
-    shard: Shard
-    halved_batch: bool = False
-    """Since memory didn't suffice."""
 
 
 def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
@@ -74,62 +52,14 @@ def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
     reporter.progress(0.0, "Reading the model and the series")
     job = _prepare(spec, reporter)
     if spec.estimate:
-        return estimate(job.predictor, job.plan, job.layers, reporter)
-    folder = partial_folder(Path(spec.out))
-    partial = Partial.begin(folder, job.plan, overwrite=spec.overwrite)
-    with partial.held(job.shard):
-        _map(job, partial, reporter)
-        if job.shard.of > 1:
-            summary = {"partial": str(folder), "shard": str(job.shard), "blocks": len(partial.done)}
-        else:
-            summary = finish(partial, reporter, overwrite=spec.overwrite)
+        return estimate(job.predictor, job.plan, reporter)
+    summary = run_job(job, partial_folder(Path(spec.out)), reporter, overwrite=spec.overwrite)
     return {**summary, "seconds": round(time.monotonic() - started, 1)}
 
 
-def finish(partial: Partial, reporter: Reporter, *, overwrite: bool) -> dict[str, Any]:
-    """Join the blocks; also what ``timo merge`` does. The folder of blocks is the caller's to remove.
-
-    Returns:
-        What was written, and the share of each class.
-
-    Raises:
-        OutputError: Blocks are missing, or a raster can't be written.
-    """
-
-    def tick(share: float) -> None:
-        reporter.check()
-        reporter.progress(MAPPED + (1 - MAPPED) * share, "Writing the map")
-
-    plan, counts = partial.plan, partial.counts()
-    join(partial, overwrite=overwrite, tick=tick)
-    of_dates = [output for output in plan.outputs if output.kind == "maps_per_date"]
-    single = [output for output in plan.outputs if output not in of_dates]
-    for output in single:
-        reporter.artifact(Path(output.path), output.kind)
-    if of_dates:
-        reporter.artifact(Path(of_dates[0].path).parent, "maps_per_date")
-    extra = {} if plan.polygons is None else {"polygons": plan.polygons.path}
-    for kind, path in extra.items():
-        reporter.artifact(Path(path), kind)
-    mapped = int(counts.sum())
-    if not mapped:
-        reporter.log("The map is empty: no pixel of the series has data in the area.", "warning")
-    classes = single[0].classes
-    return {
-        **{output.kind: output.path for output in single},
-        **extra,
-        **plan.summary,
-        "pixels_mapped": mapped,
-        "classes": [
-            {"value": c.value, "name": c.name, "color": c.color, "pixels": int(n)}
-            for c, n in zip(classes, counts, strict=True)
-        ],
-    }
-
-
-def _prepare(spec: PredictSpec, reporter: Reporter) -> _Job:
+def _prepare(spec: PredictSpec, reporter: Reporter) -> Job:
     """Open and check all that a prediction needs."""
-    shard = _shard(spec)
+    shard = shard_of(spec)
     card = bundle.load_card(Path(spec.model))
     opened = open_series(spec.series)
     sources = [Path(path) for files in opened.files for path in files]
@@ -156,10 +86,12 @@ def _prepare(spec: PredictSpec, reporter: Reporter) -> _Job:
         area=area,
         autocast=fabric.autocast,
     )
-    return _Job(spec, card, series, predictor, layers, _plan(spec, card, series, predictor, outputs), shard)
+    plan = plan_of(spec, card, series, predictor, outputs, _polygons(spec, series))
+    work = functools.partial(work_on_node, to_dict(spec))
+    return Job(predictor, layers, plan, shard, spec.ray, work)
 
 
-def _shard(spec: PredictSpec) -> Shard:
+def shard_of(spec: MappingSpec) -> Shard:
     """The spec's shard; the whole if it names none."""
     if spec.shard is None:
         return Shard()
@@ -201,18 +133,24 @@ def doubts(card: bundle.Card, series: Series) -> list[str]:
             f"{card.dates.count} ({card.dates.first} to {card.dates.last}). "
             "It tells dates by their order: the map may be poor."
         )
-    ratio = series.grid.pixel_size[0] / card.ground_sample_distance[0]
-    if series.grid.crs == card.crs and not 0.75 < ratio < 1.33:
+    ratio, side = bundle.pixel_ratio(card, series.grid), series.grid.ground_sample_distance
+    if ratio is not None and side is not None and not 0.75 < ratio < 1.33:
         doubts.append(
-            f"The series has pixels of {series.grid.pixel_size[0]:g}, model '{card.name}' was trained on "
-            f"{card.ground_sample_distance[0]:g}: the map may be poor."
+            f"The series has pixels of {side:.3g} m, model '{card.name}' was trained on "
+            f"{side / ratio:.3g} m: the map may be poor."
         )
     return doubts
 
 
-def _plan(
-    spec: PredictSpec, card: bundle.Card, series: Series, predictor: BlockPredictor, outputs: list[Output]
+def plan_of(
+    spec: MappingSpec,
+    card: bundle.Card,
+    series: Series,
+    predictor: BlockPredictor,
+    outputs: list[Output],
+    polygons: Polygons | None = None,
 ) -> Plan:
+    """What a task makes, and a fingerprint of all that decides it."""
     sources = [_source(path) for path in dict.fromkeys(path for files in series.files for path in files)]
     values = {key: value for key, value in to_dict(spec).items() if key not in _NOT_THE_MAP}
     decides = {
@@ -229,7 +167,7 @@ def _plan(
         side=predictor.size.side,
         batch=predictor.size.batch,
         outputs=outputs,
-        polygons=_polygons(spec, series),
+        polygons=polygons,
         tags=_provenance(spec, card, series, sources),
         summary={"model": card.name, "dates": len(series.dates)},
     )
@@ -254,7 +192,7 @@ def _source(path: str) -> Source:
 
 
 def _provenance(
-    spec: PredictSpec, card: bundle.Card, series: Series, sources: list[Source]
+    spec: MappingSpec, card: bundle.Card, series: Series, sources: list[Source]
 ) -> dict[str, str]:
     """What made the map; goes into the files' metadata."""
     named = (Path(one.path).name + ("" if one.size is None else f" ({one.size} bytes)") for one in sources)
@@ -275,70 +213,7 @@ def _provenance(
     }
 
 
-def _map(job: _Job, partial: Partial, reporter: Reporter) -> None:
-    """Predict the blocks that aren't done; a thread writes them while the model works on the next."""
-    predictor, shard = job.predictor, job.shard
-    predictor.size = replace(predictor.size, side=partial.plan.side, batch=partial.plan.batch)
-    todo, chips = _wanted(job, partial)
-    if not todo and shard.of == 1 and not any(done.bytes for done in partial.done.values()):
-        raise LabelError(
-            "area_outside", "No pixel of the area lies on the series.", "Give an area of the same place."
-        )
-    before = len(partial.done)
-    if before and todo:
-        reporter.log(f"Going on: {counted(before, 'block is', 'blocks are')} done already.")
-    share = before / max(before + len(todo), 1)  # of the blocks, when it was interrupted
-    seen = 0
-
-    def step(count: int) -> None:
-        nonlocal seen
-        reporter.check()
-        seen += count
-        reporter.progress(MAPPED * (share + (1 - share) * min(seen / chips, 1)), "Mapping")
-
-    if job.spec.ray is not None:
-        _map_on_cluster(job, partial, todo, step, reporter)
-        return
-    with ThreadPoolExecutor(1) as writer:
-        writing: Future[None] | None = None
-
-        def settle() -> None:
-            if writing is not None:
-                writing.result()
-
-        def short(shortage: Shortage) -> Iterable[Rectangle]:
-            settle()
-            _shrink(job, partial, shortage, reporter)
-            return partial.todo(shard)
-
-        with closing(predictor.run(todo, step, short)) as blocks:
-            for block in blocks:
-                layers, counts = job.layers.of(block)
-                settle()
-                writing = writer.submit(partial.add, block.place, layers, counts, shard)
-        settle()
-
-
-def _map_on_cluster(
-    job: _Job,
-    partial: Partial,
-    todo: list[Rectangle],
-    step: Callable[[int], None],
-    reporter: Reporter,
-) -> None:
-    """The nodes write the blocks' files; the journal is written here."""
-    from timo.inference.cluster import Cluster
-
-    def done(block: Rectangle, made: Done) -> None:
-        partial.enter(block, made, job.shard)
-        step(len(job.predictor.chips(block)))
-
-    with Cluster(str(job.spec.ray)) as cluster:
-        work = functools.partial(predict_on_node, to_dict(job.spec), str(partial.folder))
-        cluster.run(todo, work, done, reporter.check, reporter.log)
-
-
-def predict_on_node(values: dict[str, Any], folder: str) -> Callable[[Rectangle], Done]:
+def work_on_node(values: dict[str, Any], folder: str) -> Callable[[Rectangle], Done]:
     """Get ready to predict blocks of a plan, in a process of a cluster.
 
     Args:
@@ -347,59 +222,6 @@ def predict_on_node(values: dict[str, Any], folder: str) -> Callable[[Rectangle]
     """
     spec = load("predict", values)
     assert isinstance(spec, PredictSpec)  # noqa: S101
-    job = _prepare(spec, Reporter())
-    partial = Partial.open(Path(folder))
-    job.predictor.size = replace(job.predictor.size, side=partial.plan.side, batch=partial.plan.batch)
-
-    def predict(block: Rectangle) -> Done:
-        (found,) = job.predictor.run([block], lambda _: None)
-        return partial.write(block, *job.layers.of(found))
-
-    return predict
-
-
-def _wanted(job: _Job, partial: Partial) -> tuple[list[Rectangle], int]:
-    """The shard's blocks that aren't done, and the chips they take; what lies outside the area is done."""
-    todo, chips = [], 0
-    nothing = np.zeros(len(job.card.classes), np.int64)
-    for block in partial.todo(job.shard):
-        count = len(job.predictor.chips(block))
-        if count:
-            todo.append(block)
-            chips += count
-        else:
-            partial.add(block, {}, nothing, job.shard)
-    return todo, chips
-
-
-def _shrink(job: _Job, partial: Partial, shortage: Shortage, reporter: Reporter) -> None:
-    """Make batches, then blocks smaller; the third time there is nothing left to try.
-
-    Raises:
-        ModelError: ``out_of_memory``, with what was needed.
-    """
-    predictor, plan = job.predictor, partial.plan
-    size = predictor.size
-    values, layers = len(job.series.dates) * len(job.series.bands), len(job.card.classes)
-    side = plan.side >> plan.halved
-    gigabytes = f"{shortage.available / 2**30:.1f} GB"
-    if plan.halved:
-        needed = block_bytes(side, job.card.chip, values, layers)
-        raise ModelError(
-            "out_of_memory",
-            f"The memory of the {shortage.where} is not enough, even for blocks of {side} pixels and "
-            f"{counted(size.batch, 'chip', 'chips')} at once: {gigabytes} was free, and blocks alone take "
-            f"{needed / 2**30:.1f} GB.",
-            "Close other programs, choose another device, or take fewer dates.",
-        )
-    if size.batch > 1 and not job.halved_batch:
-        job.halved_batch = True
-        predictor.size = replace(size, batch=size.batch // 2)
-        partial.smaller(batch=predictor.size.batch)
-        now = f"the model now takes {counted(predictor.size.batch, 'chip', 'chips')} at once"
-    else:
-        partial.smaller(halve=True)
-        now = f"blocks now have {side // 2} pixels a side"
-    reporter.log(
-        f"The memory of the {shortage.where} was not enough ({gigabytes} was free): {now}.", "warning"
-    )
+    job, partial = _prepare(spec, Reporter()), Partial.open(Path(folder))
+    job.resume(partial)
+    return functools.partial(job.predict, partial=partial)

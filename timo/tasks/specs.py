@@ -263,63 +263,10 @@ class PretrainSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     precision: Precision = "auto"
 
 
-class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Map a series with a trained model."""
+class MappingSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What tasks share that make rasters of a series."""
 
     model: Bundle
-    out: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            title="Map",
-            description="The GeoTIFF of classes to write.",
-            extra_json_schema={"format": "raster-out"},
-        ),
-    ]
-    confidence: Annotated[
-        str | None,
-        Meta(
-            title="Confidence",
-            description="A GeoTIFF of two bands: the probability of the mapped class, 0 to 1, and its margin "
-            "over the second's.",
-            extra_json_schema={"format": "raster-out"},
-        ),
-    ] = None
-    probabilities: Annotated[
-        str | None,
-        Meta(
-            title="Probabilities",
-            description="A GeoTIFF with a band for each class: its probability, 0 to 250 for 0 to 1, "
-            "255 for no data.",
-            extra_json_schema={"format": "raster-out", "advanced": True},
-        ),
-    ] = None
-    per_date: Annotated[
-        str | None,
-        Meta(
-            title="Maps of every date",
-            description="A folder for a map of each date, of a model that makes them; the map is that of the "
-            "last date.",
-            extra_json_schema={"format": "folder-out", "advanced": True},
-        ),
-    ] = None
-    polygons: Annotated[
-        str | None,
-        Meta(
-            title="Polygons",
-            description="A GeoPackage of the map's classes as polygons, outlines simplified without gaps.",
-            extra_json_schema={"format": "vector-out", "advanced": True},
-        ),
-    ] = None
-    minimum_area: Annotated[
-        Annotated[float, Meta(ge=0)] | None,
-        Meta(
-            title="Smallest polygon",
-            description="The minimum mapping unit: smaller areas go to their largest neighbour. Left out, 10 "
-            "pixels.",
-            extra_json_schema={"unit": "m²", "advanced": True},
-        ),
-    ] = None
     aoi: Annotated[
         str | None,
         Meta(
@@ -374,6 +321,87 @@ class PredictSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = False
 
 
+class PredictSpec(MappingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Map a series with a trained model."""
+
+    out: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            title="Map",
+            description="The GeoTIFF of classes to write.",
+            extra_json_schema={"format": "raster-out"},
+        ),
+    ]
+    confidence: Annotated[
+        str | None,
+        Meta(
+            title="Confidence",
+            description="A GeoTIFF of two bands: the probability of the mapped class, 0 to 1, and its margin "
+            "over the second's.",
+            extra_json_schema={"format": "raster-out"},
+        ),
+    ] = None
+    probabilities: Annotated[
+        str | None,
+        Meta(
+            title="Probabilities",
+            description="A GeoTIFF with a band for each class: its probability, 0 to 250 for 0 to 1, "
+            "255 for no data.",
+            extra_json_schema={"format": "raster-out", "advanced": True},
+        ),
+    ] = None
+    per_date: Annotated[
+        str | None,
+        Meta(
+            title="Maps of every date",
+            description="A folder for a map of each date, of a model that makes them; the map is that of the "
+            "last date.",
+            extra_json_schema={"format": "folder-out", "advanced": True},
+        ),
+    ] = None
+    polygons: Annotated[
+        str | None,
+        Meta(
+            title="Polygons",
+            description="A GeoPackage of the map's classes as polygons, outlines simplified without gaps.",
+            extra_json_schema={"format": "vector-out", "advanced": True},
+        ),
+    ] = None
+    minimum_area: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(
+            title="Smallest polygon",
+            description="The minimum mapping unit: smaller areas go to their largest neighbour. Left out, 10 "
+            "pixels.",
+            extra_json_schema={"unit": "m²", "advanced": True},
+        ),
+    ] = None
+
+
+class EmbedSpec(MappingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Write a model's features of a series as a raster."""
+
+    out: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            title="Features",
+            description="The GeoTIFF to write, with a band for each feature.",
+            extra_json_schema={"format": "raster-out"},
+        ),
+    ]
+    stage: Annotated[
+        int,
+        Meta(
+            title="Stage",
+            description="Of the encoder: 1 has the finest pixels, 4 the coarsest and the most meaning.",
+            ge=1,
+            le=4,
+        ),
+    ] = 3
+
+
 class EvaluateSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Judge a trained model by labels that it never saw."""
 
@@ -422,6 +450,7 @@ SPECS: dict[str, type[Spec]] = {
     "finetune": FinetuneSpec,
     "pretrain": PretrainSpec,
     "predict": PredictSpec,
+    "embed": EmbedSpec,
     "evaluate": EvaluateSpec,
 }
 

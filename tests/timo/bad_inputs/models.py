@@ -123,7 +123,7 @@ def _(desk):
 
 @TABLE.warned(
     "pixels three times as large as those that the model was trained on",
-    "The series has pixels of 30, model 'woods' was trained on 10: the map may be poor.",
+    "The series has pixels of 30 m, model 'woods' was trained on 10 m: the map may be poor.",
 )
 def _(desk):
     folder = desk.series()

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.timo.tasks.test_prediction import SMALL, large, pixels, same, whole  # noqa: F401 - fixtures
+from tests.timo.tasks.blocks import SMALL, pixels, same
 from timo.inference.partial import partial_folder
 
 ray = pytest.importorskip("ray")
@@ -52,7 +52,7 @@ def cluster(tmp_path_factory):
     subprocess.run([*RAY, "stop", "--force"], env=env, capture_output=True, check=False)
 
 
-def predicting(large, bundle, out, address, env, *more):  # noqa: F811
+def predicting(large, bundle, out, address, env, *more):
     arguments = ["predict", "--series", str(large), "--model", str(bundle), "--out", str(out), "--json"]
     code = f"{SMALL} from timo.cli import main; main({[*arguments, '--ray', address, *more]!r})"
     environment = {**env, "PYTHONPATH": str(Path(__file__).parents[3])}
@@ -89,7 +89,7 @@ def test_two_nodes_make_the_map_of_one_process_also_when_one_is_killed_on_the_wa
     assert same(out, whole.map)
 
 
-def test_who_has_no_token_gets_nothing_from_the_cluster(large, bundle, cluster, tmp_path):  # noqa: F811
+def test_who_has_no_token_gets_nothing_from_the_cluster(large, bundle, cluster, tmp_path):
     address, env, _ = cluster
     run = predicting(large, bundle, tmp_path / "map.tif", address, {**env, "RAY_AUTH_TOKEN": "b" * 64})
     _, stderr = run.communicate(timeout=120)
@@ -99,7 +99,7 @@ def test_who_has_no_token_gets_nothing_from_the_cluster(large, bundle, cluster, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_address_where_nothing_answers_is_said_in_a_sentence(large, bundle, tmp_path):  # noqa: F811
+def test_an_address_where_nothing_answers_is_said_in_a_sentence(large, bundle, tmp_path):
     run = predicting(large, bundle, tmp_path / "map.tif", "127.0.0.1:1", {**os.environ})
     _, stderr = run.communicate(timeout=120)
     assert run.returncode == 1

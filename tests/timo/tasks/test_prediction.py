@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A map of many blocks: interrupted and gone on with, in parts, of an area, with too little memory."""
 
-import hashlib
 import json
 import os
 import signal
@@ -11,7 +10,6 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyogrio
@@ -23,6 +21,7 @@ import torch
 from rio_cogeo import cog_validate
 
 from tests.scenes import TRANSFORM, write_frame, write_polygons
+from tests.timo.tasks.blocks import SIDE, SMALL, pixels, same
 from timo import tasks
 from timo.errors import Cancelled, LabelError, ModelError, OutputError, SeriesError
 from timo.inference import sizing
@@ -30,21 +29,6 @@ from timo.inference.partial import Partial, partial_folder
 from timo.series.prepared import PreparedSeries
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import load
-
-SIDE = 300  # four blocks of 256 and less
-# Blocks of a few chips, so that a small scene has many.
-SMALL = "from timo.inference import sizing; sizing.LEAST_CHIPS = 1; sizing.BEST_SIDE = sizing.TILE; "
-
-
-@pytest.fixture(scope="module")
-def large(scene, tmp_path_factory):
-    """The scene, repeated until it fills several blocks."""
-    folder = tmp_path_factory.mktemp("large")
-    for path in scene.folder.glob("*.tif"):
-        with rasterio.open(path) as source:
-            names, values = source.descriptions, np.tile(source.read(), (1, 3, 3))[:, :SIDE, :SIDE]
-        write_frame(folder / path.name, dict(zip(names, values, strict=True)))
-    return folder
 
 
 @pytest.fixture
@@ -60,28 +44,6 @@ def predict(large, bundle, tmp_path, small_blocks):
         return tasks.run("predict", load("predict", {**given, **more}), reporter)
 
     return run
-
-
-@pytest.fixture(scope="module")
-def whole(large, bundle, tmp_path_factory):
-    """The map and its probabilities, made in one go."""
-    folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sizing, "LEAST_CHIPS", 1)
-        patch.setattr(sizing, "BEST_SIDE", sizing.TILE)
-        given = {"series": str(large), "model": str(bundle), "out": str(folder / "map.tif")}
-        tasks.run("predict", load("predict", {**given, "probabilities": str(folder / "p.tif")}))
-    return SimpleNamespace(map=folder / "map.tif", probabilities=folder / "p.tif")
-
-
-def pixels(path):
-    with rasterio.open(path) as source:
-        return source.read()
-
-
-def same(one, other):
-    """The class band, to the last byte."""
-    return hashlib.sha256(pixels(one)).digest() == hashlib.sha256(pixels(other)).digest()
 
 
 class Stopping(Reporter):

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A prediction's blocks, one after the other: what is done is kept, too little memory makes them smaller."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timo.errors import LabelError, ModelError
+from timo.inference.blocks import Block, BlockPredictor
+from timo.inference.chips import Rectangle
+from timo.inference.cluster import Cluster
+from timo.inference.joining import join
+from timo.inference.memory import Shortage
+from timo.inference.partial import WHOLE, Done, Partial, Plan, Shard
+from timo.inference.sizing import block_bytes
+from timo.series.words import counted
+from timo.tasks.reporter import Reporter
+
+MAPPED = 0.95  # of the progress; the rest is joining the blocks
+
+
+class Layers(Protocol):
+    """What the outputs hold of a block."""
+
+    classes: int
+    """How many are counted."""
+
+    def of(self, block: Block) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
+        """Layers by name, (bands, height, width) each, and pixels of each class."""
+
+
+@dataclass
+class Job:
+    """A prediction that is ready to run.
+
+    Attributes:
+        predictor: Of its blocks.
+        layers: Makes of each block what is kept.
+        plan: What it is.
+        shard: The part of it to do.
+        ray: The cluster to do it on; None for this machine.
+        work: What the cluster's workers do, of the folder of blocks: get ready, and give what does a block.
+    """
+
+    predictor: BlockPredictor
+    layers: Layers
+    plan: Plan
+    shard: Shard = WHOLE
+    ray: str | None = None
+    work: Callable[[str], Callable[[Rectangle], Done]] | None = None
+    halved_batch: bool = False
+    """Since memory didn't suffice."""
+
+    def resume(self, partial: Partial) -> None:
+        """Take blocks and batches as they were when it was begun."""
+        self.predictor.size = replace(self.predictor.size, side=partial.plan.side, batch=partial.plan.batch)
+
+    def predict(self, block: Rectangle, partial: Partial) -> Done:
+        """One block, written, and not yet in the journal."""
+        (found,) = self.predictor.run([block], lambda _: None)
+        return partial.write(block, *self.layers.of(found))
+
+
+def run_job(job: Job, folder: Path, reporter: Reporter, *, overwrite: bool) -> dict[str, Any]:
+    """Do all, or a shard; where it was interrupted, the rest.
+
+    Args:
+        job: What.
+        folder: Of the blocks.
+        reporter: Told about progress.
+        overwrite: Begin anew where the folder is another prediction's, and replace what stands there.
+
+    Returns:
+        What was written, and the share of each class; of a shard, how many blocks are done.
+
+    Raises:
+        TimoError: Naming what is wrong. Blocks that are done stay.
+    """
+    partial = Partial.begin(folder, job.plan, overwrite=overwrite)
+    with partial.held(job.shard):
+        _do_blocks(job, partial, reporter)
+        if job.shard.of > 1:
+            return {"partial": str(folder), "shard": str(job.shard), "blocks": len(partial.done)}
+        return finish(partial, reporter, overwrite=overwrite)
+
+
+def finish(partial: Partial, reporter: Reporter, *, overwrite: bool) -> dict[str, Any]:
+    """Join the blocks; also what ``timo merge`` does. The folder of blocks is the caller's to remove.
+
+    Returns:
+        What was written, and the share of each class.
+
+    Raises:
+        OutputError: Blocks are missing, or a raster can't be written.
+    """
+
+    def tick(share: float) -> None:
+        reporter.check()
+        reporter.progress(MAPPED + (1 - MAPPED) * share, "Writing the map")
+
+    plan, counts = partial.plan, partial.counts()
+    join(partial, overwrite=overwrite, tick=tick)
+    of_dates = [output for output in plan.outputs if output.kind == "maps_per_date"]
+    single = [output for output in plan.outputs if output not in of_dates]
+    for output in single:
+        reporter.artifact(Path(output.path), output.kind)
+    if of_dates:
+        reporter.artifact(Path(of_dates[0].path).parent, "maps_per_date")
+    extra = {} if plan.polygons is None else {"polygons": plan.polygons.path}
+    for kind, path in extra.items():
+        reporter.artifact(Path(path), kind)
+    mapped = int(counts.sum())
+    if not mapped:
+        reporter.log("The map is empty: no pixel of the series has data in the area.", "warning")
+    classes = single[0].classes
+    return {
+        **{output.kind: output.path for output in single},
+        **extra,
+        **plan.summary,
+        "pixels_mapped": mapped,
+        "classes": [
+            {"value": c.value, "name": c.name, "color": c.color, "pixels": int(n)}
+            for c, n in zip(classes, counts, strict=True)
+        ],
+    }
+
+
+def _do_blocks(job: Job, partial: Partial, reporter: Reporter) -> None:
+    """Predict the blocks that aren't done; a thread writes them while the model works on the next."""
+    predictor, shard = job.predictor, job.shard
+    job.resume(partial)
+    todo, chips = _wanted(job, partial)
+    if not todo and shard.of == 1 and not any(done.bytes for done in partial.done.values()):
+        raise LabelError(
+            "area_outside", "No pixel of the area lies on the series.", "Give an area of the same place."
+        )
+    before = len(partial.done)
+    if before and todo:
+        reporter.log(f"Going on: {counted(before, 'block is', 'blocks are')} done already.")
+    share = before / max(before + len(todo), 1)  # of the blocks, when it was interrupted
+    seen = 0
+
+    def step(count: int) -> None:
+        nonlocal seen
+        reporter.check()
+        seen += count
+        reporter.progress(MAPPED * (share + (1 - share) * min(seen / chips, 1)), "Mapping")
+
+    if job.ray is not None:
+        _do_on_cluster(job, partial, todo, step, reporter)
+        return
+    with ThreadPoolExecutor(1) as writer:
+        writing: Future[None] | None = None
+
+        def settle() -> None:
+            if writing is not None:
+                writing.result()
+
+        def short(shortage: Shortage) -> Iterable[Rectangle]:
+            settle()
+            _shrink(job, partial, shortage, reporter)
+            return partial.todo(shard)
+
+        with closing(predictor.run(todo, step, short)) as blocks:
+            for block in blocks:
+                layers, counts = job.layers.of(block)
+                settle()
+                writing = writer.submit(partial.add, block.place, layers, counts, shard)
+        settle()
+
+
+def _do_on_cluster(
+    job: Job, partial: Partial, todo: list[Rectangle], step: Callable[[int], None], reporter: Reporter
+) -> None:
+    """The nodes write the blocks' files; the journal is written here."""
+    assert job.ray is not None  # noqa: S101
+    assert job.work is not None  # noqa: S101
+
+    def done(block: Rectangle, made: Done) -> None:
+        partial.enter(block, made, job.shard)
+        step(len(job.predictor.chips(block)))
+
+    with Cluster(job.ray) as cluster:
+        cluster.run(
+            todo, functools.partial(job.work, str(partial.folder)), done, reporter.check, reporter.log
+        )
+
+
+def _wanted(job: Job, partial: Partial) -> tuple[list[Rectangle], int]:
+    """The shard's blocks that aren't done, and the chips they take; what lies outside the area is done."""
+    todo, chips = [], 0
+    nothing = np.zeros(job.layers.classes, np.int64)
+    for block in partial.todo(job.shard):
+        count = len(job.predictor.chips(block))
+        if count:
+            todo.append(block)
+            chips += count
+        else:
+            partial.add(block, {}, nothing, job.shard)
+    return todo, chips
+
+
+def _shrink(job: Job, partial: Partial, shortage: Shortage, reporter: Reporter) -> None:
+    """Make batches, then blocks smaller; the third time there is nothing left to try.
+
+    Raises:
+        ModelError: ``out_of_memory``, with what was needed.
+    """
+    predictor, plan = job.predictor, partial.plan
+    size = predictor.size
+    side = plan.side >> plan.halved
+    gigabytes = f"{shortage.available / 2**30:.1f} GB"
+    if plan.halved:
+        needed = block_bytes(side, predictor.chip, predictor.values, job.layers.classes)
+        raise ModelError(
+            "out_of_memory",
+            f"The memory of the {shortage.where} is not enough, even for blocks of {side} pixels and "
+            f"{counted(size.batch, 'chip', 'chips')} at once: {gigabytes} was free, and blocks alone take "
+            f"{needed / 2**30:.1f} GB.",
+            "Close other programs, choose another device, or take fewer dates.",
+        )
+    if size.batch > 1 and not job.halved_batch:
+        job.halved_batch = True
+        predictor.size = replace(size, batch=size.batch // 2)
+        partial.smaller(batch=predictor.size.batch)
+        now = f"the model now takes {counted(predictor.size.batch, 'chip', 'chips')} at once"
+    else:
+        partial.smaller(halve=True)
+        now = f"blocks now have {side // 2} pixels a side"
+    reporter.log(
+        f"The memory of the {shortage.where} was not enough ({gigabytes} was free): {now}.", "warning"
+    )
