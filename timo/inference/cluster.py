@@ -9,9 +9,11 @@ ports are Ray's choice (for a firewall, ``ray start --node-manager-port --object
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -61,10 +63,15 @@ class Cluster:
             ) from error
 
     def __enter__(self) -> Cluster:
+        self._stack = contextlib.ExitStack()
+        # A thread of Ray's prints what befalls its nodes, where a program expects our summary alone.
+        nowhere = self._stack.enter_context(Path(os.devnull).open("w"))
+        self._stack.enter_context(contextlib.redirect_stdout(nowhere))
+        self._stack.callback(self.ray.shutdown)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.ray.shutdown()
+        self._stack.close()
 
     def workers(self, work: Work) -> list[Any]:
         """One for each GPU; without any, one for each node, with all its cores."""

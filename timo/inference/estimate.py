@@ -48,8 +48,9 @@ def estimate(predictor: BlockPredictor, plan: Plan, reporter: Reporter) -> dict[
     a_pixel = sum(np.dtype(output.dtype).itemsize * len(output.bands) for output in plan.outputs)
     whole = grid.height * grid.width
     out = Path(plan.outputs[0].path).parent
-    layers = max(len(one) for output in plan.outputs for one in (output.bands, output.classes))
-    memory = psutil.Process().memory_info().rss + block_bytes(side, predictor.chip, predictor.values, layers)
+    memory = psutil.Process().memory_info().rss + block_bytes(
+        side, predictor.chip, predictor.values, plan.depth
+    )
     return {
         "blocks": len(wanted),
         "block_side": side,
@@ -58,7 +59,7 @@ def estimate(predictor: BlockPredictor, plan: Plan, reporter: Reporter) -> dict[
         "seconds": round(a_chip * chips, 1),
         "disk_bytes": int(pixels * a_pixel + whole * a_pixel * OVERVIEWS),
         "disk_free_bytes": shutil.disk_usage(out).free,
-        "memory_bytes": int(memory),
+        "memory_bytes": psutil.Process().memory_info().rss + of_blocks,
         "memory_free_bytes": int(psutil.virtual_memory().available),
     }
 

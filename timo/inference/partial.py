@@ -75,6 +75,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     tags: dict[str, str]
     summary: dict[str, Any]
 
+    @property
+    def depth(self) -> int:
+        """Numbers of a pixel while it is computed."""
+        return max(len(one) for output in self.outputs for one in (output.bands, output.classes))
+
 
 class Done(Struct, frozen=True, kw_only=True):
     """A line of a journal.

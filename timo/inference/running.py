@@ -32,7 +32,7 @@ class Layers(Protocol):
     """What the outputs hold of a block."""
 
     classes: int
-    """How many are counted."""
+    """How many are counted; 1 where there are none: the pixels with data."""
 
     def of(self, block: Block) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
         """Layers by name, (bands, height, width) each, and pixels of each class."""
@@ -121,17 +121,18 @@ def finish(partial: Partial, reporter: Reporter, *, overwrite: bool) -> dict[str
     mapped = int(counts.sum())
     if not mapped:
         reporter.log("The map is empty: no pixel of the series has data in the area.", "warning")
-    classes = single[0].classes
-    return {
+    summary = {
         **{output.kind: output.path for output in single},
         **extra,
         **plan.summary,
         "pixels_mapped": mapped,
-        "classes": [
+    }
+    if classes := single[0].classes:
+        summary["classes"] = [
             {"value": c.value, "name": c.name, "color": c.color, "pixels": int(n)}
             for c, n in zip(classes, counts, strict=True)
-        ],
-    }
+        ]
+    return summary
 
 
 def _do_blocks(job: Job, partial: Partial, reporter: Reporter) -> None:
@@ -220,7 +221,7 @@ def _shrink(job: Job, partial: Partial, shortage: Shortage, reporter: Reporter) 
     side = plan.side >> plan.halved
     gigabytes = f"{shortage.available / 2**30:.1f} GB"
     if plan.halved:
-        needed = block_bytes(side, predictor.chip, predictor.values, job.layers.classes)
+        needed = block_bytes(side, predictor.chip, predictor.values, plan.depth)
         raise ModelError(
             "out_of_memory",
             f"The memory of the {shortage.where} is not enough, even for blocks of {side} pixels and "

@@ -163,7 +163,7 @@ def plan_of(
     return Plan(
         fingerprint=fingerprint(decides),
         sources=sources,
-        grid=series.grid.to_dict(),
+        grid=predictor.grid.to_dict(),
         side=predictor.size.side,
         batch=predictor.size.batch,
         outputs=outputs,
