@@ -48,9 +48,7 @@ def estimate(predictor: BlockPredictor, plan: Plan, reporter: Reporter) -> dict[
     a_pixel = sum(np.dtype(output.dtype).itemsize * len(output.bands) for output in plan.outputs)
     whole = grid.height * grid.width
     out = Path(plan.outputs[0].path).parent
-    memory = psutil.Process().memory_info().rss + block_bytes(
-        side, predictor.chip, predictor.values, plan.depth
-    )
+    of_blocks = block_bytes(side, predictor.chip, predictor.values, plan.depth)
     return {
         "blocks": len(wanted),
         "block_side": side,
