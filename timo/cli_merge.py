@@ -21,8 +21,8 @@ def merge(
     from timo.inference.partial import Partial, partial_folder
     from timo.inference.running import finish
 
-    partial = Partial.open(partial_folder(out))
-    with partial.held(), TerminalReporter("merge") as reporter:
+    with Partial.complete(partial_folder(out)) as partial, TerminalReporter("merge") as reporter:
+        partial.move(out.absolute())
         summary = finish(partial, reporter, overwrite=overwrite)
     if as_json:
         print(json.dumps(summary))  # noqa: T201

@@ -11,6 +11,8 @@ import numpy as np
 import rasterio.features
 import shapely
 from numpy.typing import NDArray
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
 from timo.errors import LabelError, SeriesError
 from timo.inference.chips import Rectangle
@@ -59,7 +61,12 @@ class Polygons:
     def mask(self, block: Rectangle) -> NDArray[np.bool_]:
         """See ``Area``."""
         within = _within(self.grid, block)
-        near = self.tree.geometries[self.tree.query(_outline(within), predicate="intersects")]
+        outline = _outline(within)
+        near = self.tree.geometries[self.tree.query(outline, predicate="intersects")]
+        # A country's border has a million corners, a block holds few of them.
+        left, bottom, right, top = shapely.buffer(outline, max(within.pixel_size)).bounds
+        near = shapely.clip_by_rect(near, left, bottom, right, top)
+        near = near[~shapely.is_empty(near)]
         if not len(near):
             return np.zeros(within.shape, np.bool_)
         burnt = rasterio.features.rasterize(
@@ -83,20 +90,36 @@ class OfRaster:
     def __init__(self, path: Path, grid: Grid) -> None:
         self.path, self.grid = path, grid
         raster = Raster.open(path)
-        if grid.crs is None and raster.grid.crs is None and raster.grid.shape != grid.shape:
+        self.times = 1
+        if grid.crs is None and raster.grid.crs is None:  # a grid of pixels, or of some pixels to one
+            self.times = round(grid.pixel_size[0] / raster.grid.pixel_size[0])
+        if self.times > 1 or grid.crs is None:
+            self._check_size(raster, grid)
+        self.nodata = raster.bands[0].nodata
+
+    def _check_size(self, raster: Raster, grid: Grid) -> None:
+        if raster.grid.coarser(max(self.times, 1)).shape != grid.shape:
             raise LabelError(
                 "area_size",
-                f"{path.name} has another size than the series, and neither has a coordinate system.",
+                f"{self.path.name} has another size than the series, and neither has a coordinate system.",
                 "Give an area of the series' size.",
             )
-        self.nodata = raster.bands[0].nodata
 
     def mask(self, block: Rectangle) -> NDArray[np.bool_]:
         """See ``Area``."""
-        within = _within(self.grid, block)
         with unreadable(self.path), open_raster(self.path) as dataset:
-            values, inside = values_on_grid(self.path, dataset, within)
+            if self.grid.crs is None:
+                values, inside = self._pixels(dataset, block)
+            else:
+                values, inside = values_on_grid(self.path, dataset, _within(self.grid, block))
         return np.asarray(inside & (values != 0) & ~is_nodata(values, self.nodata))
+
+    def _pixels(self, dataset: DatasetReader, block: Rectangle) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Of a raster without coordinate system, which lies on the series pixel by pixel."""
+        k, size = self.times, (block.height, block.width)
+        window = Window(block.column * k, block.row * k, block.width * k, block.height * k)
+        values = dataset.read(1, window=window, boundless=True, fill_value=0, out_shape=size)
+        return values, np.ones(size, np.bool_)
 
 
 def open_area(area: str, grid: Grid) -> Area:

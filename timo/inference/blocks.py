@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from timo.inference.sizing import Size
 from timo.models.checks import check_inputs
 from timo.series.prepared import PreparedSeries
 
+R = TypeVar("R")
 Chip = tuple[int, int]
 """First row and column."""
 
@@ -105,23 +106,28 @@ class BlockPredictor:
 
         return [(row, column) for row in rows for column in columns if meets(row, column)]
 
-    def run(
+    def run(self, blocks: Iterable[Rectangle], step: Callable[[int], None]) -> Generator[Block, None, None]:
+        """Predict block by block: ``make`` with nothing made of them."""
+        return self.make(blocks, lambda block: block, step)
+
+    def make(
         self,
         blocks: Iterable[Rectangle],
+        then: Callable[[Block], R],
         step: Callable[[int], None],
-        short: Callable[[Shortage], Iterable[Rectangle] | None] | None = None,
-    ) -> Generator[Block, None, None]:
+        short: Callable[[Shortage], Iterable[Rectangle]] | None = None,
+    ) -> Generator[R, None, None]:
         """Predict block by block; while the model works on one, the next is read.
 
         Args:
             blocks: Which, in this order; those without a wanted pixel are left out.
+            then: Made of each block before the next, on the device: it may run out of memory, too.
             step: Called with the number of chips done by each step of the model; may raise to stop.
             short: Called where memory doesn't suffice for a block: it makes ``size`` smaller and returns what
-                takes the place of the blocks that are left, or None to try the same ones again; without it,
-                or if it raises, that ends the run.
+                takes the place of the blocks that are left; without it, or if it raises, that ends the run.
 
         Raises:
-            ModelError: The model can't take the series' bands or values.
+            ModelError: The model can't take the series' bands or values, or memory doesn't suffice.
             SeriesError: A file can't be read any more.
         """
         left = deque(blocks)
@@ -139,23 +145,22 @@ class BlockPredictor:
                 block, chips, frames = reading
                 reading = start()
                 try:
-                    result = self.predict(block, chips, frames.result(), step)
+                    result = then(self.predict(block, chips, frames.result(), step))
                 except (MemoryError, RuntimeError) as error:
                     shortage = Shortage.of(error, self.device)
-                    if shortage is None or short is None:
+                    if shortage is None:
                         raise
                     if reading is not None:
                         wait([reading[2]])
-                        left.appendleft(reading[0])
-                    left.appendleft(block)
                     reading = None
                 else:
                     del frames  # only the block being worked on and the next are held
                     yield result
                     continue
                 del frames
-                instead = short(shortage)
-                left = left if instead is None else deque(instead)
+                if short is None:
+                    raise shortage.error(f"{self.size.batch} chips at once are too many.")
+                left = deque(short(shortage))
                 reading = start()
 
     def read(self, chips: list[Chip], threads: ThreadPoolExecutor | None = None) -> Frames:

@@ -31,6 +31,15 @@ class Rectangle:
         """How many it has."""
         return self.height * self.width
 
+    def holds(self, other: Rectangle) -> bool:
+        """Whether the other lies within this one."""
+        return (
+            self.row <= other.row
+            and self.column <= other.column
+            and other.row + other.height <= self.row + self.height
+            and other.column + other.width <= self.column + self.width
+        )
+
     def quarters(self, side: int) -> list[Rectangle]:
         """The up to four rectangles of at most ``side`` pixels a side that tile it.
 
@@ -57,14 +66,14 @@ def offsets(length: int, chip: int) -> list[int]:
 
     Args:
         length: Pixels of the raster's side.
-        chip: Pixels of a chip's side, even.
+        chip: Pixels of a chip's side.
 
     Returns:
         Ascending offsets, the first 0.
     """
     if length <= chip:
         return [0]
-    return [*range(0, length - chip, chip // 2), length - chip]
+    return [*range(0, length - chip, -(-chip // 2)), length - chip]
 
 
 def chips_of(start: int, stop: int, length: int, chip: int) -> list[int]:

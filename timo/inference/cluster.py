@@ -20,7 +20,7 @@ import torch
 
 from timo.errors import ModelError, TimoError
 from timo.inference.chips import Rectangle
-from timo.inference.partial import Done
+from timo.inference.plans import Done
 from timo.series.words import counted
 
 _LOOK = 0.5  # seconds between two looks at whether to stop

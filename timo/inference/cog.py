@@ -154,7 +154,7 @@ def _copy(source: Path, target: Path, resampling: str, tick: Callable[[int], Non
 
 def _check_whole(path: Path) -> None:
     """GDAL writes the last tiles when it closes the file, and tells no failure: is each within the file?"""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows syncs no file that is open for reading alone
         os.fsync(file.fileno())
         size = file.seek(0, os.SEEK_END)
     with rasterio.open(path) as written:

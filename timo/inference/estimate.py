@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import psutil
 from timo.errors import LabelError
 from timo.inference.blocks import BlockPredictor
 from timo.inference.chips import Rectangle, blocks
-from timo.inference.partial import Plan
+from timo.inference.memory import Shortage
+from timo.inference.plans import Plan
 from timo.inference.sizing import block_bytes
 from timo.tasks.reporter import Reporter
 
@@ -72,11 +74,18 @@ def _seconds_a_chip(predictor: BlockPredictor, block: Rectangle, reporter: Repor
         reporter.check()
         times.append(time.perf_counter())
 
-    started = time.perf_counter()
-    read = predictor.read(chips)
-    reading = (time.perf_counter() - started) / len(chips)
     some = chips[: batch * WARM_UP]
-    times[0] = time.perf_counter()
-    predictor.predict(block, some, read, step)
-    model = (times[-1] - times[1]) / (len(some) - batch) if len(some) > batch else times[-1] - times[0]
+    started = time.perf_counter()
+    try:
+        with ThreadPoolExecutor(predictor.size.threads) as threads:
+            read = predictor.read(chips, threads)
+        reading = (time.perf_counter() - started) / len(chips)
+        times[0] = time.perf_counter()
+        predictor.predict(block, some, read, step)
+    except (MemoryError, RuntimeError) as error:
+        if (shortage := Shortage.of(error, predictor.device)) is None:
+            raise
+        raise shortage.error(f"A block of {block.height} x {block.width} pixels is too large.") from error
+    warm = len(some) > batch
+    model = (times[-1] - times[warm]) / (len(some) - batch * warm)
     return max(reading, model)

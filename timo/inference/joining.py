@@ -8,7 +8,8 @@ from pathlib import Path
 
 from timo.errors import OutputError
 from timo.inference.cog import write_cog
-from timo.inference.partial import Partial, grid_of
+from timo.inference.partial import Partial
+from timo.inference.plans import grid_of
 from timo.inference.polygons import write_polygons
 from timo.inference.targets import Targets, check_raster, check_target, told
 from timo.series.words import counted
@@ -18,7 +19,7 @@ def check_complete(partial: Partial) -> None:
     """Fail unless every block is there.
 
     Raises:
-        OutputError: Saying how many are not, and of which shards.
+        OutputError: Saying how many are not.
     """
     left = partial.todo()
     if left:
@@ -62,4 +63,17 @@ def join(partial: Partial, *, overwrite: bool, tick: Callable[[float], None]) ->
 
             made = write_cog(output, grid, pieces, partial.plan.tags, targets, written)
             if not number and partial.plan.polygons is not None:
-                write_polygons(partial.plan.polygons, made, output.classes, partial.plan.tags, targets)
+                _polygons(partial, made, targets)
+
+
+def _polygons(partial: Partial, raster: Path, targets: Targets) -> None:
+    plan = partial.plan
+    assert plan.polygons is not None  # noqa: S101
+    try:
+        write_polygons(plan.polygons, raster, plan.outputs[0].classes, plan.tags, targets)
+    except MemoryError as error:
+        raise OutputError(
+            "polygons_too_many",
+            f"The machine's memory is not enough for the polygons of '{Path(plan.outputs[0].path).name}'.",
+            "Run the same command without polygons, or with larger ones: no block is done again.",
+        ) from error

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 import psutil
 import torch
 
+from timo.errors import ModelError
+
+# torch and CUDA's libraries have no common type for it.
+_GPU = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_HOST = ("can't allocate memory", "not enough memory")
+
 
 @dataclass(frozen=True)
 class Shortage:
@@ -15,22 +21,39 @@ class Shortage:
 
     Attributes:
         where: ``GPU`` or ``machine``.
-        available: Bytes that were still free when it was noticed.
+        device: Whose memory.
     """
 
     where: str
-    available: int
+    device: torch.device
 
     @classmethod
     def of(cls, error: BaseException, device: torch.device) -> Shortage | None:
         """What an error says of memory; None if it is another one."""
-        if isinstance(error, torch.OutOfMemoryError):
-            torch.cuda.empty_cache()
-            return cls("GPU", available(device))
-        # torch has no type of its own for the host's memory.
-        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-            return cls("machine", available(torch.device("cpu")))
+        text = str(error)
+        if isinstance(error, MemoryError) or any(words in text for words in _HOST):
+            return cls("machine", torch.device("cpu"))
+        if isinstance(error, torch.OutOfMemoryError) or any(words in text for words in _GPU):
+            return cls("GPU", device)
         return None
+
+    def free(self) -> str:
+        """What is free now, in words; to be asked when what was allocated is let go."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return f"{available(self.device) / 2**30:.1f} GB"
+
+    def error(self, needed: str) -> ModelError:
+        """What ends a task.
+
+        Args:
+            needed: A sentence on what it took.
+        """
+        return ModelError(
+            "out_of_memory",
+            f"The memory of the {self.where} is not enough: {self.free()} is free. {needed}",
+            "Close other programs, choose another device, or take fewer dates.",
+        )
 
 
 def available(device: torch.device) -> int:

@@ -9,103 +9,27 @@ folders copied into one.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
 import msgspec
 import numpy as np
 import rasterio
-from affine import Affine
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from timo.errors import OutputError
 from timo.inference.chips import Rectangle, blocks
 from timo.inference.cog import Piece
-from timo.inference.outputs import Output
-from timo.inference.polygons import Polygons
+from timo.inference.locks import demand_free, locked
+from timo.inference.plans import FORMAT, WHOLE, Done, Format, Plan, Shard, grid_of
 from timo.inference.targets import check_blocks, told
 from timo.inference.writer import block_profile
-from timo.series.grid import Grid
 
-FORMAT = 1
 PLAN = "plan.json"
-
-
-class Source(Struct, frozen=True, kw_only=True):
-    """A file that is read: enough to notice that it is another one now. None of what is remote."""
-
-    path: str
-    size: int | None
-    modified: int | None
-    """Nanoseconds since 1970."""
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """What is predicted, and in which pieces.
-
-    Attributes:
-        format: Of the folder.
-        fingerprint: Of all that decides the pixels: spec, sources, model. Another one is another map.
-        sources: What is read.
-        grid: ``Grid.to_dict`` of the series.
-        side: Pixels of a block's side, before any was halved.
-        halved: How often blocks were halved since.
-        batch: Chips a step.
-        outputs: The rasters to make; the first is the map.
-        polygons: To make of the map.
-        tags: Their provenance.
-        summary: What else the task tells at its end.
-    """
-
-    format: int = FORMAT
-    fingerprint: str
-    sources: list[Source]
-    grid: dict[str, Any]
-    side: int
-    halved: int = 0
-    batch: int
-    outputs: list[Output]
-    polygons: Polygons | None = None
-    tags: dict[str, str]
-    summary: dict[str, Any]
-
-    @property
-    def depth(self) -> int:
-        """Numbers of a pixel while it is computed."""
-        return max(len(one) for output in self.outputs for one in (output.bands, output.classes))
-
-
-class Done(Struct, frozen=True, kw_only=True):
-    """A line of a journal.
-
-    Attributes:
-        block: Row, column, height and width.
-        counts: Pixels of each class.
-        bytes: Of the files, by layer.
-    """
-
-    block: tuple[int, int, int, int]
-    counts: list[int]
-    bytes: dict[str, int]
-
-
-class Shard(Struct, frozen=True):
-    """Part ``number`` (from 1) of ``of`` of the work: every ``of``-th block."""
-
-    number: int = 1
-    of: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
-
-
-WHOLE = Shard()
 
 
 class Partial:
@@ -137,12 +61,14 @@ class Partial:
                 "Give the map's name as it was given to 'timo predict'.",
             )
         try:
-            plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+            text = path.read_bytes()
+            number = msgspec.json.decode(text, type=Format).format
+            plan = msgspec.json.decode(text, type=Plan) if number == FORMAT else None
         except (OSError, msgspec.MsgspecError) as error:
             raise OutputError(
                 "partial_damaged", f"'{path}' cannot be read: {error}.", f"Remove the folder '{folder}'."
             ) from error
-        if plan.format != FORMAT:
+        if plan is None:
             raise OutputError(
                 "partial_format",
                 f"'{folder}' is of another version of TiMo.",
@@ -151,20 +77,59 @@ class Partial:
         return cls(folder, plan)
 
     @classmethod
-    def begin(cls, folder: Path, plan: Plan, *, overwrite: bool) -> Partial:
-        """Go on with what is in a folder, or begin it.
+    @contextlib.contextmanager
+    def begun(cls, folder: Path, plan: Plan, *, overwrite: bool, shard: Shard = WHOLE) -> Iterator[Partial]:
+        """Go on with what is in a folder, or begin it; and keep others from it.
+
+        In the end the folder is removed if all rasters are made, or nothing in it is worth keeping; not by
+        a shard, beside which others may work.
 
         Args:
             folder: Made if it isn't there.
             plan: Of this run; one that is there already decides about blocks and batch.
             overwrite: Begin anew where it holds another map.
+            shard: What to work on.
 
         Raises:
-            OutputError: It holds another map, or can't be written.
+            OutputError: It holds another map, is in use, or can't be written.
         """
+        with told(folder):
+            folder.mkdir(exist_ok=True)
+        ended = False
+        try:
+            with locked(folder, shard):
+                partial = cls._begin(folder, plan, shard, overwrite=overwrite)
+                partial._mend(partial._journal(shard))
+                try:
+                    yield partial
+                    ended = True
+                finally:
+                    ended = (ended or not partial._begun) and shard.of == 1
+        finally:
+            if ended:  # when the lock is gone: Windows removes no open file
+                _remove(folder)
+
+    @classmethod
+    @contextlib.contextmanager
+    def complete(cls, folder: Path) -> Iterator[Partial]:
+        """What shards left in a folder, to be joined; it is removed if that succeeds.
+
+        Raises:
+            OutputError: It holds no unfinished map, or is in use.
+        """
+        cls.open(folder)
+        with locked(folder, WHOLE):
+            yield cls.open(folder)
+        _remove(folder)
+
+    @classmethod
+    def _begin(cls, folder: Path, plan: Plan, shard: Shard, *, overwrite: bool) -> Partial:
         if (folder / PLAN).is_file():
             known = cls.open(folder)
             if known.plan.fingerprint == plan.fingerprint:
+                kept = known.plan  # where results go, and what is made of them, may have changed
+                same = {"side": kept.side, "halved": kept.halved, "batch": kept.batch}
+                known.plan = msgspec.structs.replace(plan, **same)
                 return known
             if not overwrite:
                 raise OutputError(
@@ -172,41 +137,17 @@ class Partial:
                     f"'{folder}' holds an unfinished map {_difference(known.plan, plan)}.",
                     "Run the command that began it, or allow it to be overwritten.",
                 )
-            known.remove()
+            demand_free(folder, but=shard)
+            with told(folder):
+                (folder / PLAN).unlink()
         with told(folder):
-            (folder / "blocks").mkdir(parents=True, exist_ok=True)
-            _write(folder / PLAN, msgspec.json.format(msgspec.json.encode(plan), indent=2))
+            for journal in folder.glob("journal-*"):  # of a map whose removal was interrupted
+                journal.unlink()
+            shutil.rmtree(folder / "blocks", ignore_errors=True)
+            (folder / "blocks").mkdir(exist_ok=True)
+            if not _create(folder / PLAN, _encoded(plan)):
+                return cls._begin(folder, plan, shard, overwrite=overwrite)  # another shard was faster
         return cls(folder, plan)
-
-    @contextlib.contextmanager
-    def held(self, shard: Shard = WHOLE) -> Iterator[None]:
-        """Work on a shard, and keep others from it.
-
-        In the end the folder is removed if its rasters are made, or nothing in it is worth keeping; not that
-        of a shard, which others may work in.
-
-        Raises:
-            OutputError: Another process does already.
-        """
-        ended = False
-        try:
-            with filelock.FileLock(self.folder / f"shard-{shard.number}-of-{shard.of}.lock", timeout=0):
-                self._mend(self._journal(shard))
-                try:
-                    yield
-                    ended = True
-                finally:
-                    ended = (ended or not self._begun) and shard.of == 1
-        except filelock.Timeout as error:
-            raise OutputError(
-                "partial_in_use",
-                f"Another process is writing to '{self.folder}'.",
-                "Wait until it has ended, or cancel it.",
-                retryable=True,
-            ) from error
-        finally:
-            if ended:  # when the lock is gone: Windows removes no open file
-                self.remove()
 
     def todo(self, shard: Shard = WHOLE) -> list[Rectangle]:
         """The blocks of a shard that aren't done, in order; smaller ones after memory didn't suffice."""
@@ -220,22 +161,24 @@ class Partial:
     def _missing(self, block: Rectangle, side: int, halvings: int) -> list[Rectangle]:
         if block in self.done:
             return []
-        if not halvings:
+        if not halvings and not any(block.holds(part) for part in self._parts):
             return [block]
         return [
             missing
             for quarter in block.quarters(side // 2)
-            for missing in self._missing(quarter, side // 2, halvings - 1)
+            for missing in self._missing(quarter, side // 2, max(halvings - 1, 0))
         ]
 
     def smaller(self, *, batch: int | None = None, halve: bool = False) -> None:
-        """Remember that batches or blocks must be smaller."""
-        plan = self.plan
+        """Remember that batches or blocks must be smaller; other shards may have found so, too."""
+        others, plan = self.open(self.folder).plan, self.plan
         self.plan = msgspec.structs.replace(
-            plan, batch=plan.batch if batch is None else batch, halved=plan.halved + halve
+            plan,
+            batch=min(others.batch, plan.batch if batch is None else batch),
+            halved=max(others.halved, plan.halved + halve),
         )
         with told(self.folder):
-            _write(self.folder / PLAN, msgspec.json.format(msgspec.json.encode(self.plan), indent=2))
+            _write(self.folder / PLAN, _encoded(self.plan))
 
     def add(
         self,
@@ -264,7 +207,8 @@ class Partial:
         with told(self.folder):
             for layer, values in layers.items():
                 path = self._file(block, layer)
-                partial = path.with_suffix(".partial")
+                # Another process may do the same block: a node of a cluster that was thought lost.
+                partial = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.partial")
                 profile = block_profile(grid, values.dtype.name, len(values))
                 with rasterio.open(partial, "w", **profile) as file:
                     file.write(values)
@@ -287,6 +231,22 @@ class Partial:
             os.fsync(journal.fileno())
         self.done[block] = done
 
+    def move(self, out: Path) -> None:
+        """Let results go to where the folder was copied to; what lay beside the map, still does."""
+        before = Path(self.plan.outputs[0].path)
+
+        def moved(path: str) -> str:
+            inside = Path(path).is_relative_to(before.parent)
+            return str(out.parent / Path(path).relative_to(before.parent) if inside else path)
+
+        first, *others = self.plan.outputs
+        outputs = [msgspec.structs.replace(one, path=moved(one.path)) for one in others]
+        outputs.insert(0, msgspec.structs.replace(first, path=str(out)))
+        polygons = self.plan.polygons
+        if polygons is not None:
+            polygons = msgspec.structs.replace(polygons, path=moved(polygons.path))
+        self.plan = msgspec.structs.replace(self.plan, outputs=outputs, polygons=polygons)
+
     def pieces(self, layer: str) -> list[Piece]:
         """The files of a layer, in order."""
         having = sorted(block for block, done in self.done.items() if layer in done.bytes)
@@ -305,16 +265,6 @@ class Partial:
         """Whether a block with a wanted pixel is done."""
         return any(done.bytes for done in self.done.values())
 
-    def remove(self) -> None:
-        """Remove the folder.
-
-        Raises:
-            OutputError: It can't be removed.
-        """
-        with told(self.folder):
-            (self.folder / PLAN).unlink(missing_ok=True)  # from here on it is no prediction any more
-            shutil.rmtree(self.folder)
-
     def _file(self, block: Rectangle, layer: str) -> Path:
         return self.blocks / f"{block.row}-{block.column}-{block.height}-{block.width}-{layer}.tif"
 
@@ -329,6 +279,19 @@ class Partial:
                 with journal.open("ab") as file:
                     file.write(b"\n")
 
+    @property
+    def _parts(self) -> list[Rectangle]:
+        """Blocks that are done and smaller than the plan's: memory didn't suffice."""
+        side, grid = self.plan.side, self.plan.grid
+        return [
+            block
+            for block in self.done
+            if block.row % side
+            or block.column % side
+            or block.height < min(side, grid["height"] - block.row)
+            or block.width < min(side, grid["width"] - block.column)
+        ]
+
     def _read_journals(self) -> None:
         """A line that was cut short, or whose files aren't there, is of a block that isn't done."""
         for journal in sorted(self.folder.glob("journal-*.jsonl")):
@@ -340,22 +303,14 @@ class Partial:
                     block = Rectangle(*done.block)
                     if all(self._file(block, k).stat().st_size == n for k, n in done.bytes.items()):
                         self.done[block] = done
+        for part in self._parts:  # one process may have done a block whole, another in parts
+            if any(block != part and block.holds(part) for block in self.done):
+                del self.done[part]
 
 
 def partial_folder(out: Path) -> Path:
     """``OUT.partial``, beside the map."""
     return out.with_name(out.name + ".partial")
-
-
-def fingerprint(parts: Mapping[str, Any]) -> str:
-    """SHA-256 of JSON values, in hexadecimal."""
-    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
-
-
-def grid_of(plan: Plan) -> Grid:
-    """The grid of a plan's rasters."""
-    grid = plan.grid
-    return Grid(grid["crs"], Affine(*grid["transform"]), grid["width"], grid["height"])
 
 
 def _difference(known: Plan, new: Plan) -> str:
@@ -379,5 +334,33 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows syncs no file that is open for reading alone
         os.fsync(file.fileno())
+
+
+def _encoded(plan: Plan) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(plan), indent=2)
+
+
+def _create(path: Path, content: bytes) -> bool:
+    """``_write`` a file that isn't there; False if it is."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    _sync(partial)
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        return False
+    except OSError:  # no hard links here
+        if path.exists():
+            return False
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+def _remove(folder: Path) -> None:
+    with told(folder):
+        (folder / PLAN).unlink(missing_ok=True)  # from here on it is no prediction any more
+        shutil.rmtree(folder)

@@ -14,13 +14,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from timo.errors import LabelError, ModelError
+from timo.errors import LabelError
 from timo.inference.blocks import Block, BlockPredictor
 from timo.inference.chips import Rectangle
 from timo.inference.cluster import Cluster
 from timo.inference.joining import join
 from timo.inference.memory import Shortage
-from timo.inference.partial import WHOLE, Done, Partial, Plan, Shard
+from timo.inference.partial import Partial
+from timo.inference.plans import WHOLE, Done, Plan, Shard
 from timo.inference.sizing import block_bytes
 from timo.series.words import counted
 from timo.tasks.reporter import Reporter
@@ -66,8 +67,8 @@ class Job:
 
     def predict(self, block: Rectangle, partial: Partial) -> Done:
         """One block, written, and not yet in the journal."""
-        (found,) = self.predictor.run([block], lambda _: None)
-        return partial.write(block, *self.layers.of(found))
+        (found,) = self.predictor.make([block], self.layers.of, lambda _: None)
+        return partial.write(block, *found)
 
 
 def run_job(job: Job, folder: Path, reporter: Reporter, *, overwrite: bool) -> dict[str, Any]:
@@ -85,8 +86,7 @@ def run_job(job: Job, folder: Path, reporter: Reporter, *, overwrite: bool) -> d
     Raises:
         TimoError: Naming what is wrong. Blocks that are done stay.
     """
-    partial = Partial.begin(folder, job.plan, overwrite=overwrite)
-    with partial.held(job.shard):
+    with Partial.begun(folder, job.plan, overwrite=overwrite, shard=job.shard) as partial:
         _do_blocks(job, partial, reporter)
         if job.shard.of > 1:
             return {"partial": str(folder), "shard": str(job.shard), "blocks": len(partial.done)}
@@ -171,11 +171,13 @@ def _do_blocks(job: Job, partial: Partial, reporter: Reporter) -> None:
             _shrink(job, partial, shortage, reporter)
             return partial.todo(shard)
 
-        with closing(predictor.run(todo, step, short)) as blocks:
-            for block in blocks:
-                layers, counts = job.layers.of(block)
+        def made(block: Block) -> tuple[Rectangle, dict[str, NDArray[Any]], NDArray[np.int64]]:
+            return block.place, *job.layers.of(block)
+
+        with closing(predictor.make(todo, made, step, short)) as blocks:
+            for place, layers, counts in blocks:
                 settle()
-                writing = writer.submit(partial.add, block.place, layers, counts, shard)
+                writing = writer.submit(partial.add, place, layers, counts, shard)
         settle()
 
 
@@ -217,18 +219,11 @@ def _shrink(job: Job, partial: Partial, shortage: Shortage, reporter: Reporter) 
         ModelError: ``out_of_memory``, with what was needed.
     """
     predictor, plan = job.predictor, partial.plan
-    size = predictor.size
-    side = plan.side >> plan.halved
-    gigabytes = f"{shortage.available / 2**30:.1f} GB"
+    size, side, free = predictor.size, plan.side >> plan.halved, shortage.free()
     if plan.halved:
-        needed = block_bytes(side, predictor.chip, predictor.values, plan.depth)
-        raise ModelError(
-            "out_of_memory",
-            f"The memory of the {shortage.where} is not enough, even for blocks of {side} pixels and "
-            f"{counted(size.batch, 'chip', 'chips')} at once: {gigabytes} was free, and blocks alone take "
-            f"{needed / 2**30:.1f} GB.",
-            "Close other programs, choose another device, or take fewer dates.",
-        )
+        needed = block_bytes(side, predictor.chip, predictor.values, plan.depth) / 2**30
+        chips = counted(size.batch, "chip", "chips")
+        raise shortage.error(f"Blocks of {side} pixels take {needed:.1f} GB, beside the model with {chips}.")
     if size.batch > 1 and not job.halved_batch:
         job.halved_batch = True
         predictor.size = replace(size, batch=size.batch // 2)
@@ -237,6 +232,4 @@ def _shrink(job: Job, partial: Partial, shortage: Shortage, reporter: Reporter) 
     else:
         partial.smaller(halve=True)
         now = f"blocks now have {side // 2} pixels a side"
-    reporter.log(
-        f"The memory of the {shortage.where} was not enough ({gigabytes} was free): {now}.", "warning"
-    )
+    reporter.log(f"The memory of the {shortage.where} was not enough ({free} is free): {now}.", "warning")

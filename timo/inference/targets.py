@@ -108,15 +108,18 @@ class Targets:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                for path in self._gone:
-                    path.unlink(missing_ok=True)
                 for partial, path in self._made:
                     with told(path):
                         partial.replace(path)
+                for path in self._gone:
+                    with told(path):
+                        path.unlink(missing_ok=True)
         finally:
             for partial, _path in self._made:
                 with contextlib.suppress(OSError):  # on Windows, of a file that is still being written
                     partial.unlink(missing_ok=True)
+                    for overviews in partial.parent.glob(f"{partial.name}.*tmp"):  # GDAL's, on the way
+                        overviews.unlink()
 
 
 def check_blocks(path: Path) -> None:

@@ -21,16 +21,18 @@ from timo.inference.blocks import Block, BlockPredictor
 from timo.inference.chips import Rectangle
 from timo.inference.estimate import estimate
 from timo.inference.outputs import Output
-from timo.inference.partial import Done, Partial, partial_folder
+from timo.inference.partial import Partial, partial_folder
+from timo.inference.plans import Done
 from timo.inference.ready import ready_series
 from timo.inference.running import Job, run_job
 from timo.inference.sizing import choose
 from timo.inference.targets import check_raster
 from timo.models.zoom import enlarged
 from timo.series.series import open_series
-from timo.tasks.predict import doubts, plan_of, shard_of
+from timo.tasks.planning import absolute, inputs_of, plan_of, shard_of
+from timo.tasks.predict import doubts
 from timo.tasks.reporter import Reporter
-from timo.tasks.specs import EmbedSpec, load, to_dict
+from timo.tasks.specs import EmbedSpec, load
 from timo.training.device import fabric_for
 
 STEM = 4  # pixels of a first-stage feature; each stage after it halves the rows and columns
@@ -93,7 +95,7 @@ def _prepare(spec: EmbedSpec, reporter: Reporter) -> Job:
     folder = Path(spec.model)
     card = bundle.load_card(folder)
     opened = open_series(spec.series)
-    sources = [Path(path) for files in opened.files for path in files]
+    sources = inputs_of(spec, opened)
     check_raster(Path(spec.out), overwrite=spec.overwrite, sources=sources)
     series = bundle.fit_series(card, opened)
     for warning in doubts(card, series):
@@ -121,8 +123,8 @@ def _prepare(spec: EmbedSpec, reporter: Reporter) -> Job:
         kind="features", layer="features", path=str(Path(spec.out).absolute()), dtype="float32",
         nodata=None, bands=names, tags={"TIMO_STAGE": str(spec.stage)},
     )  # fmt: skip
-    plan = plan_of(spec, card, series, predictor, [output])
-    return Job(predictor, FeatureLayers(), plan, shard, spec.ray, functools.partial(_work, to_dict(spec)))
+    plan = plan_of(spec, card, series, predictor, depth, [output])
+    return Job(predictor, FeatureLayers(), plan, shard, spec.ray, functools.partial(_work, absolute(spec)))
 
 
 def _work(values: dict[str, Any], folder: str) -> Callable[[Rectangle], Done]:

@@ -4,36 +4,30 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import rasterio
-import torch
-
-from timo import __version__, bundle
-from timo.errors import BundleError, ModelError
+from timo import bundle
+from timo.errors import BundleError
 from timo.inference.area import open_area
 from timo.inference.blocks import BlockPredictor
 from timo.inference.chips import Rectangle
 from timo.inference.estimate import estimate
 from timo.inference.outputs import Layers, Output, check_apart, outputs_of
-from timo.inference.partial import Done, Partial, Plan, Shard, Source, fingerprint, partial_folder
+from timo.inference.partial import Partial, partial_folder
+from timo.inference.plans import Done
 from timo.inference.polygons import Polygons, polygons_of
 from timo.inference.ready import ready_model, ready_series
 from timo.inference.running import Job, run_job
 from timo.inference.sizing import choose
 from timo.inference.targets import check_folder, check_raster, check_target
-from timo.series.facts import is_remote
 from timo.series.series import Series, open_series
+from timo.tasks.planning import absolute, inputs_of, plan_of, shard_of
 from timo.tasks.reporter import Reporter
-from timo.tasks.specs import MappingSpec, PredictSpec, load, to_dict
+from timo.tasks.specs import PredictSpec, load
 from timo.training.device import fabric_for
-
-# What a run may change without making another map: where it computes, and how much of it.
-_NOT_THE_MAP = ("device", "overwrite", "batch", "shard", "ray", "estimate")
 
 
 def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
@@ -62,7 +56,7 @@ def _prepare(spec: PredictSpec, reporter: Reporter) -> Job:
     shard = shard_of(spec)
     card = bundle.load_card(Path(spec.model))
     opened = open_series(spec.series)
-    sources = [Path(path) for files in opened.files for path in files]
+    sources = inputs_of(spec, opened)
     check_raster(Path(spec.out), overwrite=spec.overwrite, sources=sources)
     series = bundle.check_series(card, opened)
     for warning in doubts(card, series):
@@ -86,23 +80,10 @@ def _prepare(spec: PredictSpec, reporter: Reporter) -> Job:
         area=area,
         autocast=fabric.autocast,
     )
-    plan = plan_of(spec, card, series, predictor, outputs, _polygons(spec, series))
-    work = functools.partial(work_on_node, to_dict(spec))
+    polygons = _polygons(spec, series, sources)
+    plan = plan_of(spec, card, series, predictor, of_pixel, outputs, polygons)
+    work = functools.partial(work_on_node, absolute(spec))
     return Job(predictor, layers, plan, shard, spec.ray, work)
-
-
-def shard_of(spec: MappingSpec) -> Shard:
-    """The spec's shard; the whole if it names none."""
-    if spec.shard is None:
-        return Shard()
-    number, of = map(int, spec.shard.split("/"))
-    if not 1 <= number <= of:
-        raise ModelError(
-            "shard_invalid",
-            f"There is no part {number} of {of}.",
-            f"Give a part from 1/{of} to {of}/{of}.",
-        )
-    return Shard(number, of)
 
 
 def _outputs(spec: PredictSpec, card: bundle.Card, series: Series) -> tuple[Layers, list[Output]]:
@@ -142,75 +123,12 @@ def doubts(card: bundle.Card, series: Series) -> list[str]:
     return doubts
 
 
-def plan_of(
-    spec: MappingSpec,
-    card: bundle.Card,
-    series: Series,
-    predictor: BlockPredictor,
-    outputs: list[Output],
-    polygons: Polygons | None = None,
-) -> Plan:
-    """What a task makes, and a fingerprint of all that decides it."""
-    sources = [_source(path) for path in dict.fromkeys(path for files in series.files for path in files)]
-    values = {key: value for key, value in to_dict(spec).items() if key not in _NOT_THE_MAP}
-    decides = {
-        "version": __version__,
-        "spec": values,
-        "sources": sources,
-        "weights": card.weights_sha256,
-        "area": None if spec.aoi is None else _source(spec.aoi.partition("|")[0]),
-    }
-    return Plan(
-        fingerprint=fingerprint(decides),
-        sources=sources,
-        grid=predictor.grid.to_dict(),
-        side=predictor.size.side,
-        batch=predictor.size.batch,
-        outputs=outputs,
-        polygons=polygons,
-        tags=_provenance(spec, card, series, sources),
-        summary={"model": card.name, "dates": len(series.dates)},
-    )
-
-
-def _polygons(spec: PredictSpec, series: Series) -> Polygons | None:
+def _polygons(spec: PredictSpec, series: Series, sources: list[Path]) -> Polygons | None:
     if spec.polygons is None:
         return None
     path = Path(spec.polygons).absolute()
-    check_target(path, "GeoPackage", (".gpkg",), overwrite=spec.overwrite)
+    check_target(path, "GeoPackage", (".gpkg",), overwrite=spec.overwrite, sources=sources)
     return polygons_of(path, spec.minimum_area, series.grid)
-
-
-def _source(path: str) -> Source:
-    try:
-        found = None if is_remote(Path(path)) else Path(path).stat()
-    except OSError:  # a subdataset, a virtual file, or an extent
-        found = None
-    if found is None:
-        return Source(path=path, size=None, modified=None)
-    return Source(path=path, size=found.st_size, modified=found.st_mtime_ns)
-
-
-def _provenance(
-    spec: MappingSpec, card: bundle.Card, series: Series, sources: list[Source]
-) -> dict[str, str]:
-    """What made the map; goes into the files' metadata."""
-    named = (Path(one.path).name + ("" if one.size is None else f" ({one.size} bytes)") for one in sources)
-    versions = {
-        "timo": __version__,
-        "torch": str(torch.__version__),
-        "rasterio": rasterio.__version__,
-        "GDAL": rasterio.__gdal_version__,
-    }
-    return {
-        "TIFFTAG_SOFTWARE": f"TiMo for QGIS {__version__}",
-        "TIMO_MODEL": card.name,
-        "TIMO_MODEL_SHA256": card.weights_sha256,
-        "TIMO_SPEC": json.dumps(to_dict(spec)),
-        "TIMO_DATES": ", ".join(date.isoformat() for date in series.dates),
-        "TIMO_SOURCES": ", ".join(named),
-        "TIMO_VERSIONS": ", ".join(f"{name} {version}" for name, version in versions.items()),
-    }
 
 
 def work_on_node(values: dict[str, Any], folder: str) -> Callable[[Rectangle], Done]:

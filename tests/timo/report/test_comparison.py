@@ -17,7 +17,8 @@ def compared(probabilities, valid, labels, learnt, ground, side):
     """The comparison, the errors and their overview, gathered in blocks of a side."""
     comparison, overview = Comparison(CLASSES), Overview(valid.shape)
     errors = np.full(valid.shape, 9, np.uint8)
-    for here in blocks(*valid.shape, side):
+    for block in blocks(*valid.shape, side):
+        here = block.rows, block.columns
         errors[here] = comparison.add(
             probabilities[(slice(None), *here)], valid[here], labels[here], learnt[here]
         )

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A map made by a real Ray cluster of two nodes, one of which is lost on the way."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,9 +23,9 @@ RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster():
     """Two nodes of one core each on loopback, with token authentication and no dashboard."""
-    folder = tmp_path_factory.mktemp("ray")
+    folder = tempfile.mkdtemp(prefix="ray")  # short: it is in the names of sockets
     env = {
         **os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64, "OMP_NUM_THREADS": "1",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1", "RAY_USAGE_STATS_ENABLED": "0",
@@ -40,16 +43,25 @@ def cluster(tmp_path_factory):
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
-    def raylets():
-        return {one.pid for one in psutil.process_iter(["name"]) if one.info["name"] == "raylet"}
+    def ours():
+        """Ray's processes of this cluster: others on this machine are none of our business."""
+        found = {}
+        for one in psutil.process_iter(["name", "cmdline"]):
+            if any(folder in argument for argument in one.info["cmdline"] or ()):
+                found[one.pid] = one
+        return found
 
-    before = raylets()
-    start("--head", "--port=6399", "--include-dashboard=false", f"--temp-dir={folder}")
-    head = raylets() - before
-    start("--address=127.0.0.1:6399")
-    second = raylets() - before - head
-    yield "127.0.0.1:6399", env, second
-    subprocess.run([*RAY, "stop", "--force"], env=env, capture_output=True, check=False)
+    try:
+        start("--head", "--port=6399", "--include-dashboard=false", f"--temp-dir={folder}")
+        head = ours()
+        start("--address=127.0.0.1:6399")
+        second = [pid for pid, one in ours().items() if pid not in head and one.info["name"] == "raylet"]
+        yield "127.0.0.1:6399", env, second
+    finally:
+        for one in ours().values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def predicting(large, bundle, out, address, env, *more):

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -23,9 +24,11 @@ from rio_cogeo import cog_validate
 from tests.scenes import TRANSFORM, write_frame, write_polygons
 from tests.timo.tasks.blocks import SIDE, SMALL, pixels, same
 from timo import tasks
-from timo.errors import Cancelled, LabelError, ModelError, OutputError, SeriesError
+from timo.errors import Cancelled, LabelError, ModelError, OutputError, SeriesError, SpecError
 from timo.inference import sizing
 from timo.inference.partial import Partial, partial_folder
+from timo.inference.plans import Shard
+from timo.inference.running import finish
 from timo.series.prepared import PreparedSeries
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import load
@@ -145,7 +148,7 @@ def test_parts_of_the_work_join_to_the_same_map(predict, whole, tmp_path):
 
 
 def test_a_part_that_there_is_not_is_refused(predict, tmp_path):
-    with pytest.raises(ModelError, match="no part 4 of 3"):
+    with pytest.raises(SpecError, match="no part 4 of 3"):
         predict(shard="4/3")
     assert list(tmp_path.iterdir()) == []
 
@@ -154,8 +157,62 @@ def test_two_processes_never_write_one_map(predict, tmp_path):
     out = tmp_path / "map.tif"
     with pytest.raises(Cancelled):
         predict(reporter=Stopping(partial_folder(out), 1))
-    with Partial.open(partial_folder(out)).held(), pytest.raises(OutputError, match="Another process"):
+    with Partial.complete(partial_folder(out)), pytest.raises(OutputError, match="Another process"):
         predict()
+    assert not partial_folder(out).exists()
+
+
+def test_parts_and_the_whole_are_never_written_at_once(predict, tmp_path):
+    folder = partial_folder(tmp_path / "map.tif")
+    predict(shard="1/3")
+    plan = Partial.open(folder).plan
+    with Partial.begun(folder, plan, overwrite=False, shard=Shard(2, 3)):
+        for more in ({}, {"shard": "2/3"}, {"overwrite": True, "confidence": str(tmp_path / "c.tif")}):
+            with pytest.raises(OutputError, match="Another process"):
+                predict(**more)
+        predict(shard="3/3")
+    assert len(Partial.open(folder).done) == 3
+
+
+def test_what_an_interrupted_removal_left_is_no_part_of_another_map(predict, whole, tmp_path):
+    folder = partial_folder(tmp_path / "map.tif")
+    with pytest.raises(Cancelled):
+        predict(reporter=Stopping(folder, 2))
+    for path in (folder / "blocks").glob("*.tif"):
+        path.write_bytes(bytes(path.stat().st_size))  # of the right size, and wrong
+    (folder / "plan.json").unlink()
+    predict()
+    assert same(tmp_path / "map.tif", whole.map)
+
+
+def test_blocks_that_another_part_of_the_work_made_smaller_are_joined(predict, whole, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        Full(4, side=128).patch(patch)
+        predict(shard="1/2", batch=8)
+    predict(shard="2/2", batch=8)
+    with Partial.complete(partial_folder(tmp_path / "map.tif")) as partial:
+        finish(partial, Reporter(), overwrite=False)
+    assert np.mean(pixels(tmp_path / "map.tif") != pixels(whole.map)) < 1e-3
+
+
+def test_parts_that_were_copied_elsewhere_are_joined_there(predict, whole, tmp_path):
+    for number in (1, 2):
+        predict(shard=f"{number}/2", confidence=str(tmp_path / "c.tif"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.move(partial_folder(tmp_path / "map.tif"), elsewhere / "mine.tif.partial")
+    merge = [sys.executable, "-m", "timo", "merge", str(elsewhere / "mine.tif")]
+    assert subprocess.run(merge, capture_output=True, check=False).returncode == 0
+    assert same(elsewhere / "mine.tif", whole.map)
+    assert (elsewhere / "c.tif").exists()
+
+
+def test_the_area_is_never_replaced_by_the_map(predict, tmp_path):
+    area = area_of("raster", tmp_path)
+    content = Path(area).read_bytes()
+    with pytest.raises(OutputError, match="one of the inputs"):
+        predict("area.tif", aoi=area, overwrite=True)
+    assert Path(area).read_bytes() == content
 
 
 def area_of(kind, folder):
@@ -250,7 +307,7 @@ def test_out_of_memory_the_batch_is_halved_then_the_block_and_the_map_is_the_sam
 
 def test_out_of_memory_a_third_time_it_says_what_it_needed(predict, monkeypatch, tmp_path):
     Full(0).patch(monkeypatch)
-    with pytest.raises(ModelError, match=r"GB was free, and blocks alone take \d") as caught:
+    with pytest.raises(ModelError, match=r"GB is free\. Blocks of 128 pixels take \d") as caught:
         predict(batch=8)
     assert caught.value.code == "out_of_memory"
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tasks that make rasters plan alike: shards, a fingerprint, provenance."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import rasterio
+import torch
+from rasterio.errors import RasterioError
+
+from timo import __version__, bundle
+from timo.errors import SpecError
+from timo.inference.blocks import BlockPredictor
+from timo.inference.outputs import Output
+from timo.inference.plans import Plan, Shard, Source, fingerprint
+from timo.inference.polygons import Polygons
+from timo.series.facts import is_remote
+from timo.series.series import Series
+from timo.tasks.extents import read_extent
+from timo.tasks.specs import MappingSpec, to_dict
+
+# What a run may change without making another map: where it computes, and how much of it.
+_NOT_THE_MAP = ("device", "overwrite", "batch", "shard", "ray", "estimate", "polygons", "minimum_area")
+_PATHS = ("series", "model", "out", "confidence", "probabilities", "per_date", "polygons", "aoi")
+
+
+def shard_of(spec: MappingSpec) -> Shard:
+    """The spec's shard; the whole if it names none."""
+    if spec.shard is None:
+        return Shard()
+    number, of = map(int, spec.shard.split("/"))
+    if not 1 <= number <= of:
+        raise SpecError(
+            "shard_invalid",
+            f"There is no part {number} of {of}.",
+            f"Give a part from 1/{of} to {of}/{of}.",
+        )
+    return Shard(number, of)
+
+
+def plan_of(
+    spec: MappingSpec,
+    card: bundle.Card,
+    series: Series,
+    predictor: BlockPredictor,
+    depth: int,
+    outputs: list[Output],
+    polygons: Polygons | None = None,
+) -> Plan:
+    """What a task makes, and a fingerprint of all that decides its pixels.
+
+    Args:
+        spec: The task's.
+        card: The model's.
+        series: In the model's bands.
+        predictor: Of its blocks.
+        depth: Numbers of a pixel while it is computed.
+        outputs: The rasters; the first is the map.
+        polygons: To make of the map.
+    """
+    sources = [_source(path) for path in files_of(series)]
+    values = {key: value for key, value in to_dict(spec).items() if key not in _NOT_THE_MAP}
+    decides = {
+        "version": __version__,
+        "spec": values,
+        "sources": sources,
+        "card": card,
+        "dates": series.days.tolist(),
+        "grid": predictor.grid.to_dict(),
+        "device": predictor.device.type if spec.precision == "auto" else None,
+        "area": None if spec.aoi is None else _source(spec.aoi.partition("|")[0]),
+    }
+    return Plan(
+        fingerprint=fingerprint(decides),
+        sources=sources,
+        grid=predictor.grid.to_dict(),
+        side=predictor.size.side,
+        batch=predictor.size.batch,
+        outputs=outputs,
+        polygons=polygons,
+        depth=depth,
+        tags=_provenance(spec, card, series, sources),
+        summary={"model": card.name, "dates": len(series.dates)},
+    )
+
+
+def files_of(series: Series) -> list[str]:
+    """All files that a series reads, those that its virtual rasters (VRT) refer to among them."""
+    found = dict.fromkeys(path for files in series.files for path in files)
+    for path in list(found):
+        if path.lower().endswith(".vrt") and not is_remote(Path(path)):
+            try:
+                with rasterio.open(path) as source:
+                    found.update(dict.fromkeys(source.files))
+            except RasterioError:  # reading it will say so
+                continue
+    return list(found)
+
+
+def inputs_of(spec: MappingSpec, series: Series) -> list[Path]:
+    """What no output may replace."""
+    area = [] if spec.aoi is None or read_extent(spec.aoi) else [spec.aoi.partition("|")[0]]
+    return [Path(path) for path in (*files_of(series), *area)]
+
+
+def absolute(spec: MappingSpec) -> dict[str, Any]:
+    """The spec's values with absolute paths, for a process with another working folder."""
+
+    def whole(path: str) -> str:
+        return path if "://" in path or read_extent(path) else os.path.abspath(path)  # noqa: PTH100 - keeps globs
+
+    values = to_dict(spec)
+    for name in _PATHS:
+        value = values.get(name)
+        if isinstance(value, str):
+            values[name] = whole(value)
+        elif isinstance(value, list):
+            values[name] = [whole(one) for one in value]
+    return values
+
+
+def _source(path: str) -> Source:
+    try:
+        found = None if is_remote(Path(path)) else Path(path).stat()
+    except OSError:  # a subdataset, a virtual file, or an extent
+        found = None
+    if found is None:
+        return Source(path=path, size=None, modified=None)
+    return Source(path=path, size=found.st_size, modified=found.st_mtime_ns)
+
+
+def _provenance(
+    spec: MappingSpec, card: bundle.Card, series: Series, sources: list[Source]
+) -> dict[str, str]:
+    """What made the map; goes into the files' metadata."""
+    named = (Path(one.path).name + ("" if one.size is None else f" ({one.size} bytes)") for one in sources)
+    versions = {
+        "timo": __version__,
+        "torch": str(torch.__version__),
+        "rasterio": rasterio.__version__,
+        "GDAL": rasterio.__gdal_version__,
+    }
+    return {
+        "TIFFTAG_SOFTWARE": f"TiMo for QGIS {__version__}",
+        "TIMO_MODEL": card.name,
+        "TIMO_MODEL_SHA256": card.weights_sha256,
+        "TIMO_SPEC": json.dumps(to_dict(spec)),
+        "TIMO_DATES": ", ".join(date.isoformat() for date in series.dates),
+        "TIMO_SOURCES": ", ".join(named),
+        "TIMO_VERSIONS": ", ".join(f"{name} {version}" for name, version in versions.items()),
+    }
