@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 Sources = Annotated[
     list[Annotated[str, Meta(min_length=1)]],
@@ -130,3 +130,11 @@ IgnoredValue = Annotated[
         extra_json_schema={"advanced": True},
     ),
 ]
+
+
+class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all tasks share."""
+
+    series: Sources
+    device: Device = "auto"
+    overwrite: Overwrite = False
