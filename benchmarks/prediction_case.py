@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -112,7 +111,9 @@ def main() -> None:
     if aoi:
         arguments["aoi"] = aoi[0]
     found = {"free": free, "limit": limit, "model": model}[kind](arguments)
-    found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not getrusage: its peak is also that of the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    found["peak_mb"] = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     print(json.dumps(found))
 
 

@@ -177,11 +177,14 @@ class BlockPredictor:
         """One block from its chips; see ``run``."""
         values, s, side = torch.from_numpy(frames.values), self.stride, self.chip * self.stride
         blend: Blend | None = None
+        # Filled again and again: new memory would have to be mapped for each batch.
+        batch = values.new_empty(self.size.batch, *values.shape[:2], side, side)
         layers: torch.Size | None = None
         for first in range(0, len(chips), self.size.batch):
             part = chips[first : first + self.size.batch]
             places = [((row - frames.top) * s, (column - frames.left) * s) for row, column in part]
-            stack = torch.stack([values[..., r : r + side, c : c + side] for r, c in places])
+            stack = batch[: len(part)]
+            torch.stack([values[..., r : r + side, c : c + side] for r, c in places], out=stack)
             dates = self.dates.expand(len(stack), -1)
             if not first:  # frames are finite, and all chips of one shape
                 check_inputs(self.model, stack, None, dates)

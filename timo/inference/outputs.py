@@ -87,9 +87,9 @@ class Layers:
         probabilities, valid = block.probabilities, block.valid
         if probabilities.ndim == 4:
             if "maps_per_date" in self.wanted:
-                found["maps_per_date"] = self._classes(probabilities.argmax(1), valid)
+                found["maps_per_date"] = self._classes(probabilities.max(1).indices, valid)
             probabilities = probabilities[-1]
-        best = probabilities.argmax(0)
+        best = probabilities.max(0).indices  # ten times as fast on a CPU as argmax
         found["map"] = self._classes(best[None], valid)
         if "confidence" in self.wanted:
             first, second = _two_best(probabilities)

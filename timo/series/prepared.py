@@ -166,12 +166,14 @@ class PreparedSeries:
         def prepare(strip: Window) -> None:
             frames = self.series.read(strip)
             rows = slice(strip.row_off - window.row_off, strip.row_off - window.row_off + strip.height)
-            standardised = frames.filled(np.nan)
-            standardised -= self._mean
-            standardised /= self._std
-            np.nan_to_num(standardised, copy=False, nan=0.0)
-            values[..., rows, :] = standardised
-            seen[rows] = frames.valid.any(axis=0)
+            whole = bool(frames.band_valid.all())  # nothing to fill: most of the work is filling
+            filled = frames.values if whole else frames.filled(np.nan)
+            filled -= self._mean
+            filled /= self._std
+            if not (whole and np.isfinite(filled).all()):
+                np.nan_to_num(filled, copy=False, nan=0.0)
+            values[..., rows, :] = filled
+            seen[rows] = True if whole else frames.valid.any(axis=0)
 
         each: Callable[..., Iterable[None]] = map if threads is None else threads.map
         most = STRIP_BYTES if threads is None else THREAD_STRIP_BYTES
