@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("models", "crops", "loader", "responsiveness")
+BENCHMARKS = ("models", "crops", "loader", "prediction", "responsiveness")
 
 
 def main() -> int:
