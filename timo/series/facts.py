@@ -31,7 +31,7 @@ from timo.series.words import counted
 
 # GDAL's cache of what it decoded would grow with the raster to a share of the machine's memory. It takes its
 # size, in MB, from here when it is first used.
-os.environ.setdefault("GDAL_CACHEMAX", "256")
+os.environ.setdefault("GDAL_CACHEMAX", "64")
 
 # Allowed, where all rasters of a series are so.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)

@@ -167,12 +167,11 @@ class PreparedSeries:
             frames = self.series.read(strip)
             rows = slice(strip.row_off - window.row_off, strip.row_off - window.row_off + strip.height)
             whole = bool(frames.band_valid.all())  # nothing to fill: most of the work is filling
-            filled = frames.values if whole else frames.filled(np.nan)
-            filled -= self._mean
-            filled /= self._std
-            if not (whole and np.isfinite(filled).all()):
-                np.nan_to_num(filled, copy=False, nan=0.0)
-            values[..., rows, :] = filled
+            filled, here = frames.values if whole else frames.filled(np.nan), values[..., rows, :]
+            np.subtract(filled, self._mean, out=here)
+            here /= self._std
+            if not whole:
+                np.nan_to_num(here, copy=False, nan=0.0)
             seen[rows] = True if whole else frames.valid.any(axis=0)
 
         each: Callable[..., Iterable[None]] = map if threads is None else threads.map

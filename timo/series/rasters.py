@@ -23,6 +23,7 @@ __all__ = ["Raster", "RasterReader", "is_nodata", "read_mask", "reason", "warp"]
 
 # Of a pixel. 0 is what is meant, but with 0 rasterio 1.4 gives GDAL no transformer at all.
 _EXACT = 1e-12
+_LARGE = 1e18  # times the largest of 64 bits it is still a float32
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,14 @@ class RasterReader:
             with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and invalid
                 scaled = raw.astype(np.float32)
             if band.scale != 1.0 or band.offset != 0.0:
-                scaled = scaled * np.float32(band.scale) + np.float32(band.offset)
-            good &= np.isfinite(scaled)
-            values[i][pixels.into] = np.where(good, scaled, np.float32(0))
+                scaled *= np.float32(band.scale)
+                scaled += np.float32(band.offset)
+            # Whole numbers stay finite, unless the scale is absurd.
+            if raw.dtype.kind == "f" or not (abs(band.scale) <= _LARGE and abs(band.offset) <= _LARGE):
+                good &= np.isfinite(scaled)
+            if not good.all():
+                scaled[~good] = 0
+            values[i][pixels.into] = scaled
             valid[i][pixels.into] = good
         return values, valid
 
