@@ -90,15 +90,20 @@ class OfRaster:
     def __init__(self, path: Path, grid: Grid) -> None:
         self.path, self.grid = path, grid
         raster = Raster.open(path)
-        self.times = 1
-        if grid.crs is None and raster.grid.crs is None:  # a grid of pixels, or of some pixels to one
-            self.times = round(grid.pixel_size[0] / raster.grid.pixel_size[0])
-        if self.times > 1 or grid.crs is None:
-            self._check_size(raster, grid)
         self.nodata = raster.bands[0].nodata
+        self.times = 1  # pixels of the raster, along each side, for one of the grid
+        if grid.crs is None:
+            self.times = max(1, round(grid.pixel_size[0] / raster.grid.pixel_size[0]))
+            self._check_pixels(raster)
 
-    def _check_size(self, raster: Raster, grid: Grid) -> None:
-        if raster.grid.coarser(max(self.times, 1)).shape != grid.shape:
+    def _check_pixels(self, raster: Raster) -> None:
+        if raster.grid.crs is not None:
+            raise LabelError(
+                "area_crs",
+                f"The series has no coordinate system, but {self.path.name} has one.",
+                "Set the missing coordinate system.",
+            )
+        if raster.grid.coarser(self.times).shape != self.grid.shape:
             raise LabelError(
                 "area_size",
                 f"{self.path.name} has another size than the series, and neither has a coordinate system.",

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import functools
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +15,14 @@ from timo import bundle
 from timo.errors import BundleError
 from timo.inference.area import open_area
 from timo.inference.blocks import Block, BlockPredictor
-from timo.inference.chips import Rectangle
-from timo.inference.estimate import estimate
 from timo.inference.outputs import Output
-from timo.inference.partial import Partial, partial_folder
-from timo.inference.plans import Done
 from timo.inference.ready import ready_series
-from timo.inference.running import Job, run_job
+from timo.inference.running import Job
 from timo.inference.sizing import choose
-from timo.inference.targets import check_raster
 from timo.models.zoom import enlarged
-from timo.series.series import open_series
-from timo.tasks.planning import absolute, inputs_of, plan_of, shard_of
-from timo.tasks.predict import doubts
+from timo.tasks.planning import carry_out, on_nodes, open_inputs, plan_of, shard_of
 from timo.tasks.reporter import Reporter
-from timo.tasks.specs import EmbedSpec, load
+from timo.tasks.specs import EmbedSpec
 from timo.training.device import fabric_for
 
 STEM = 4  # pixels of a first-stage feature; each stage after it halves the rows and columns
@@ -81,28 +71,14 @@ def run(spec: EmbedSpec, reporter: Reporter) -> dict[str, Any]:
     Raises:
         BundleError, SeriesError, LabelError, OutputError, ModelError: Naming what does not fit.
     """
-    started = time.monotonic()
-    reporter.progress(0.0, "Reading the model and the series")
-    job = _prepare(spec, reporter)
-    if spec.estimate:
-        return estimate(job.predictor, job.plan, reporter)
-    summary = run_job(job, partial_folder(Path(spec.out)), reporter, overwrite=spec.overwrite)
-    return {**summary, "seconds": round(time.monotonic() - started, 1)}
+    return carry_out(spec, Path(spec.out), _prepare, reporter)
 
 
 def _prepare(spec: EmbedSpec, reporter: Reporter) -> Job:
-    shard = shard_of(spec)
-    folder = Path(spec.model)
-    card = bundle.load_card(folder)
-    opened = open_series(spec.series)
-    sources = inputs_of(spec, opened)
-    check_raster(Path(spec.out), overwrite=spec.overwrite, sources=sources)
-    series = bundle.fit_series(card, opened)
-    for warning in doubts(card, series):
-        reporter.log(warning, "warning")
+    card, series, _ = open_inputs(spec, Path(spec.out), bundle.fit_series, reporter)
     stride = _stride(card, spec.stage)
     fabric = fabric_for(spec.device, precision=spec.precision)
-    encoder: Any = bundle.load_model(folder, card).encoder
+    encoder: Any = bundle.load_model(Path(spec.model), card).encoder
     depth = int(encoder.embed_dims[spec.stage - 1])
     values = len(series.dates) * len(series.bands)
     predictor = BlockPredictor(
@@ -124,16 +100,7 @@ def _prepare(spec: EmbedSpec, reporter: Reporter) -> Job:
         nodata=None, bands=names, tags={"TIMO_STAGE": str(spec.stage)},
     )  # fmt: skip
     plan = plan_of(spec, card, series, predictor, depth, [output])
-    return Job(predictor, FeatureLayers(), plan, shard, spec.ray, functools.partial(_work, absolute(spec)))
-
-
-def _work(values: dict[str, Any], folder: str) -> Callable[[Rectangle], Done]:
-    """What a node of a cluster does; see ``timo.tasks.predict.work_on_node``."""
-    spec = load("embed", values)
-    assert isinstance(spec, EmbedSpec)  # noqa: S101
-    job, partial = _prepare(spec, Reporter()), Partial.open(Path(folder))
-    job.resume(partial)
-    return functools.partial(job.predict, partial=partial)
+    return Job(predictor, FeatureLayers(), plan, shard_of(spec), spec.ray, on_nodes(spec, _prepare))
 
 
 def _stride(card: bundle.Card, stage: int) -> int:

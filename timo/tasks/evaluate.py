@@ -32,7 +32,7 @@ from timo.report.folder import FIGURES, KIND, PAGE, check_report, report_folder,
 from timo.report.inputs import Inputs, Part, file_name, open_inputs
 from timo.report.words import count, joined, of_hundred
 from timo.series.labels import NOT_LABELLED
-from timo.tasks.predict import doubts
+from timo.tasks.planning import doubts
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import EvaluateSpec, to_dict
 from timo.training.device import fabric_for

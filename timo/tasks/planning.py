@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import rasterio
 import torch
 from rasterio.errors import RasterioError
@@ -15,16 +19,23 @@ from rasterio.errors import RasterioError
 from timo import __version__, bundle
 from timo.errors import SpecError
 from timo.inference.blocks import BlockPredictor
+from timo.inference.chips import Rectangle
+from timo.inference.estimate import estimate
 from timo.inference.outputs import Output
-from timo.inference.plans import Plan, Shard, Source, fingerprint
+from timo.inference.partial import Partial, partial_folder
+from timo.inference.plans import Done, Plan, Shard, Source, fingerprint
 from timo.inference.polygons import Polygons
+from timo.inference.running import Job, run_job
+from timo.inference.targets import check_raster
 from timo.series.facts import is_remote
-from timo.series.series import Series
+from timo.series.series import Series, open_series
 from timo.tasks.extents import read_extent
+from timo.tasks.reporter import Reporter
 from timo.tasks.specs import MappingSpec, to_dict
 
 # What a run may change without making another map: where it computes, and how much of it.
 _NOT_THE_MAP = ("device", "overwrite", "batch", "shard", "ray", "estimate", "polygons", "minimum_area")
+S = TypeVar("S", bound=MappingSpec)
 _PATHS = ("series", "model", "out", "confidence", "probabilities", "per_date", "polygons", "aoi")
 
 
@@ -107,20 +118,96 @@ def inputs_of(spec: MappingSpec, series: Series) -> list[Path]:
     return [Path(path) for path in (*files_of(series), *area)]
 
 
-def absolute(spec: MappingSpec) -> dict[str, Any]:
-    """The spec's values with absolute paths, for a process with another working folder."""
+def carry_out(
+    spec: S, out: Path, prepare: Callable[[S, Reporter], Job], reporter: Reporter
+) -> dict[str, Any]:
+    """Prepare a task, and run or estimate it.
+
+    Args:
+        spec: The task's.
+        out: Its first output.
+        prepare: Opens and checks all that it needs.
+        reporter: Told about progress.
+
+    Returns:
+        The task's summary.
+    """
+    started = time.monotonic()
+    reporter.progress(0.0, "Reading the model and the series")
+    job = prepare(spec, reporter)
+    if spec.estimate:
+        return estimate(job.predictor, job.plan, reporter)
+    summary = run_job(job, partial_folder(out), reporter, overwrite=spec.overwrite)
+    return {**summary, "seconds": round(time.monotonic() - started, 1)}
+
+
+def open_inputs(
+    spec: MappingSpec, out: Path, fit: Callable[[bundle.Card, Series], Series], reporter: Reporter
+) -> tuple[bundle.Card, Series, list[Path]]:
+    """The model's card, the series in its bands, and the files that no output may replace.
+
+    Args:
+        spec: The task's.
+        out: Its first output: refused before hours of work if it can't be written.
+        fit: ``bundle.check_series`` or ``bundle.fit_series``.
+        reporter: Told what lets the result be poor.
+
+    Raises:
+        BundleError, SeriesError, OutputError: Naming what does not fit.
+    """
+    card = bundle.load_card(Path(spec.model))
+    opened = open_series(spec.series)
+    sources = inputs_of(spec, opened)
+    check_raster(out, overwrite=spec.overwrite, sources=sources)
+    series = fit(card, opened)
+    for warning in doubts(card, series):
+        reporter.log(warning, "warning")
+    return card, series, sources
+
+
+def doubts(card: bundle.Card, series: Series) -> list[str]:
+    """What lets the map be worse than the model's figures promise."""
+    doubts = []
+    if len(series.dates) != card.dates.count:
+        doubts.append(
+            f"The series has {len(series.dates)} dates; model '{card.name}' was trained on "
+            f"{card.dates.count} ({card.dates.first} to {card.dates.last}). "
+            "It tells dates by their order: the map may be poor."
+        )
+    ratio, side = bundle.pixel_ratio(card, series.grid), series.grid.ground_sample_distance
+    if ratio is not None and side is not None and not 0.75 < ratio < 1.33:
+        doubts.append(
+            f"The series has pixels of {side:.3g} m, model '{card.name}' was trained on "
+            f"{side / ratio:.3g} m: the map may be poor."
+        )
+    return doubts
+
+
+def on_nodes(spec: S, prepare: Callable[[S, Reporter], Job]) -> Callable[[str], Callable[[Rectangle], Done]]:
+    """What a process of a cluster does, of the folder of blocks; its working folder is another."""
+    return functools.partial(_on_node, prepare, _absolute(spec))
+
+
+def _on_node(prepare: Callable[[S, Reporter], Job], spec: S, folder: str) -> Callable[[Rectangle], Done]:
+    job, partial = prepare(spec, Reporter()), Partial.open(Path(folder))
+    job.resume(partial)
+    return functools.partial(job.predict, partial=partial)
+
+
+def _absolute(spec: S) -> S:
+    """The spec with absolute paths."""
 
     def whole(path: str) -> str:
         return path if "://" in path or read_extent(path) else os.path.abspath(path)  # noqa: PTH100 - keeps globs
 
-    values = to_dict(spec)
+    changed: dict[str, Any] = {}
     for name in _PATHS:
-        value = values.get(name)
+        value = getattr(spec, name, None)
         if isinstance(value, str):
-            values[name] = whole(value)
+            changed[name] = whole(value)
         elif isinstance(value, list):
-            values[name] = [whole(one) for one in value]
-    return values
+            changed[name] = [whole(one) for one in value]
+    return msgspec.structs.replace(spec, **changed)
 
 
 def _source(path: str) -> Source:

@@ -54,3 +54,14 @@ def test_a_file_that_is_no_area_is_named(tmp_path):
     (tmp_path / "text.gpkg").write_text("no layer")
     with pytest.raises(LabelError, match=r"text\.gpkg can't be read as polygons or as a raster"):
         open_area(str(tmp_path / "text.gpkg"), GRID)
+
+
+def test_a_raster_on_the_ground_is_no_area_of_pixels_without_a_place(tmp_path):
+    path = tmp_path / "area.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=90, height=70, count=1, dtype="uint8", crs=GRID.crs,
+        transform=GRID.transform,
+    ) as target:  # fmt: skip
+        target.write(np.ones((70, 90), np.uint8), 1)
+    with pytest.raises(LabelError, match=r"The series has no coordinate system, but area\.tif has one"):
+        open_area(str(path), Grid(None, Affine.identity(), 90, 70))

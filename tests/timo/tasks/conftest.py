@@ -54,3 +54,18 @@ def whole(large, bundle, tmp_path_factory):
         given = {"series": str(large), "model": str(bundle), "out": str(folder / "map.tif")}
         tasks.run("predict", load("predict", {**given, "probabilities": str(folder / "p.tif")}))
     return SimpleNamespace(map=folder / "map.tif", probabilities=folder / "p.tif")
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(sizing, "LEAST_CHIPS", 1)
+    monkeypatch.setattr(sizing, "BEST_SIDE", sizing.TILE)
+
+
+@pytest.fixture
+def predict(large, bundle, tmp_path, small_blocks):
+    def run(name="map.tif", reporter=None, **more):
+        given = {"series": str(large), "model": str(bundle), "out": str(tmp_path / name)}
+        return tasks.run("predict", load("predict", {**given, **more}), reporter)
+
+    return run

@@ -18,7 +18,7 @@ import pytest
 from tests.timo.tasks.blocks import SMALL, pixels, same
 from timo.inference.partial import partial_folder
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray", reason="Ray is optional, and has no build for every Python and system")
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 
 

@@ -3,7 +3,6 @@
 
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,49 +17,15 @@ import pytest
 import rasterio
 import rasterio.features
 import shapely
-import torch
 from rio_cogeo import cog_validate
 
 from tests.scenes import TRANSFORM, write_frame, write_polygons
-from tests.timo.tasks.blocks import SIDE, SMALL, pixels, same
-from timo import tasks
-from timo.errors import Cancelled, LabelError, ModelError, OutputError, SeriesError, SpecError
+from tests.timo.tasks.blocks import SIDE, SMALL, Full, Stopping, pixels, same
+from timo.errors import Cancelled, LabelError, ModelError, OutputError, SeriesError
 from timo.inference import sizing
 from timo.inference.partial import Partial, partial_folder
-from timo.inference.plans import Shard
-from timo.inference.running import finish
 from timo.series.prepared import PreparedSeries
 from timo.tasks.reporter import Reporter
-from timo.tasks.specs import load
-
-
-@pytest.fixture
-def small_blocks(monkeypatch):
-    monkeypatch.setattr(sizing, "LEAST_CHIPS", 1)
-    monkeypatch.setattr(sizing, "BEST_SIDE", sizing.TILE)
-
-
-@pytest.fixture
-def predict(large, bundle, tmp_path, small_blocks):
-    def run(name="map.tif", reporter=None, **more):
-        given = {"series": str(large), "model": str(bundle), "out": str(tmp_path / name)}
-        return tasks.run("predict", load("predict", {**given, **more}), reporter)
-
-    return run
-
-
-class Stopping(Reporter):
-    """Cancels once so many blocks are done."""
-
-    def __init__(self, folder, blocks):
-        self.folder, self.blocks, self.lines = folder, blocks, []
-
-    def check(self):
-        if (self.folder / "plan.json").exists() and len(Partial.open(self.folder).done) >= self.blocks:
-            raise Cancelled
-
-    def log(self, message, level="info"):
-        self.lines.append(message)
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])
@@ -130,29 +95,6 @@ def test_other_parameters_or_sources_do_not_go_on_with_the_blocks_of_another_map
     assert not folder.exists()
 
 
-def test_parts_of_the_work_join_to_the_same_map(predict, whole, tmp_path):
-    for number in (3, 1):
-        summary = predict(shard=f"{number}/3")
-        assert summary["shard"] == f"{number}/3"
-    assert not (tmp_path / "map.tif").exists()
-    merge = [sys.executable, "-m", "timo", "merge", str(tmp_path / "map.tif"), "--json"]
-    early = subprocess.run(merge, capture_output=True, text=True, check=False)
-    assert early.returncode == 1
-    assert "1 block is missing" in early.stderr
-    predict(shard="2/3")
-    ended = subprocess.run(merge, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["pixels_mapped"] == SIDE * SIDE
-    assert same(tmp_path / "map.tif", whole.map)
-    assert not partial_folder(tmp_path / "map.tif").exists()
-
-
-def test_a_part_that_there_is_not_is_refused(predict, tmp_path):
-    with pytest.raises(SpecError, match="no part 4 of 3"):
-        predict(shard="4/3")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_two_processes_never_write_one_map(predict, tmp_path):
     out = tmp_path / "map.tif"
     with pytest.raises(Cancelled):
@@ -160,18 +102,6 @@ def test_two_processes_never_write_one_map(predict, tmp_path):
     with Partial.complete(partial_folder(out)), pytest.raises(OutputError, match="Another process"):
         predict()
     assert not partial_folder(out).exists()
-
-
-def test_parts_and_the_whole_are_never_written_at_once(predict, tmp_path):
-    folder = partial_folder(tmp_path / "map.tif")
-    predict(shard="1/3")
-    plan = Partial.open(folder).plan
-    with Partial.begun(folder, plan, overwrite=False, shard=Shard(2, 3)):
-        for more in ({}, {"shard": "2/3"}, {"overwrite": True, "confidence": str(tmp_path / "c.tif")}):
-            with pytest.raises(OutputError, match="Another process"):
-                predict(**more)
-        predict(shard="3/3")
-    assert len(Partial.open(folder).done) == 3
 
 
 def test_what_an_interrupted_removal_left_is_no_part_of_another_map(predict, whole, tmp_path):
@@ -183,28 +113,6 @@ def test_what_an_interrupted_removal_left_is_no_part_of_another_map(predict, who
     (folder / "plan.json").unlink()
     predict()
     assert same(tmp_path / "map.tif", whole.map)
-
-
-def test_blocks_that_another_part_of_the_work_made_smaller_are_joined(predict, whole, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        Full(4, side=128).patch(patch)
-        predict(shard="1/2", batch=8)
-    predict(shard="2/2", batch=8)
-    with Partial.complete(partial_folder(tmp_path / "map.tif")) as partial:
-        finish(partial, Reporter(), overwrite=False)
-    assert np.mean(pixels(tmp_path / "map.tif") != pixels(whole.map)) < 1e-3
-
-
-def test_parts_that_were_copied_elsewhere_are_joined_there(predict, whole, tmp_path):
-    for number in (1, 2):
-        predict(shard=f"{number}/2", confidence=str(tmp_path / "c.tif"))
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    shutil.move(partial_folder(tmp_path / "map.tif"), elsewhere / "mine.tif.partial")
-    merge = [sys.executable, "-m", "timo", "merge", str(elsewhere / "mine.tif")]
-    assert subprocess.run(merge, capture_output=True, check=False).returncode == 0
-    assert same(elsewhere / "mine.tif", whole.map)
-    assert (elsewhere / "c.tif").exists()
 
 
 def test_the_area_is_never_replaced_by_the_map(predict, tmp_path):
@@ -273,25 +181,6 @@ def test_an_area_that_holds_no_pixel_is_said_to(predict, tmp_path):
     with pytest.raises(LabelError, match="No pixel of the area"):
         predict(aoi=f"{left},{top - 1},{left + 1},{top}")
     assert list(tmp_path.iterdir()) == []
-
-
-class Full:
-    """Memory for ``fits`` chips at once, and for blocks up to ``side`` pixels."""
-
-    def __init__(self, fits, side=10**6):
-        self.fits, self.side = fits, side
-
-    def patch(self, monkeypatch):
-        from timo.inference.blocks import BlockPredictor
-
-        real = BlockPredictor.predict
-
-        def predict(predictor, block, chips, frames, step):
-            if predictor.size.batch > self.fits or max(block.height, block.width) > self.side:
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return real(predictor, block, chips, frames, step)
-
-        monkeypatch.setattr(BlockPredictor, "predict", predict)
 
 
 def test_out_of_memory_the_batch_is_halved_then_the_block_and_the_map_is_the_same(
