@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from benchmarks.process import CLASSES, Case, Measured, can_measure, run
+from benchmarks.memory import can_measure
+from benchmarks.process import CLASSES, Case, Measured, run
 from benchmarks.results_file import RESULTS, Figure, processor, report
 
 MB = 2**20

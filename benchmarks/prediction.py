@@ -19,10 +19,11 @@ from xml.etree import ElementTree as ET
 import msgspec
 import numpy as np
 import rasterio
+import torch
 from affine import Affine
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
+from benchmarks import terratorch
 from benchmarks.results_file import Figure, report
 from timo import bundle
 from timo.inference.blocks import BlockPredictor
@@ -60,7 +61,12 @@ def main() -> None:
         folder = Path(temporary)
         fine_tuned = fine_tune(folder)
         place = Place(tiled(folder), repeated(folder), small_bundle(fine_tuned, folder))
-        figures = [*pipeline(place, folder), *with_model(place, folder), *seams(fine_tuned)]
+        figures = [
+            *pipeline(place, folder),
+            *with_model(place, folder),
+            *seams(fine_tuned),
+            *terratorch.compare("free", place.small, place.bundle, folder),
+        ]
     report(
         "prediction",
         f"{DATES} dates x {BANDS} bands; {SIDE} and {SIDE * TIMES} pixels a side; chips of 64 pixels",
@@ -207,10 +213,10 @@ def seams(fine_tuned: Path) -> list[Figure]:
     """Steps of probabilities across chips' borders beside those at other pixels, blended and hard-tiled."""
     card = bundle.load_card(fine_tuned)
     series = bundle.check_series(card, open_series(str(prepare())))
-    fabric = Fabric(accelerator="cpu")
+    device = torch.device("cpu")
     predictor = BlockPredictor(
-        ready_model(fine_tuned, card, fabric), ready_series(series, card), chip=card.chip,
-        size=Size(1024, 8, 2), device=fabric.device,
+        ready_model(fine_tuned, card, device), ready_series(series, card), chip=card.chip,
+        size=Size(1024, 8, 2), device=device,
     )  # fmt: skip
     height, width = series.grid.shape
     block = Rectangle(0, 0, height, width)

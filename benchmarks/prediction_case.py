@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ import torch
 from rasterio.windows import Window
 from torch import nn
 
+from benchmarks.memory import memory_mb, reset_peak
 from timo import bundle, tasks
 from timo.inference.chips import blocks
+from timo.inference.ready import ready_model
 from timo.inference.sizing import choose
 from timo.models.zoom import Zoomed
 from timo.tasks.specs import load
@@ -44,8 +46,7 @@ class Free(nn.Module):
 def free(arguments: dict[str, str]) -> dict[str, float]:
     """The pipeline with a model that costs nothing."""
     channels = len(bundle.load_card(Path(arguments["model"])).bands)
-    with patch("timo.tasks.predict.ready_model", lambda *_: Free(channels)):
-        return run(arguments)
+    return run(arguments, lambda *_: Free(channels))
 
 
 def model(arguments: dict[str, str]) -> dict[str, float]:
@@ -61,14 +62,25 @@ def model(arguments: dict[str, str]) -> dict[str, float]:
         return result
 
     with patch.object(Zoomed, "forward", timed):
-        return {**run(arguments), "model_seconds": inside}
+        return {**run(arguments, ready_model), "model_seconds": inside}
 
 
-def run(arguments: dict[str, str]) -> dict[str, float]:
-    """``timo predict``; opening and checking the series are part of it."""
-    started = time.perf_counter()
-    summary = tasks.run("predict", load("predict", arguments))
-    return {"seconds": time.perf_counter() - started, "pixels": summary["pixels_mapped"]}
+def run(arguments: dict[str, str], make_model: Callable[..., nn.Module]) -> dict[str, float]:
+    """``timo predict``; opening and checking the series, and loading the model, are part of it."""
+    loaded = 0.0
+
+    def made(*inputs: Any) -> nn.Module:
+        nonlocal loaded
+        model = make_model(*inputs)
+        loaded = reset_peak()
+        return model
+
+    with patch("timo.tasks.predict.ready_model", made):
+        started = time.perf_counter()
+        summary = tasks.run("predict", load("predict", arguments))
+        seconds = time.perf_counter() - started
+    extra = memory_mb("VmHWM") - loaded
+    return {"seconds": seconds, "pixels": summary["pixels_mapped"], "extra_mb": extra}
 
 
 def limit(arguments: dict[str, str]) -> dict[str, float]:
@@ -112,8 +124,7 @@ def main() -> None:
         arguments["aoi"] = aoi[0]
     found = {"free": free, "limit": limit, "model": model}[kind](arguments)
     # Not getrusage: its peak is also that of the process that started this one.
-    status = Path("/proc/self/status").read_text()
-    found["peak_mb"] = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    found["peak_mb"] = memory_mb("VmHWM")
     print(json.dumps(found))
 
 

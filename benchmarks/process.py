@@ -9,21 +9,20 @@ what the heap happens to keep, and says little of what the case needs.
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.memory import memory_mb, reset_peak
+
 ROOT = Path(__file__).parents[1]
-CLEAR_REFS = Path("/proc/self/clear_refs")
 CLASSES = 6
 PRODUCTS = 3  # before each run
 # Far from each other in the model: the training step's gradients at its two ends.
@@ -83,11 +82,6 @@ class Measured:
     threads: int
 
 
-def can_measure() -> bool:
-    """Whether the peak of a process's memory can be told: Linux alone has it where it is read from."""
-    return CLEAR_REFS.exists()
-
-
 def run(case: Case, outputs: Path) -> Measured:
     """Measure a case in fresh processes; its outputs are left in a safetensors file."""
     memory = _in_a_process(case, outputs, "memory", {"MALLOC_MMAP_THRESHOLD_": str(2**17)})
@@ -107,10 +101,10 @@ def measure(case: Case, outputs: Path, what: str) -> dict[str, float]:
     from safetensors.torch import save_file
 
     once, parameters = prepare(case)
-    loaded = _reset_peak()
+    loaded = reset_peak()
     results = once()
     if what == "memory":
-        return {"extra_mb": _memory_mb("VmHWM") - loaded}
+        return {"extra_mb": memory_mb("VmHWM") - loaded}
     save_file({name: tensor.float().contiguous() for name, tensor in results.items()}, outputs)
     del results
 
@@ -179,20 +173,6 @@ def _timed(function: Callable[[], object]) -> tuple[float, float]:
     started, computing = time.perf_counter(), os.times().user
     function()
     return time.perf_counter() - started, os.times().user - computing
-
-
-def _reset_peak() -> float:
-    """Let the peak count from here; gives the MB that stand."""
-    gc.collect()
-    with suppress(AttributeError):  # not every C library has it
-        ctypes.CDLL(None).malloc_trim(0)  # what loading has freed would hide as much of the run's need
-    CLEAR_REFS.write_text("5")
-    return _memory_mb("VmRSS")
-
-
-def _memory_mb(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ WORDS: Dict[str, Tuple[str, str]] = {
     "none": ("None", ""),
     "light": ("Light", ""),
     "strong": ("Strong", ""),
+    "root": ("Some: the root of how rare a class is", ""),
+    "full": ("Full: as if all were as frequent", ""),
     "auto": ("Automatic", "The GPU where there is one, else the processor."),
     "cpu": ("Processor (CPU)", ""),
     "cuda": ("NVIDIA GPU (CUDA)", ""),

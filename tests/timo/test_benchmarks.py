@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks import gpu, models, process
+from benchmarks import gpu, memory, models
+from benchmarks.memory import can_measure
 from benchmarks.parity import parity_figures
-from benchmarks.process import Case, can_measure, measure, prepare
+from benchmarks.process import Case, measure, prepare
 
 on_linux = pytest.mark.skipif(not can_measure(), reason="peak memory is read from Linux's /proc")
 TINY = {"variant": "timo_tiny", "dates": 2, "size": 64, "bands": 3, "head_channels": 16}
@@ -61,10 +62,10 @@ def test_a_case_reports_what_it_took_and_leaves_its_outputs(tmp_path):
 
 @on_linux
 def test_the_peak_of_memory_is_what_was_held_at_most():
-    before = process._reset_peak()
+    before = memory.reset_peak()
     held = torch.ones(100 * 2**20 // 4)
     del held
-    assert process._memory_mb("VmHWM") - before == pytest.approx(100, rel=0.1)
+    assert memory.memory_mb("VmHWM") - before == pytest.approx(100, rel=0.1)
 
 
 def test_a_difference_is_a_share_of_the_greatest_value(tmp_path):

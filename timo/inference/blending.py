@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 from timo.inference.chips import Rectangle
@@ -11,14 +13,15 @@ from timo.inference.chips import Rectangle
 FLOOR = 1e-3
 
 
-def blend_window(chip: int) -> torch.Tensor:
-    """Weights of a chip's pixels, (chip, chip) float32: a raised cosine, near zero at the chip's edges.
+def side_weights(chip: int) -> torch.Tensor:
+    """Weights along a chip's side, (chip,) float32: a raised cosine, near zero at the ends.
 
-    Shifted by half a chip, windows of this form sum to nearly a constant, so that no chip's grid shows.
+    A pixel's weight is the product of its row's and its column's. Shifted by half a chip, they sum to nearly
+    a constant, so that no chip's grid shows.
     """
     phase = (torch.arange(chip, dtype=torch.float64) + 0.5) / chip
-    side = 0.5 - 0.5 * torch.cos(2 * torch.pi * phase)
-    return (FLOOR + (1 - FLOOR) * torch.outer(side, side)).float()
+    raised = 0.5 - 0.5 * torch.cos(2 * torch.pi * phase)
+    return (FLOOR + (1 - FLOOR) * raised).float()
 
 
 class Blend:
@@ -33,9 +36,10 @@ class Blend:
 
     def __init__(self, layers: int, block: Rectangle, chip: int, device: torch.device | str = "cpu") -> None:
         self.block, self.chip = block, chip
-        self.window = blend_window(chip).to(device)
+        self.side = side_weights(chip).to(device)
+        self.window = torch.outer(self.side, self.side)
         self.total = torch.zeros(layers, block.height, block.width, device=device)
-        self.weight = torch.zeros(block.height, block.width, device=device)
+        self.starts: tuple[set[int], set[int]] = set(), set()
 
     def add(self, row: int, column: int, values: torch.Tensor) -> None:
         """Add one chip, (layers, chip, chip), whose first pixel is at ``row``, ``column`` of the raster."""
@@ -49,10 +53,26 @@ class Blend:
             slice(top - rows.start, bottom - rows.start),
             slice(left - columns.start, right - columns.start),
         )
-        window = self.window[of_chip]
-        self.total[:, of_block[0], of_block[1]].addcmul_(values[:, of_chip[0], of_chip[1]], window)
-        self.weight[of_block] += window
+        self.total[:, of_block[0], of_block[1]].addcmul_(
+            values[:, of_chip[0], of_chip[1]], self.window[of_chip]
+        )
+        self.starts[0].add(row)
+        self.starts[1].add(column)
 
     def result(self) -> torch.Tensor:
-        """The means, (layers, rows, columns); NaN where no chip lay. Nothing can be added afterwards."""
-        return self.total.div_(self.weight)
+        """The means, (layers, rows, columns), where all chips were added that hold a pixel.
+
+        Elsewhere they are without meaning. Nothing can be added afterwards.
+        """
+        block = self.block
+        down = self._weights(self.starts[0], block.row, block.height)
+        across = self._weights(self.starts[1], block.column, block.width)
+        return self.total.div_(torch.outer(down, across))
+
+    def _weights(self, starts: Iterable[int], first: int, length: int) -> torch.Tensor:
+        """(length,) of the pixels from ``first`` on: the sum over chips along one side."""
+        total = self.side.new_zeros(length)
+        for start in sorted(starts):
+            low, high = max(start, first), min(start + self.chip, first + length)
+            total[low - first : high - first] += self.side[low - start : high - start]
+        return total

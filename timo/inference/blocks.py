@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -96,6 +96,8 @@ class BlockPredictor:
         rows = chips_of(block.row, block.row + block.height, self.grid.height, self.chip)
         columns = chips_of(block.column, block.column + block.width, self.grid.width, self.chip)
         wanted = None if self.area is None else self.area.mask(block)
+        if wanted is not None and not wanted.any():
+            return []
         if wanted is None or wanted.all():
             return [(row, column) for row in rows for column in columns]
 
@@ -177,14 +179,11 @@ class BlockPredictor:
         """One block from its chips; see ``run``."""
         values, s, side = torch.from_numpy(frames.values), self.stride, self.chip * self.stride
         blend: Blend | None = None
-        # Filled again and again: new memory would have to be mapped for each batch.
-        batch = values.new_empty(self.size.batch, *values.shape[:2], side, side)
         layers: torch.Size | None = None
         for first in range(0, len(chips), self.size.batch):
             part = chips[first : first + self.size.batch]
             places = [((row - frames.top) * s, (column - frames.left) * s) for row, column in part]
-            stack = batch[: len(part)]
-            torch.stack([values[..., r : r + side, c : c + side] for r, c in places], out=stack)
+            stack = _cut(values, places, side)
             dates = self.dates.expand(len(stack), -1)
             if not first:  # frames are finite, and all chips of one shape
                 check_inputs(self.model, stack, None, dates)
@@ -218,6 +217,20 @@ class BlockPredictor:
             top - frames.top : bottom - frames.top, left - frames.left : right - frames.left
         ]
         return seen if self.area is None else seen & self.area.mask(block)
+
+
+def _cut(values: torch.Tensor, places: Sequence[Chip], side: int) -> torch.Tensor:
+    """Chips (n, T, C, side, side) of frames (T, C, h, w); where they lie evenly in a row, nothing is copied.
+
+    What a model does first copies anyway, and on the model's device.
+    """
+    row, column = places[0]
+    step = places[-1][1] - column if len(places) < 3 else places[1][1] - column
+    if all(place == (row, column + n * step) for n, place in enumerate(places)):
+        first = values[..., row:, column:]
+        shape, strides = (len(places), *values.shape[:2], side, side), (step, *values.stride())
+        return values.as_strided(shape, strides, first.storage_offset())
+    return torch.stack([values[..., r : r + side, c : c + side] for r, c in places])
 
 
 def _coarser(seen: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:

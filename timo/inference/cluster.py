@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import deque
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,18 @@ from typing import Any
 import torch
 
 from timo.errors import ModelError, TimoError
+from timo.inference.assignments import Assignments
 from timo.inference.chips import Rectangle
 from timo.inference.plans import Done
 from timo.series.words import counted
 
 _LOOK = 0.5  # seconds between two looks at whether to stop
+_PATIENCE = 60  # seconds: loading torch and a model takes less
 
-Work = Callable[[], Callable[[Rectangle], Done]]
-"""Made anew on each node: gets ready, and gives what predicts a block and writes its files."""
+Predict = Callable[[Rectangle, "Rectangle | None"], Done]
+"""Predicts a block and writes its files; it is told the next block, too."""
+Work = Callable[[], Predict]
+"""Made anew on each node: gets ready."""
 
 
 class Cluster:
@@ -113,14 +117,18 @@ class Cluster:
         """
         from ray.exceptions import RayActorError, RayError
 
-        left = deque(blocks)
-        idle = deque(self.workers(work))
-        tell(f"{counted(len(idle), 'worker', 'workers')} on the Ray cluster.")
-        running: dict[Any, tuple[Any, Rectangle]] = {}
-        while left or running:
-            while idle and left:
-                worker, block = idle.popleft(), left.popleft()
-                running[worker.predict.remote(block)] = worker, block
+        workers = self.workers(work)
+        tell(f"{counted(len(workers), 'worker', 'workers')} on the Ray cluster.")
+        shares = Assignments(blocks)
+        # A worker gets blocks once it is ready: a node that is busy with other things holds none back.
+        running = {worker.ready.remote(): number for number, worker in enumerate(workers)}
+        starting, begun = set(running.values()), time.monotonic()
+        idle: list[int] = []
+        while not shares.finished:
+            for number in [*idle]:
+                if (taken := shares.take(number)) is not None:
+                    idle.remove(number)
+                    running[workers[number].predict.remote(*taken)] = number
             if not running:
                 raise ModelError(
                     "ray_lost",
@@ -131,12 +139,14 @@ class Cluster:
             ready, _ = self.ray.wait(list(running), timeout=_LOOK)
             check()
             for reference in ready:
-                worker, block = running.pop(reference)
+                number = running.pop(reference)
                 try:
                     found = self.ray.get(reference)
-                except RayActorError:
-                    left.appendleft(block)
-                    tell("A worker of the Ray cluster was lost; others do its block.")
+                except RayActorError as error:
+                    shares.lost(number)
+                    starting.discard(number)
+                    why = " ".join(str(error).split())[:200]
+                    tell(f"A worker of the Ray cluster was lost; others do its block. Ray says: {why}")
                     continue
                 except RayError as error:
                     raise ModelError(
@@ -144,8 +154,14 @@ class Cluster:
                     ) from error
                 if isinstance(found, dict):
                     raise TimoError(**found)
-                idle.append(worker)
-                done(block, found)
+                if number in starting:
+                    starting.remove(number)
+                else:
+                    done(shares.done(number), found)
+                idle.append(number)
+            if len(starting) == len(workers) and time.monotonic() > begun + _PATIENCE:
+                tell("The nodes of the Ray cluster are busy, or slow to start: waiting for the first.")
+                begun = float("inf")
 
 
 class Worker:
@@ -159,13 +175,18 @@ class Worker:
     def __init__(self, work: Work, threads: int) -> None:
         torch.set_num_threads(threads)
         self._work = work
-        self._predict: Callable[[Rectangle], Done] | None = None
 
-    def predict(self, block: Rectangle) -> Done | dict[str, Any]:
-        """The block's line of the journal, or what went wrong: errors of ours don't travel as exceptions."""
+    def ready(self) -> dict[str, Any] | None:
+        """Open series and model. What went wrong: errors of ours don't travel as exceptions."""
         try:
-            if self._predict is None:
-                self._predict = self._work()
-            return self._predict(block)
+            self._predict = self._work()
+        except TimoError as error:
+            return error.to_dict()
+        return None
+
+    def predict(self, block: Rectangle, upcoming: Rectangle | None) -> Done | dict[str, Any]:
+        """The block's line of the journal, or what went wrong."""
+        try:
+            return self._predict(block, upcoming)
         except TimoError as error:
             return error.to_dict()

@@ -70,9 +70,8 @@ def write_cog(
     files = {}
     if output.classes:
         files[path.with_suffix(".qml")] = paletted_style(output.classes)
-        if output.dtype in ("uint8", "uint16"):
-            files[aux] = category_names(output.classes)
-    if aux not in files:
+        files[aux] = category_names(output.classes)
+    else:
         targets.without(aux)  # statistics of a map that stood here before
     for target, content in files.items():
         with told(target):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from timo.errors import OutputError
 from timo.inference.cog import write_cog
-from timo.inference.partial import Partial
+from timo.inference.partial import Partial, placed
 from timo.inference.plans import grid_of
 from timo.inference.polygons import write_polygons
 from timo.inference.targets import Targets, check_raster, check_target, told
@@ -44,15 +44,17 @@ def join(partial: Partial, *, overwrite: bool, tick: Callable[[float], None]) ->
         OutputError: Blocks are missing, or a raster can't be written. The blocks are kept.
     """
     check_complete(partial)
-    grid, outputs = grid_of(partial.plan), partial.plan.outputs
+    grid, outputs, polygons = grid_of(partial.plan), partial.plan.outputs, partial.plan.polygons
+    own = placed(partial.folder)
     for output in outputs:
         path = Path(output.path)
         if output.kind == "maps_per_date":
             with told(path.parent):
                 path.parent.mkdir(exist_ok=True)
-        check_raster(path, overwrite=overwrite)
-    if partial.plan.polygons is not None:
-        check_target(Path(partial.plan.polygons.path), "GeoPackage", (".gpkg",), overwrite=overwrite)
+        check_raster(path, overwrite=overwrite or output.path in own)
+    if polygons is not None:
+        may = overwrite or polygons.path in own
+        check_target(Path(polygons.path), "GeoPackage", (".gpkg",), overwrite=may)
     with Targets() as targets:
         for number, output in enumerate(outputs):
             pieces = partial.pieces(output.layer)
@@ -62,8 +64,10 @@ def join(partial: Partial, *, overwrite: bool, tick: Callable[[float], None]) ->
                 tick((number + min(size / whole, 1)) / len(outputs))
 
             made = write_cog(output, grid, pieces, partial.plan.tags, targets, written)
-            if not number and partial.plan.polygons is not None:
+            if not number and polygons is not None:
                 _polygons(partial, made, targets)
+        paths = [output.path for output in outputs]
+        partial.placing(paths if polygons is None else [*paths, polygons.path])
 
 
 def _polygons(partial: Partial, raster: Path, targets: Targets) -> None:

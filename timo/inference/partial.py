@@ -12,7 +12,7 @@ import contextlib
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from timo.inference.targets import check_blocks, told
 from timo.inference.writer import block_profile
 
 PLAN = "plan.json"
+PLACING = "placing"
 
 
 class Partial:
@@ -252,6 +253,15 @@ class Partial:
         having = sorted(block for block, done in self.done.items() if layer in done.bytes)
         return [Piece(self._file(block, layer), block) for block in having]
 
+    def placing(self, paths: Iterable[str]) -> None:
+        """Remember what is about to be put in place.
+
+        Raises:
+            OutputError: The disk is full, or can't be written to.
+        """
+        with told(self.folder):
+            _write(self.folder / PLACING, "\n".join(paths).encode())
+
     def counts(self) -> NDArray[np.int64]:
         """(K,) pixels of each class in all blocks that are done."""
         classes = max((len(done.counts) for done in self.done.values()), default=0)
@@ -306,6 +316,14 @@ class Partial:
         for part in self._parts:  # one process may have done a block whole, another in parts
             if any(block != part and block.holds(part) for block in self.done):
                 del self.done[part]
+
+
+def placed(folder: Path) -> set[str]:
+    """Paths of what an interrupted run was putting in place: what stands there is its own."""
+    try:
+        return set((folder / PLACING).read_text("utf-8").splitlines()) if (folder / PLAN).exists() else set()
+    except OSError:
+        return set()
 
 
 def partial_folder(out: Path) -> Path:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from lightning_fabric import Fabric
+import torch
 from torch import nn
 
 from timo import bundle
@@ -16,7 +16,7 @@ from timo.series.prepared import PreparedSeries, Statistics, statistics
 from timo.series.series import Series
 
 
-def ready_model(folder: Path, card: bundle.Card, fabric: Fabric) -> nn.Module:
+def ready_model(folder: Path, card: bundle.Card, device: torch.device) -> nn.Module:
     """The model on the device, folded, giving scores of pixels.
 
     Raises:
@@ -25,8 +25,7 @@ def ready_model(folder: Path, card: bundle.Card, fabric: Fabric) -> nn.Module:
     model = bundle.load_model(folder, card)
     if card.architecture.kind == "classifier":
         model = OverChips(model).eval()
-    folded: nn.Module = fabric.to_device(fold_batch_norm(model))
-    return folded
+    return fold_batch_norm(model).to(device)
 
 
 def ready_series(series: Series, card: bundle.Card) -> PreparedSeries:

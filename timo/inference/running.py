@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from timo.errors import LabelError
 from timo.inference.blocks import Block, BlockPredictor
 from timo.inference.chips import Rectangle
-from timo.inference.cluster import Cluster
+from timo.inference.cluster import Cluster, Predict
 from timo.inference.joining import join
 from timo.inference.memory import Shortage
 from timo.inference.partial import Partial
@@ -57,18 +57,13 @@ class Job:
     plan: Plan
     shard: Shard = WHOLE
     ray: str | None = None
-    work: Callable[[str], Callable[[Rectangle], Done]] | None = None
+    work: Callable[[str], Predict] | None = None
     halved_batch: bool = False
     """Since memory didn't suffice."""
 
     def resume(self, partial: Partial) -> None:
         """Take blocks and batches as they were when it was begun."""
         self.predictor.size = replace(self.predictor.size, side=partial.plan.side, batch=partial.plan.batch)
-
-    def predict(self, block: Rectangle, partial: Partial) -> Done:
-        """One block, written, and not yet in the journal."""
-        (found,) = self.predictor.make([block], self.layers.of, lambda _: None)
-        return partial.write(block, *found)
 
 
 def run_job(job: Job, folder: Path, reporter: Reporter, *, overwrite: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ _COLUMNS = (
     ("Green", 0, 7),
     ("Blue", 0, 8),
 )
+_LONGEST = 65535  # entries of a list of names
 
 
 class Class(Protocol):
@@ -34,13 +35,17 @@ class Class(Protocol):
 
 
 def category_names(classes: Sequence[Class]) -> bytes:
-    """GDAL's sidecar (PAM) with a name for each class value, as list and as attribute table."""
+    """GDAL's sidecar (PAM) with a name for each class value, as list and as attribute table.
+
+    The list has an entry for every value from 0 on: there is none where values are negative or huge.
+    """
     names = {c.value: c.name for c in classes}
     root = ET.Element("PAMDataset")
     band = ET.SubElement(root, "PAMRasterBand", band="1")
-    categories = ET.SubElement(band, "CategoryNames")
-    for value in range(max(names) + 1):
-        ET.SubElement(categories, "Category").text = names.get(value, "")
+    if min(names) >= 0 and max(names) <= _LONGEST:
+        categories = ET.SubElement(band, "CategoryNames")
+        for value in range(max(names) + 1):
+            ET.SubElement(categories, "Category").text = names.get(value, "")
     table = ET.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
     for index, (title, kind, usage) in enumerate(_COLUMNS):
         column = ET.SubElement(table, "FieldDefn", index=str(index))

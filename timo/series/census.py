@@ -4,8 +4,9 @@
 A scene is what one sensor took on one date. One with less than a tenth of the valid pixels of the best date
 says next to nothing of the ground, and what it says comes from the rims of clouds, where masks miss haze and
 shadow. It is compared with the best date, not with the raster, since parcels that are cut out are never valid
-around. The count takes one band and the masks, thinned out to a million pixels: it must not cost a reading of
-the series.
+around. The count takes one band and the masks, and a million pixels at most: thinned out, or of a large
+raster spots that lie evenly, since thinning reads every tile where there are no overviews. It must not cost a
+reading of the series.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from timo.errors import SeriesError
 from timo.series.catalog import Frame
@@ -30,6 +32,9 @@ from timo.series.sources import LeftOut
 LIMIT = 0.10  # of the best date's valid pixels
 _SAMPLES = 1024 * 1024  # pixels that are counted at most
 _BLOCK = 1024
+_THIN = 4  # every how many rows and columns at most are counted; of larger rasters, spots
+_SPOT = 64  # pixels of a spot's side
+_TILE = 256  # of most files: a spot lies in one
 _DECIBELS = 0.5  # share of negative values from which on radar values are dB
 # What programs write where they have no data: no sensor measures these.
 _FILLERS = (-9999.0, -32768.0, -99999.0, float(np.finfo(np.float32).min))
@@ -149,7 +154,7 @@ def _step(reader: RasterReader) -> int:
 def _count(frame: Frame, key: str, reader: RasterReader) -> tuple[float, str | None, float | None]:
     """What a scene tells of itself in one band: see ``_Scene``."""
     plan = reading_plan(frame, [key])
-    step = _step(reader)
+    exact = not 1 < _step(reader) <= _THIN
     band = frame.bands[key][0][1]
     with np.errstate(over="ignore"):  # as they are read
         raw = np.array(_FILLERS, np.float32) * np.float32(band.scale) + np.float32(band.offset)
@@ -157,8 +162,7 @@ def _count(frame: Frame, key: str, reader: RasterReader) -> tuple[float, str | N
     filler: float | None = None
     clear = total = 0
     sample: list[NDArray[np.float32]] = []
-    for window in reader.grid.windows(_BLOCK * step):
-        shape = math.ceil(window.height / step), math.ceil(window.width / step)
+    for window, shape in _looks(reader):
         values, valid = np.zeros((1, *shape), np.float32), np.zeros((1, *shape), np.bool_)
         known: Known = {}
         read_plan(reader, plan, window, values, valid, shape, known)
@@ -168,8 +172,26 @@ def _count(frame: Frame, key: str, reader: RasterReader) -> tuple[float, str | N
             sample.append(values[valid])
         filler = fillers.get(float(values.min()), filler)
         for codes in known.values():
-            _check_codes(codes, exact=step == 1)
+            _check_codes(codes, exact=exact)
     return clear / total, _radar_values(sample) if sample else None, filler
+
+
+def _looks(reader: RasterReader) -> Iterator[tuple[Window, tuple[int, int]]]:
+    """What is counted: windows, and the (h, w) that each is thinned out to."""
+    grid, step = reader.grid, _step(reader)
+    if step <= _THIN:
+        for window in grid.windows(_BLOCK * step):
+            yield window, (math.ceil(window.height / step), math.ceil(window.width / step))
+        return
+    height, width = min(_SPOT, grid.height), min(_SPOT, grid.width)
+    number = math.isqrt(_SAMPLES // _SPOT**2)
+    down, across = (
+        sorted({int(at) // _TILE * _TILE for at in np.linspace(0, length - side, number)})
+        for length, side in ((grid.height, height), (grid.width, width))
+    )
+    for row in down:
+        for column in across:
+            yield Window(column, row, width, height), (height, width)
 
 
 def thinning(pixels: int, most: int) -> int:

@@ -84,18 +84,22 @@ def read_plan(
         clear = clear_by(reader, step.raster.masks, window, shape, known)
         if clear is not None and not clear.any():
             continue
-        read, good = reader.read(step.raster, step.bands, window, shape)
-        if clear is not None:
-            read *= clear
-            good &= clear
-        places = list(step.places)
-        if written.isdisjoint(places):
-            values[places], valid[places] = read, good
+        beneath = not written.isdisjoint(step.places)
+        if beneath:
+            read, good = np.zeros_like(values), np.zeros_like(valid)
         else:
-            fresh = good & ~valid[places]
-            values[places] = np.where(fresh, read, values[places])
-            valid[places] |= fresh
-        written.update(places)
+            read, good = values, valid
+        of_bands = [read[place] for place in step.places], [good[place] for place in step.places]
+        reader.read(step.raster, step.bands, window, *of_bands, shape)
+        for place in step.places:
+            if clear is not None:
+                read[place] *= clear
+                good[place] &= clear
+            if beneath:
+                fresh = good[place] & ~valid[place]
+                np.copyto(values[place], read[place], where=fresh)
+                valid[place] |= fresh
+        written.update(step.places)
 
 
 def clear_by(

@@ -70,8 +70,14 @@ class RasterReader:
         self._views.close()
 
     def read(
-        self, raster: Raster, bands: Sequence[Band], window: Window, shape: tuple[int, int] | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        self,
+        raster: Raster,
+        bands: Sequence[Band],
+        window: Window,
+        values: Sequence[NDArray[np.float32]],
+        valid: Sequence[NDArray[np.bool_]],
+        shape: tuple[int, int] | None = None,
+    ) -> None:
         """Pixels of a window that lies in the grid.
 
         On the same lattice they are the file's own, without resampling; else bilinear from the file warped to
@@ -81,41 +87,34 @@ class RasterReader:
             raster: The file; its ``masks`` are not applied.
             bands: Which of its bands.
             window: Rows and columns of the grid.
-            shape: (height, width) to thin the window out to, by nearest neighbour.
-
-        Returns:
-            Values (C, h, w) in physical units, 0 where invalid, and their validity: False for nodata, NaN or
-            what is masked.
+            values: (h, w) of each band that the values go into, in physical units; 0 beforehand and where
+                invalid.
+            valid: (h, w) of each band that their validity goes into, False for nodata, NaN or what is masked;
+                False beforehand.
+            shape: (h, w) to thin the window out to, by nearest neighbour.
 
         Raises:
             SeriesError: The file can't be read any more, or can't be brought to the grid's CRS.
         """
-        height, width = shape or (int(window.height), int(window.width))
-        values = np.zeros((len(bands), height, width), np.float32)
-        valid = np.zeros(values.shape, np.bool_)
         pixels = self._pixels(raster, [band.index for band in bands], window, shape, Resampling.bilinear)
         if pixels is None:
-            return values, valid
-        for i, band in enumerate(bands):
-            raw = pixels.raw[i]
-            good = ~is_nodata(raw, band.nodata)
+            return
+        for raw, band, of_band, seen in zip(pixels.raw, bands, values, valid, strict=True):
+            scaled, good = of_band[pixels.into], seen[pixels.into]
+            np.logical_not(is_nodata(raw, band.nodata), out=good)
             if pixels.masked is not None:
                 good &= pixels.masked
             if band.limits is not None:
                 good &= (raw >= band.limits[0]) & (raw <= band.limits[1])
             with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and invalid
-                scaled = raw.astype(np.float32)
-            if band.scale != 1.0 or band.offset != 0.0:
-                scaled *= np.float32(band.scale)
-                scaled += np.float32(band.offset)
+                np.multiply(raw, np.float32(band.scale), out=scaled, dtype=np.float32, casting="same_kind")
+                if band.offset:
+                    scaled += np.float32(band.offset)
             # Whole numbers stay finite, unless the scale is absurd.
             if raw.dtype.kind == "f" or not (abs(band.scale) <= _LARGE and abs(band.offset) <= _LARGE):
                 good &= np.isfinite(scaled)
             if not good.all():
                 scaled[~good] = 0
-            values[i][pixels.into] = scaled
-            valid[i][pixels.into] = good
-        return values, valid
 
     def read_codes(
         self, mask: Mask, window: Window, shape: tuple[int, int] | None = None
@@ -227,14 +226,15 @@ def read_mask(
 
 def is_nodata(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     """Where raw values are the nodata value, compared in their own type; NaN is nodata always."""
-    floating = raw.dtype.kind == "f"
-    invalid: NDArray[np.bool_] = np.isnan(raw) if floating else np.zeros(raw.shape, np.bool_)
-    if nodata is None or np.isnan(nodata):
+    if nodata is not None and np.isnan(nodata):
+        nodata = None
+    if raw.dtype.kind == "f":
+        invalid: NDArray[np.bool_] = np.isnan(raw)
+        if nodata is not None:
+            with np.errstate(over="ignore"):
+                invalid |= raw == raw.dtype.type(nodata)
         return invalid
-    if floating:
-        with np.errstate(over="ignore"):
-            return np.asarray(invalid | (raw == raw.dtype.type(nodata)))
     info = np.iinfo(raw.dtype)
-    if nodata == int(nodata) and info.min <= nodata <= info.max:
+    if nodata is not None and nodata == int(nodata) and info.min <= nodata <= info.max:
         return np.asarray(raw == raw.dtype.type(int(nodata)))
-    return invalid
+    return np.zeros(raw.shape, np.bool_)

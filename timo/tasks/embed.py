@@ -19,11 +19,11 @@ from timo.inference.outputs import Output
 from timo.inference.ready import ready_series
 from timo.inference.running import Job
 from timo.inference.sizing import choose
+from timo.models.device import compute_on
 from timo.models.zoom import enlarged
 from timo.tasks.planning import carry_out, on_nodes, open_inputs, plan_of, shard_of
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import EmbedSpec
-from timo.training.device import fabric_for
 
 STEM = 4  # pixels of a first-stage feature; each stage after it halves the rows and columns
 
@@ -77,19 +77,20 @@ def run(spec: EmbedSpec, reporter: Reporter) -> dict[str, Any]:
 def _prepare(spec: EmbedSpec, reporter: Reporter) -> Job:
     card, series, _ = open_inputs(spec, Path(spec.out), bundle.fit_series, reporter)
     stride = _stride(card, spec.stage)
-    fabric = fabric_for(spec.device, precision=spec.precision)
+    compute = compute_on(spec.device, spec.precision)
     encoder: Any = bundle.load_model(Path(spec.model), card).encoder
     depth = int(encoder.embed_dims[spec.stage - 1])
     values = len(series.dates) * len(series.bands)
+    size = choose(
+        chip=card.chip, values=values, layers=depth, device=compute.device, batch=spec.batch, stride=stride
+    )
     predictor = BlockPredictor(
-        fabric.to_device(Features(encoder, card.architecture.zoom, spec.stage).eval()),
+        Features(encoder, card.architecture.zoom, spec.stage).eval().to(compute.device),
         ready_series(series, card),
         chip=card.chip,
-        size=choose(
-            chip=card.chip, values=values, layers=depth, device=fabric.device, batch=spec.batch, stride=stride
-        ),
-        device=fabric.device,
-        autocast=fabric.autocast,
+        size=size,
+        device=compute.device,
+        autocast=compute.autocast,
         stride=stride,
     )
     if spec.aoi is not None:

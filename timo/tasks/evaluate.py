@@ -24,6 +24,7 @@ from timo.inference.outputs import Output
 from timo.inference.ready import ready_model, ready_series
 from timo.inference.sizing import choose
 from timo.inference.writer import RasterWriter
+from timo.models.device import compute_on
 from timo.report.areas import area_figures
 from timo.report.comparison import NOTHING, RIGHT, WRONG, Comparison, Overview
 from timo.report.evaluation import evaluation_page, figures_line
@@ -35,7 +36,6 @@ from timo.series.labels import NOT_LABELLED
 from timo.tasks.planning import doubts
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import EvaluateSpec, to_dict
-from timo.training.device import fabric_for
 from timo.training.metrics import figures_of
 
 FORMAT = 1
@@ -98,9 +98,9 @@ def _compare(
     spec: EvaluateSpec, card: bundle.Card, inputs: Inputs, folder: Path, reporter: Reporter
 ) -> tuple[Comparison, list[Overview]]:
     """Map all places block by block, and count."""
-    fabric = fabric_for(spec.device)
-    model = ready_model(Path(spec.model), card, fabric)
-    predictors = [_predictor(part, card, model, spec, fabric.device, inputs.areas) for part in inputs.parts]
+    device = compute_on(spec.device).device
+    model = ready_model(Path(spec.model), card, device)
+    predictors = [_predictor(part, card, model, spec, device, inputs.areas) for part in inputs.parts]
     work = [list(blocks(*one.grid.shape, one.size.side)) for one in predictors]
     chips = sum(len(one.chips(block)) for one, of_one in zip(predictors, work) for block in of_one)
     total, done = max(chips, 1), 0

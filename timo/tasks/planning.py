@@ -19,11 +19,12 @@ from rasterio.errors import RasterioError
 from timo import __version__, bundle
 from timo.errors import SpecError
 from timo.inference.blocks import BlockPredictor
-from timo.inference.chips import Rectangle
+from timo.inference.cluster import Predict
 from timo.inference.estimate import estimate
+from timo.inference.node import Node
 from timo.inference.outputs import Output
-from timo.inference.partial import Partial, partial_folder
-from timo.inference.plans import Done, Plan, Shard, Source, fingerprint
+from timo.inference.partial import Partial, partial_folder, placed
+from timo.inference.plans import Plan, Shard, Source, fingerprint
 from timo.inference.polygons import Polygons
 from timo.inference.running import Job, run_job
 from timo.inference.targets import check_raster
@@ -158,11 +159,22 @@ def open_inputs(
     card = bundle.load_card(Path(spec.model))
     opened = open_series(spec.series)
     sources = inputs_of(spec, opened)
-    check_raster(out, overwrite=spec.overwrite, sources=sources)
+    check_raster(out, overwrite=replaceable(spec, out, out), sources=sources)
     series = fit(card, opened)
     for warning in doubts(card, series):
         reporter.log(warning, "warning")
     return card, series, sources
+
+
+def replaceable(spec: MappingSpec, out: Path, path: Path) -> bool:
+    """Whether a file may be replaced: also if it is this task's, interrupted while it put all in place.
+
+    Args:
+        spec: The task's.
+        out: Its first output.
+        path: The file.
+    """
+    return spec.overwrite or str(path.absolute()) in placed(partial_folder(out))
 
 
 def doubts(card: bundle.Card, series: Series) -> list[str]:
@@ -183,15 +195,13 @@ def doubts(card: bundle.Card, series: Series) -> list[str]:
     return doubts
 
 
-def on_nodes(spec: S, prepare: Callable[[S, Reporter], Job]) -> Callable[[str], Callable[[Rectangle], Done]]:
+def on_nodes(spec: S, prepare: Callable[[S, Reporter], Job]) -> Callable[[str], Predict]:
     """What a process of a cluster does, of the folder of blocks; its working folder is another."""
     return functools.partial(_on_node, prepare, _absolute(spec))
 
 
-def _on_node(prepare: Callable[[S, Reporter], Job], spec: S, folder: str) -> Callable[[Rectangle], Done]:
-    job, partial = prepare(spec, Reporter()), Partial.open(Path(folder))
-    job.resume(partial)
-    return functools.partial(job.predict, partial=partial)
+def _on_node(prepare: Callable[[S, Reporter], Job], spec: S, folder: str) -> Predict:
+    return Node(prepare(spec, Reporter()), Partial.open(Path(folder))).predict
 
 
 def _absolute(spec: S) -> S:

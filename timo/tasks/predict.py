@@ -16,11 +16,11 @@ from timo.inference.ready import ready_model, ready_series
 from timo.inference.running import Job
 from timo.inference.sizing import choose
 from timo.inference.targets import check_folder, check_raster, check_target
+from timo.models.device import compute_on
 from timo.series.series import Series
-from timo.tasks.planning import carry_out, on_nodes, open_inputs, plan_of, shard_of
+from timo.tasks.planning import carry_out, on_nodes, open_inputs, plan_of, replaceable, shard_of
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import PredictSpec
-from timo.training.device import fabric_for
 
 
 def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
@@ -40,25 +40,27 @@ def run(spec: PredictSpec, reporter: Reporter) -> dict[str, Any]:
 
 def _prepare(spec: PredictSpec, reporter: Reporter) -> Job:
     """Open and check all that a prediction needs."""
-    card, series, sources = open_inputs(spec, Path(spec.out), bundle.check_series, reporter)
+    out = Path(spec.out)
+    card, series, sources = open_inputs(spec, out, bundle.check_series, reporter)
     layers, outputs = _outputs(spec, card, series)
     check_apart(outputs)
     for output in outputs:
         if output.kind != "maps_per_date" or Path(output.path).parent.exists():
-            check_raster(Path(output.path), overwrite=spec.overwrite, sources=sources)
+            path = Path(output.path)
+            check_raster(path, overwrite=replaceable(spec, out, path), sources=sources)
     area = None if spec.aoi is None else open_area(spec.aoi, series.grid)
-    fabric = fabric_for(spec.device, precision=spec.precision)
+    compute = compute_on(spec.device, spec.precision)
     values = len(series.dates) * len(series.bands)
     of_pixel = len(card.classes) * (len(series.dates) if card.architecture.per_date else 1)
-    size = choose(chip=card.chip, values=values, layers=of_pixel, device=fabric.device, batch=spec.batch)
+    size = choose(chip=card.chip, values=values, layers=of_pixel, device=compute.device, batch=spec.batch)
     predictor = BlockPredictor(
-        ready_model(Path(spec.model), card, fabric),
+        ready_model(Path(spec.model), card, compute.device),
         ready_series(series, card),
         chip=card.chip,
         size=size,
-        device=fabric.device,
+        device=compute.device,
         area=area,
-        autocast=fabric.autocast,
+        autocast=compute.autocast,
     )
     polygons = _polygons(spec, series, sources)
     plan = plan_of(spec, card, series, predictor, of_pixel, outputs, polygons)
@@ -88,5 +90,7 @@ def _polygons(spec: PredictSpec, series: Series, sources: list[Path]) -> Polygon
     if spec.polygons is None:
         return None
     path = Path(spec.polygons).absolute()
-    check_target(path, "GeoPackage", (".gpkg",), overwrite=spec.overwrite, sources=sources)
+    check_target(
+        path, "GeoPackage", (".gpkg",), overwrite=replaceable(spec, Path(spec.out), path), sources=sources
+    )
     return polygons_of(path, spec.minimum_area, series.grid)

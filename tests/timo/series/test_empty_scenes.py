@@ -89,14 +89,32 @@ def test_what_is_dropped_does_not_hang_on_the_window(tmp_path, write_raster):
     assert series.read(Window(0, 3, 5, 1)).values.shape[0] == 3  # where the second date has nothing
 
 
-def test_large_rasters_are_counted_on_a_thinned_grid(tmp_path, write_raster, monkeypatch):
-    monkeypatch.setattr(census, "_SAMPLES", 400)
-    monkeypatch.setattr(census, "_BLOCK", 8)
-    for month, rows in ((1, 100), (2, 6), (3, 50)):
+@pytest.mark.parametrize("samples", [700, 400])  # every fourth row and column; in spots
+def test_large_rasters_are_counted_in_a_share_of_their_pixels(tmp_path, write_raster, monkeypatch, samples):
+    monkeypatch.setattr(census, "_SAMPLES", samples)
+    for name, value in (("_BLOCK", 8), ("_SPOT", 2), ("_TILE", 8)):
+        monkeypatch.setattr(census, name, value)
+    for month, rows in ((1, 100), (2, 1), (3, 50)):
         values = np.zeros((100, 100), np.uint16)
         values[:rows] = 500
         write_raster(tmp_path / f"S2_2020{month:02}01.tif", values, names=("B04",), nodata=0)
     assert months(open_series(tmp_path)) == [1, 3]
+
+
+def test_of_a_large_raster_only_a_few_tiles_are_decoded(tmp_path, write_raster, monkeypatch):
+    monkeypatch.setattr(census, "_SAMPLES", 64 * 64)
+    read = 0
+    real = census.read_plan
+
+    def counting(reader, plan, window, *arguments):
+        nonlocal read
+        read += window.height * window.width
+        real(reader, plan, window, *arguments)
+
+    monkeypatch.setattr(census, "read_plan", counting)
+    write_raster(tmp_path / "S2_20200101.tif", np.full((800, 500), 500, np.uint16), names=("B04",), nodata=0)
+    open_series(tmp_path)
+    assert 0 < read <= 64 * 64
 
 
 @pytest.mark.parametrize(

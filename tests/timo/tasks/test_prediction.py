@@ -52,6 +52,36 @@ def test_killed_after_any_block_the_same_command_goes_on_and_makes_the_same_map(
     assert same(out, whole.map)
 
 
+def test_killed_while_its_files_are_put_in_place_the_same_command_ends_it(large, bundle, whole, tmp_path):
+    out, confidence = tmp_path / "map.tif", tmp_path / "confidence.tif"
+    arguments = ["predict", "--series", str(large), "--model", str(bundle), "--out", str(out)]
+    arguments += ["--confidence", str(confidence)]
+    killed = """
+import os, pathlib
+real = pathlib.Path.replace
+def replace(path, target):
+    real(path, target)
+    if pathlib.Path(target).name == "map.tif":
+        os.kill(os.getpid(), 9)
+pathlib.Path.replace = replace
+"""
+    code = f"{SMALL} from timo.cli import main; main({arguments!r})"
+    command = [sys.executable, "-c", killed + code]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
+    assert out.exists()
+    assert not confidence.exists()
+    command[-1] = code
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert pixels(confidence).shape == (2, SIDE, SIDE)
+    assert same(out, whole.map)
+    assert not partial_folder(out).exists()
+    assert not list(tmp_path.glob(".*"))
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "exists already" in refused.stderr
+
+
 def test_cancelled_it_keeps_what_is_done_and_goes_on(predict, whole, tmp_path):
     folder = partial_folder(tmp_path / "map.tif")
     with pytest.raises(Cancelled):

@@ -34,8 +34,9 @@ def from_disk(server, name, key, grid):
     path = server.folder / name / f"{key}.tif"
     if key == "B11":  # needs warping: the reader of all other series
         raster = Raster.open(path)
-        raw, good = RasterReader(grid).read(raster, raster.bands, grid.whole)
-        return raw[0], good[0]
+        raw, good = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.bool_)
+        RasterReader(grid).read(raster, raster.bands, grid.whole, [raw], [good])
+        return raw, good
     with rasterio.open(path) as file:
         window = from_bounds(*grid.bounds, transform=file.transform).round_offsets().round_lengths()
         raw = file.read(1, window=window, boundless=True, fill_value=0)
