@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import timedelta
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
+from rich import filesize
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -20,6 +22,7 @@ from timo.tasks.reporter import Reporter
 out = Console(markup=False, emoji=False, highlight=False)
 err = Console(stderr=True, markup=False, emoji=False)
 
+LONG = 120  # seconds; more are told in minutes and hours
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print a summary as JSON on stdout, and nothing else there.")
 ]
@@ -83,8 +86,12 @@ def print_summary(summary: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None)
     for key, value in summary.items():
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
-            table.add_row(key.replace("_", " "), shown)
+            title, shown = key.replace("_", " "), f"{value:.3f}" if isinstance(value, float) else str(value)
+            if isinstance(value, int) and key.endswith("_bytes"):
+                title, shown = title.removesuffix(" bytes"), filesize.decimal(value)
+            elif isinstance(value, (int, float)) and key == "seconds" and value >= LONG:
+                title, shown = "time", str(timedelta(seconds=round(value)))
+            table.add_row(title, shown)
     out.print(table)
     if classes := summary.get("per_class"):
         figures = [key for key in classes[0] if key not in ("name", "value")]

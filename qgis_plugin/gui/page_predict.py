@@ -27,7 +27,7 @@ from .page_series import SeriesPage
 from .run_box import RunBox
 
 INTRO = "Map the ticked series with a trained model. The map arrives as a layer in the classes' colours."
-TOLD = ["overwrite", "minimum_area", "shard", "ray", "estimate"]
+TOLD = ["overwrite", "minimum_area", "shard", "ray", "dry_run"]
 
 
 class PredictPage(Page):

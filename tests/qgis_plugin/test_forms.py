@@ -15,7 +15,7 @@ ASKED_ELSEWHERE = {
     },
     "predict": {
         *("series", "model", "out", "confidence", "probabilities", "per_date", "aoi", "overwrite"),
-        *("polygons", "minimum_area", "shard", "ray", "estimate"),
+        *("polygons", "minimum_area", "shard", "ray", "dry_run"),
     },
 }
 

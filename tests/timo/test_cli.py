@@ -84,3 +84,9 @@ def test_names_are_shown_as_they_are(capsys):
     shown = capsys.readouterr().out
     assert "a[1].tif" in shown
     assert "[/b] :wood:" in shown
+
+
+def test_hours_and_gigabytes_are_told_as_such(capsys):
+    print_summary({"seconds": 34532.1, "disk_bytes": 4_300_000_000})
+    shown = capsys.readouterr().out.split()
+    assert shown == ["time", "9:35:32", "disk", "4.3", "GB"]

@@ -14,9 +14,11 @@ import psutil
 
 from timo.errors import LabelError
 from timo.inference.blocks import BlockPredictor
-from timo.inference.chips import Rectangle, blocks
+from timo.inference.chips import Rectangle
 from timo.inference.memory import Shortage
-from timo.inference.plans import Plan
+from timo.inference.partial import Partial
+from timo.inference.plans import blocks_of
+from timo.inference.running import Job
 from timo.inference.sizing import block_bytes
 from timo.tasks.reporter import Reporter
 
@@ -24,28 +26,37 @@ WARM_UP = 3  # batches: the first starts kernels and fills caches, and doesn't c
 OVERVIEWS = 4 / 3  # of the full resolution's bytes
 
 
-def estimate(predictor: BlockPredictor, plan: Plan, reporter: Reporter) -> dict[str, Any]:
-    """Read a block, run a few batches of it, and count.
+def estimate(job: Job, folder: Path, reporter: Reporter, *, overwrite: bool) -> dict[str, Any]:
+    """Read a block, run a few batches of it, and count what is left to do.
+
+    Args:
+        job: All of it, or a shard.
+        folder: Of its blocks, where it was begun.
+        reporter: Told that it measures.
+        overwrite: Another map in the folder does not count.
 
     Returns:
-        Blocks, chips, seconds, bytes of disk (at most: what compresses well takes a tenth) and of memory,
-        and what of both is free.
+        Blocks, those done already, chips, seconds, bytes of disk (at most: what compresses well takes a
+        tenth) and of memory, and what of both is free.
 
     Raises:
         LabelError: No pixel of the area lies on the series.
+        OutputError: The folder holds another map.
     """
     reporter.progress(0.0, "Measuring")
+    begun = Partial.going_on(folder, job.plan, overwrite=overwrite)
+    if begun is not None:
+        job.resume(begun)
+    predictor, plan = job.predictor, job.plan if begun is None else begun.plan
     grid, side = predictor.grid, plan.side
-    wanted: list[tuple[Rectangle, int]] = []
-    for block in blocks(grid.height, grid.width, side):
-        if count := len(predictor.chips(block)):
-            wanted.append((block, count))
-    if not wanted:
+    todo = blocks_of(plan, job.shard) if begun is None else begun.todo(job.shard)
+    wanted = [(block, count) for block in todo if (count := len(predictor.chips(block)))]
+    if not wanted and begun is None:
         raise LabelError(
             "area_outside", "No pixel of the area lies on the series.", "Give an area of the same place."
         )
     chips = sum(count for _, count in wanted)
-    a_chip = _seconds_a_chip(predictor, max(wanted, key=lambda one: one[1])[0], reporter)
+    a_chip = _seconds_a_chip(predictor, max(wanted, key=lambda one: one[1])[0], reporter) if wanted else 0.0
     pixels = sum(block.pixels for block, _ in wanted)
     a_pixel = sum(np.dtype(output.dtype).itemsize * len(output.bands) for output in plan.outputs)
     whole = grid.height * grid.width
@@ -53,6 +64,7 @@ def estimate(predictor: BlockPredictor, plan: Plan, reporter: Reporter) -> dict[
     of_blocks = block_bytes(side, predictor.chip, predictor.values, plan.depth)
     return {
         "blocks": len(wanted),
+        "blocks_done": 0 if begun is None else len(begun.done),
         "block_side": side,
         "chips": chips,
         "batch": predictor.size.batch,

@@ -22,10 +22,10 @@ import rasterio
 from numpy.typing import NDArray
 
 from timo.errors import OutputError
-from timo.inference.chips import Rectangle, blocks
+from timo.inference.chips import Rectangle
 from timo.inference.cog import Piece
 from timo.inference.locks import demand_free, locked
-from timo.inference.plans import FORMAT, WHOLE, Done, Format, Plan, Shard, grid_of
+from timo.inference.plans import FORMAT, WHOLE, Done, Format, Plan, Shard, blocks_of, grid_of
 from timo.inference.targets import check_blocks, told
 from timo.inference.writer import block_profile
 
@@ -124,20 +124,34 @@ class Partial:
         _remove(folder)
 
     @classmethod
+    def going_on(cls, folder: Path, plan: Plan, *, overwrite: bool = False) -> Partial | None:
+        """What is in a folder, if it is of this plan; None if nothing is, or what may be overwritten.
+
+        Raises:
+            OutputError: It holds another map.
+        """
+        if not (folder / PLAN).is_file():
+            return None
+        known = cls.open(folder)
+        kept = known.plan  # where results go, and what is made of them, may have changed
+        if kept.fingerprint == plan.fingerprint:
+            same = {"side": kept.side, "halved": kept.halved, "batch": kept.batch}
+            known.plan = msgspec.structs.replace(plan, **same)
+            return known
+        if not overwrite:
+            raise OutputError(
+                "partial_differs",
+                f"'{folder}' holds an unfinished map {_difference(kept, plan)}.",
+                "Run the command that began it, or allow it to be overwritten.",
+            )
+        return None
+
+    @classmethod
     def _begin(cls, folder: Path, plan: Plan, shard: Shard, *, overwrite: bool) -> Partial:
+        known = cls.going_on(folder, plan, overwrite=overwrite)
+        if known is not None:
+            return known
         if (folder / PLAN).is_file():
-            known = cls.open(folder)
-            if known.plan.fingerprint == plan.fingerprint:
-                kept = known.plan  # where results go, and what is made of them, may have changed
-                same = {"side": kept.side, "halved": kept.halved, "batch": kept.batch}
-                known.plan = msgspec.structs.replace(plan, **same)
-                return known
-            if not overwrite:
-                raise OutputError(
-                    "partial_differs",
-                    f"'{folder}' holds an unfinished map {_difference(known.plan, plan)}.",
-                    "Run the command that began it, or allow it to be overwritten.",
-                )
             demand_free(folder, but=shard)
             with told(folder):
                 (folder / PLAN).unlink()
@@ -152,10 +166,8 @@ class Partial:
 
     def todo(self, shard: Shard = WHOLE) -> list[Rectangle]:
         """The blocks of a shard that aren't done, in order; smaller ones after memory didn't suffice."""
-        grid = self.plan.grid
-        every = list(blocks(grid["height"], grid["width"], self.plan.side))
         left: list[Rectangle] = []
-        for block in every[shard.number - 1 :: shard.of]:
+        for block in blocks_of(self.plan, shard):
             left += self._missing(block, self.plan.side, self.plan.halved)
         return left
 
@@ -189,7 +201,7 @@ class Partial:
         shard: Shard = WHOLE,
     ) -> None:
         """``write`` and ``enter``."""
-        self.enter(block, self.write(block, layers, counts), shard)
+        self.enter({block: self.write(block, layers, counts)}, shard)
 
     def write(self, block: Rectangle, layers: Mapping[str, NDArray[Any]], counts: NDArray[np.int64]) -> Done:
         """Put a block's files on the disk.
@@ -220,17 +232,17 @@ class Partial:
         place = (block.row, block.column, block.height, block.width)
         return Done(block=place, counts=[int(n) for n in counts], bytes=sizes)
 
-    def enter(self, block: Rectangle, done: Done, shard: Shard = WHOLE) -> None:
-        """Note in the journal of a shard that a block's files are on the disk: it is done.
+    def enter(self, done: Mapping[Rectangle, Done], shard: Shard = WHOLE) -> None:
+        """Note in the journal of a shard that blocks' files are on the disk: they are done.
 
         Raises:
             OutputError: The disk is full, or can't be written to.
         """
         with told(self.folder), self._journal(shard).open("ab") as journal:
-            journal.write(msgspec.json.encode(done) + b"\n")
+            journal.write(b"".join(msgspec.json.encode(one) + b"\n" for one in done.values()))
             journal.flush()
             os.fsync(journal.fileno())
-        self.done[block] = done
+        self.done.update(done)
 
     def move(self, out: Path) -> None:
         """Let results go to where the folder was copied to; what lay beside the map, still does."""

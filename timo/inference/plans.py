@@ -11,6 +11,7 @@ import msgspec
 from affine import Affine
 from msgspec import Struct
 
+from timo.inference.chips import Rectangle, blocks
 from timo.inference.outputs import Output
 from timo.inference.polygons import Polygons
 from timo.series.grid import Grid
@@ -101,3 +102,9 @@ def grid_of(plan: Plan) -> Grid:
     """The grid of a plan's rasters."""
     grid = plan.grid
     return Grid(grid["crs"], Affine(*grid["transform"]), grid["width"], grid["height"])
+
+
+def blocks_of(plan: Plan, shard: Shard = WHOLE) -> list[Rectangle]:
+    """All blocks of a shard, in order, as large as the plan has them."""
+    every = list(blocks(plan.grid["height"], plan.grid["width"], plan.side))
+    return every[shard.number - 1 :: shard.of]

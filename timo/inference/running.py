@@ -184,7 +184,7 @@ def _do_on_cluster(
     assert job.work is not None  # noqa: S101
 
     def done(block: Rectangle, made: Done) -> None:
-        partial.enter(block, made, job.shard)
+        partial.enter({block: made}, job.shard)
         step(len(job.predictor.chips(block)))
 
     with Cluster(job.ray) as cluster:
@@ -197,13 +197,16 @@ def _wanted(job: Job, partial: Partial) -> tuple[list[Rectangle], int]:
     """The shard's blocks that aren't done, and the chips they take; what lies outside the area is done."""
     todo, chips = [], 0
     nothing = np.zeros(job.layers.classes, np.int64)
+    outside: dict[Rectangle, Done] = {}
     for block in partial.todo(job.shard):
         count = len(job.predictor.chips(block))
         if count:
             todo.append(block)
             chips += count
         else:
-            partial.add(block, {}, nothing, job.shard)
+            outside[block] = partial.write(block, {}, nothing)
+    if outside:
+        partial.enter(outside, job.shard)
     return todo, chips
 
 

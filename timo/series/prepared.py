@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from timo.series.frames import fill_in_time
 from timo.series.series import Series
 
 # A series up to this size is read once and kept; larger ones are read window by window.
 RESIDENT_BYTES = 2 << 30
-# So much is prepared at once: filling gaps takes several times the memory of what it fills.
+# So much is filled at once: that takes several times the memory of what it fills.
 STRIP_BYTES = 128 << 20
-# Strips that threads share are smaller, and cut where the tiles of most files end.
-THREAD_STRIP_BYTES = 32 << 20
+THREAD_STRIP_BYTES = 32 << 20  # of strips that threads share
 TILE = 256
 SAMPLE_WINDOWS = 64
 SAMPLE_SIDE = 256
@@ -102,8 +104,8 @@ class PreparedSeries:
 
     def __init__(self, series: Series, statistics: Statistics, *, keep: bool) -> None:
         self.series = series
-        self._mean = statistics.mean.astype(np.float32)[None, :, None, None]
-        self._std = statistics.std.astype(np.float32)[None, :, None, None]
+        self._mean = statistics.mean.astype(np.float32)
+        self._std = statistics.std.astype(np.float32)
         self._whole: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
         if keep and _bytes(series, series.grid.height, series.grid.width) <= RESIDENT_BYTES:
             self._whole = self._prepare(series.grid.whole)
@@ -118,7 +120,7 @@ class PreparedSeries:
             column: Likewise.
             height: The window's.
             width: The window's.
-            threads: Read and fill strips of the window side by side.
+            threads: Read dates, and fill strips, side by side.
 
         Returns:
             Frames (T, C, height, width) float32, standardised, without gaps (0, the mean, where a band is
@@ -159,20 +161,25 @@ class PreparedSeries:
     def _prepare(
         self, window: Window, threads: Executor | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        shape = int(window.height), int(window.width)
-        values = np.empty((len(self.series.dates), len(self.series.bands), *shape), np.float32)
-        seen = np.empty(shape, np.bool_)
+        strips = 1 if threads is None else math.ceil((os.cpu_count() or 1) / len(self.series.dates))
+        frames = self.series.read(window, threads, strips)
+        values, valid = frames.values, frames.band_valid
+        seen = np.ones(values.shape[-2:], np.bool_)
 
         def prepare(strip: Window) -> None:
-            frames = self.series.read(strip)
-            rows = slice(strip.row_off - window.row_off, strip.row_off - window.row_off + strip.height)
-            whole = bool(frames.band_valid.all())  # nothing to fill: most of the work is filling
-            filled, here = frames.values if whole else frames.filled(np.nan), values[..., rows, :]
-            np.subtract(filled, self._mean, out=here)
-            here /= self._std
+            top = int(strip.row_off - window.row_off)
+            rows = slice(top, top + int(strip.height))
+            here, known = values[..., rows, :], valid[..., rows, :]
+            whole = bool(known.all())
+            if not whole:  # most of the work is filling
+                seen[rows] = known.all(axis=1).any(axis=0)
+                here[...] = fill_in_time(here, known, frames.days, np.nan)
+            for date in here:  # band by band, each pass finds the last one's numbers in the cache
+                for band, mean, std in zip(date, self._mean, self._std, strict=True):
+                    np.subtract(band, mean, out=band)
+                    np.divide(band, std, out=band)
             if not whole:
                 np.nan_to_num(here, copy=False, nan=0.0)
-            seen[rows] = True if whole else frames.valid.any(axis=0)
 
         each: Callable[..., Iterable[None]] = map if threads is None else threads.map
         most = STRIP_BYTES if threads is None else THREAD_STRIP_BYTES

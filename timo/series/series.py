@@ -6,7 +6,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,8 @@ __all__ = ["Frames", "LeftOut", "Series", "fill_in_time", "open_series"]
 
 _COUNT_PIXELS = 4096 * 4096  # larger rasters are counted on every k-th row and column
 _COUNT_BLOCK = 1024
+
+_TILE = 256  # of most files: strips end where tiles do
 
 Sources = str | os.PathLike[str] | Sequence[str | os.PathLike[str] | DatedFile]
 
@@ -170,11 +174,13 @@ class Series:
         chosen._reader = self._reader
         return chosen
 
-    def read(self, window: Window | None = None) -> Frames:
+    def read(self, window: Window | None = None, threads: Executor | None = None, strips: int = 1) -> Frames:
         """Read all dates of a window; the whole grid if it is left out.
 
         Args:
             window: Whole rows and columns of the grid. It may reach beyond: there nothing is valid.
+            threads: Read dates side by side.
+            strips: Read each date in so many strips, where there are more threads than dates.
 
         Returns:
             Frames of shape (T, C, H, W), float32, in physical units, and what of them is valid.
@@ -190,10 +196,17 @@ class Series:
         top, left = max(row, 0), max(col, 0)
         bottom, right = min(row + height, self.grid.height), min(col + width, self.grid.width)
         if top < bottom and left < right:
-            inner = Window(left, top, right - left, bottom - top)
-            into = (slice(None), slice(top - row, bottom - row), slice(left - col, right - col))
-            for t, plan in enumerate(self._plan):
-                read_plan(self._reader, plan, inner, values[t][into], valid[t][into])
+            across = slice(left - col, right - col)
+
+            def read_strip(task: tuple[int, slice]) -> None:
+                date, rows = task
+                into = (slice(None), slice(rows.start - row, rows.stop - row), across)
+                inner = Window(left, rows.start, right - left, rows.stop - rows.start)
+                read_plan(self._reader, self._plan[date], inner, values[date][into], valid[date][into])
+
+            each: Callable[..., Iterable[None]] = map if threads is None else threads.map
+            for _ in each(read_strip, product(range(len(self._plan)), _strips(top, bottom, strips))):
+                pass
         return Frames(values, valid, self.days)
 
     def clear_shares(self) -> NDArray[np.float64]:
@@ -219,3 +232,10 @@ class Series:
     def summary(self) -> dict[str, Any]:
         """All that was found, as JSON values: what ``timo series --json`` prints. Reads every pixel once."""
         return summarise(self)
+
+
+def _strips(top: int, bottom: int, number: int) -> list[slice]:
+    """Rows ``top`` to ``bottom`` in about so many strips of whole tiles."""
+    rows = math.ceil((bottom - top) / number / _TILE) * _TILE if number > 1 else bottom - top
+    first = top // _TILE * _TILE if number > 1 else top
+    return [slice(max(at, top), min(at + rows, bottom)) for at in range(first, bottom, rows)]

@@ -58,7 +58,7 @@ class MappingSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"advanced": True},
         ),
     ] = None
-    estimate: Annotated[
+    dry_run: Annotated[
         bool,
         Meta(
             title="Estimate alone",

@@ -35,7 +35,7 @@ from timo.tasks.reporter import Reporter
 from timo.tasks.specs import MappingSpec, to_dict
 
 # What a run may change without making another map: where it computes, and how much of it.
-_NOT_THE_MAP = ("device", "overwrite", "batch", "shard", "ray", "estimate", "polygons", "minimum_area")
+_NOT_THE_MAP = ("device", "overwrite", "batch", "shard", "ray", "dry_run", "polygons", "minimum_area")
 S = TypeVar("S", bound=MappingSpec)
 _PATHS = ("series", "model", "out", "confidence", "probabilities", "per_date", "polygons", "aoi")
 
@@ -136,8 +136,8 @@ def carry_out(
     started = time.monotonic()
     reporter.progress(0.0, "Reading the model and the series")
     job = prepare(spec, reporter)
-    if spec.estimate:
-        return estimate(job.predictor, job.plan, reporter)
+    if spec.dry_run:
+        return estimate(job, partial_folder(out), reporter, overwrite=spec.overwrite)
     summary = run_job(job, partial_folder(out), reporter, overwrite=spec.overwrite)
     return {**summary, "seconds": round(time.monotonic() - started, 1)}
 

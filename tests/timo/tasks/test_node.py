@@ -31,7 +31,7 @@ def test_it_makes_the_map_of_one_process_with_smaller_batches_where_memory_is_sh
     Full(2).patch(monkeypatch)
     node, todo = job.work(str(partial.folder)), partial.todo()
     for block, upcoming in zip(todo, [*todo[1:], None], strict=True):
-        partial.enter(block, node(block, upcoming))
+        partial.enter({block: node(block, upcoming)})
     finish(partial, Reporter(), overwrite=False)
     assert same(tmp_path / "map.tif", whole.map)
 

@@ -240,8 +240,22 @@ def test_probabilities_do_not_depend_on_block_and_batch(predict, whole, tmp_path
     assert np.mean(one != other) < 1e-3
 
 
-def test_an_estimate_writes_nothing_and_counts_right(predict, tmp_path):
-    told = predict(estimate=True)
+def test_a_dry_run_of_what_was_begun_tells_what_is_left_of_it(predict, tmp_path):
+    with pytest.raises(Cancelled):
+        predict(reporter=Stopping(partial_folder(tmp_path / "map.tif"), 2))
+    whole, rest = predict("other.tif", dry_run=True), predict(dry_run=True)
+    assert rest["blocks"] + rest["blocks_done"] == whole["blocks"] == 4
+    assert rest["blocks_done"] >= 2
+    assert rest["chips"] < whole["chips"]
+    assert predict("other.tif", dry_run=True, shard="2/3")["blocks"] == 1
+    with pytest.raises(OutputError, match="other parameters"):
+        predict(dry_run=True, probabilities=str(tmp_path / "p.tif"))
+    anew = predict(dry_run=True, probabilities=str(tmp_path / "p.tif"), overwrite=True)
+    assert (anew["blocks"], anew["blocks_done"]) == (4, 0)
+
+
+def test_a_dry_run_writes_nothing_and_counts_right(predict, tmp_path):
+    told = predict(dry_run=True)
     assert list(tmp_path.iterdir()) == []
     assert told["blocks"] == 4
     assert told["seconds"] > 0
