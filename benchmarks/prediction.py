@@ -20,7 +20,6 @@ import msgspec
 import numpy as np
 import rasterio
 import torch
-from affine import Affine
 from numpy.typing import NDArray
 
 from benchmarks import terratorch
@@ -44,7 +43,6 @@ GROWTH = 1.1
 OF_LIMIT = 0.5
 OF_MODEL = 0.9
 SEAM = 1.05
-MODEL_SIDE = 600  # pixels that timo_small maps: a minute
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,7 @@ def main() -> None:
             *with_model(place, folder),
             *seams(fine_tuned),
             *terratorch.compare("free", place.small, place.bundle, folder),
+            *terratorch.compare("model", place.small, place.bundle, folder),
         ]
     report(
         "prediction",
@@ -89,7 +88,7 @@ def small_bundle(fine_tuned: Path, folder: Path) -> Path:
     first, out = card.dates.first, folder / "small"
     dates = msgspec.structs.replace(card.dates, count=DATES, first=first, minimum=1)
     network = msgspec.structs.replace(
-        card.architecture, name="timo_small", in_chans=BANDS, cosines=0, pixel_share=None,
+        card.architecture, name="timo_small", in_chans=BANDS, cosines=0, pixel_share=None, zoom=1,
         num_classes=BANDS,
     )  # fmt: skip
     classes = [
@@ -150,12 +149,12 @@ def repeated(folder: Path) -> Path:
     return out
 
 
-def case(kind: str, series: Path, model: Path, folder: Path, *more: str) -> dict[str, float]:
+def case(kind: str, series: Path, model: Path, folder: Path) -> dict[str, float]:
     """One run in a process of its own."""
     made = folder / "out"
     made.mkdir()
     command = [sys.executable, "-m", "benchmarks.prediction_case", kind, str(series), str(model)]
-    ended = subprocess.run([*command, str(made / "map.tif"), *more], stdout=subprocess.PIPE, check=True)
+    ended = subprocess.run([*command, str(made / "map.tif")], stdout=subprocess.PIPE, check=True)
     shutil.rmtree(made)
     found: dict[str, float] = json.loads(ended.stdout)
     print(kind, series.name, found, flush=True)
@@ -194,12 +193,9 @@ def pipeline(place: Place, folder: Path) -> list[Figure]:
 
 def with_model(place: Place, folder: Path) -> list[Figure]:
     """How much of the time is timo_small's."""
-    with rasterio.open(next(place.small.glob("*.tif"))) as source:
-        t: Affine = source.transform
-    area = f"{t.c},{t.f + t.e * MODEL_SIDE},{t.c + t.a * MODEL_SIDE},{t.f}"
-    found = case("model", place.small, place.bundle, folder, area)
+    found = case("model", place.small, place.bundle, folder)
     share = found["model_seconds"] / found["seconds"]
-    part = f"timo_small, {MODEL_SIDE} pixels a side"
+    part = f"timo_small, {SIDE} pixels a side"
     return [
         Figure("speed", found["pixels"] / found["seconds"] / 1e3, "kpixel/s", part=part),
         Figure(

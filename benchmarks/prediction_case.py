@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run of ``benchmarks.prediction`` in a process of its own; prints JSON.
 
-``python -m benchmarks.prediction_case free|limit|model FOLDER BUNDLE OUT [AOI]``
+``python -m benchmarks.prediction_case free|limit|model FOLDER BUNDLE OUT``
 """
 
 from __future__ import annotations
@@ -118,10 +118,8 @@ def limit(arguments: dict[str, str]) -> dict[str, float]:
 
 
 def main() -> None:
-    kind, series, folder, out, *aoi = sys.argv[1:]
+    kind, series, folder, out = sys.argv[1:]
     arguments = {"series": series, "model": folder, "out": out, "device": "cpu"}
-    if aoi:
-        arguments["aoi"] = aoi[0]
     found = {"free": free, "limit": limit, "model": model}[kind](arguments)
     # Not getrusage: its peak is also that of the process that started this one.
     found["peak_mb"] = memory_mb("VmHWM")

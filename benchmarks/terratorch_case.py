@@ -42,7 +42,9 @@ def main() -> None:
 
     def forward(chips: torch.Tensor) -> torch.Tensor:
         """(B, C, T, H, W) -> (B, K, H, W)."""
-        return model(chips.transpose(1, 2), None, dates.expand(len(chips), -1))
+        scores = model(chips.transpose(1, 2), None, dates.expand(len(chips), -1))
+        # The free model's are a view of the chips: kept until the end, they would keep all dates of them.
+        return scores.clone() if kind == "free" else scores
 
     loaded = reset_peak()
     started = time.perf_counter()
