@@ -225,7 +225,7 @@ def _cut(values: torch.Tensor, places: Sequence[Chip], side: int) -> torch.Tenso
     What a model does first copies anyway, and on the model's device.
     """
     row, column = places[0]
-    step = places[-1][1] - column if len(places) < 3 else places[1][1] - column
+    step = places[1][1] - column if len(places) > 1 else 0
     if all(place == (row, column + n * step) for n, place in enumerate(places)):
         first = values[..., row:, column:]
         shape, strides = (len(places), *values.shape[:2], side, side), (step, *values.stride())

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
-from timo.inference.blocks import Block, Chip, Frames
+import numpy as np
+from numpy.typing import NDArray
+
+from timo.inference.blocks import Chip, Frames
 from timo.inference.chips import Rectangle
 from timo.inference.memory import Shortage
 from timo.inference.partial import Partial
@@ -44,19 +48,20 @@ class Node:
         known, reading = self._upcoming or (None, None)
         chips, frames = reading if reading is not None and known == block else self._read(block)
         self._upcoming = None if upcoming is None else (upcoming, self._read(upcoming))
-        made = self._made(block, chips, frames.result())
-        return self._partial.write(block, *self._layers.of(made))
+        return self._partial.write(block, *self._made(block, chips, frames))
 
     def _read(self, block: Rectangle) -> _Reading:
         chips = self._predictor.chips(block)
         return chips, self._ahead.submit(self._predictor.read, chips, self._threads)
 
-    def _made(self, block: Rectangle, chips: list[Chip], frames: Frames) -> Block:
-        """The block, in smaller batches where memory doesn't suffice; they stay so."""
+    def _made(
+        self, block: Rectangle, chips: list[Chip], frames: Future[Frames]
+    ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
+        """The block's layers and counts, in smaller batches where memory doesn't suffice; they stay so."""
         predictor = self._predictor
         while True:
             try:
-                return predictor.predict(block, chips, frames, lambda _: None)
+                return self._layers.of(predictor.predict(block, chips, frames.result(), lambda _: None))
             except (MemoryError, RuntimeError) as error:
                 shortage = Shortage.of(error, predictor.device)
                 if shortage is None:

@@ -24,6 +24,7 @@ from rasterio.windows import Window
 from timo.errors import SeriesError
 from timo.series.catalog import Frame
 from timo.series.facts import FILES_AT_ONCE, Raster, source_of
+from timo.series.grid import TILE
 from timo.series.plans import Codes, Known, read_plan, reading_plan
 from timo.series.presets import RADAR
 from timo.series.rasters import RasterReader
@@ -33,8 +34,7 @@ LIMIT = 0.10  # of the best date's valid pixels
 _SAMPLES = 1024 * 1024  # pixels that are counted at most
 _BLOCK = 1024
 _THIN = 4  # every how many rows and columns at most are counted; of larger rasters, spots
-_SPOT = 64  # pixels of a spot's side
-_TILE = 256  # of most files: a spot lies in one
+_SPOT = 64  # pixels of a spot's side: it lies in one tile
 _DECIBELS = 0.5  # share of negative values from which on radar values are dB
 # What programs write where they have no data: no sensor measures these.
 _FILLERS = (-9999.0, -32768.0, -99999.0, float(np.finfo(np.float32).min))
@@ -186,7 +186,7 @@ def _looks(reader: RasterReader) -> Iterator[tuple[Window, tuple[int, int]]]:
     height, width = min(_SPOT, grid.height), min(_SPOT, grid.width)
     number = math.isqrt(_SAMPLES // _SPOT**2)
     down, across = (
-        sorted({int(at) // _TILE * _TILE for at in np.linspace(0, length - side, number)})
+        sorted({int(at) // TILE * TILE for at in np.linspace(0, length - side, number)})
         for length, side in ((grid.height, height), (grid.width, width))
     )
     for row in down:

@@ -15,6 +15,7 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+TILE = 256  # pixels of a side of the tiles that most files have: reading best keeps to them
 _LATTICE_TOLERANCE = 1e-3  # pixels: two lattices that differ by less over the whole raster are one
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from timo.series.frames import fill_in_time
+from timo.series.grid import TILE
 from timo.series.series import Series
 
 # A series up to this size is read once and kept; larger ones are read window by window.
@@ -21,7 +22,6 @@ RESIDENT_BYTES = 2 << 30
 # So much is filled at once: that takes several times the memory of what it fills.
 STRIP_BYTES = 128 << 20
 THREAD_STRIP_BYTES = 32 << 20  # of strips that threads share
-TILE = 256
 SAMPLE_WINDOWS = 64
 SAMPLE_SIDE = 256
 

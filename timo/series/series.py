@@ -28,7 +28,7 @@ from timo.series.catalog import (
 from timo.series.census import drop_empty, thinning
 from timo.series.facts import Raster, source_of
 from timo.series.frames import Frames, fill_in_time
-from timo.series.grid import Grid
+from timo.series.grid import TILE, Grid
 from timo.series.plans import read_plan, reading_plan
 from timo.series.problems import problems_of
 from timo.series.rasters import RasterReader
@@ -41,8 +41,6 @@ __all__ = ["Frames", "LeftOut", "Series", "fill_in_time", "open_series"]
 
 _COUNT_PIXELS = 4096 * 4096  # larger rasters are counted on every k-th row and column
 _COUNT_BLOCK = 1024
-
-_TILE = 256  # of most files: strips end where tiles do
 
 Sources = str | os.PathLike[str] | Sequence[str | os.PathLike[str] | DatedFile]
 
@@ -236,6 +234,6 @@ class Series:
 
 def _strips(top: int, bottom: int, number: int) -> list[slice]:
     """Rows ``top`` to ``bottom`` in about so many strips of whole tiles."""
-    rows = math.ceil((bottom - top) / number / _TILE) * _TILE if number > 1 else bottom - top
-    first = top // _TILE * _TILE if number > 1 else top
+    rows = math.ceil((bottom - top) / number / TILE) * TILE if number > 1 else bottom - top
+    first = top // TILE * TILE if number > 1 else top
     return [slice(max(at, top), min(at + rows, bottom)) for at in range(first, bottom, rows)]

@@ -92,7 +92,7 @@ def test_what_is_dropped_does_not_hang_on_the_window(tmp_path, write_raster):
 @pytest.mark.parametrize("samples", [700, 400])  # every fourth row and column; in spots
 def test_large_rasters_are_counted_in_a_share_of_their_pixels(tmp_path, write_raster, monkeypatch, samples):
     monkeypatch.setattr(census, "_SAMPLES", samples)
-    for name, value in (("_BLOCK", 8), ("_SPOT", 2), ("_TILE", 8)):
+    for name, value in (("_BLOCK", 8), ("_SPOT", 2), ("TILE", 8)):
         monkeypatch.setattr(census, name, value)
     for month, rows in ((1, 100), (2, 1), (3, 50)):
         values = np.zeros((100, 100), np.uint16)
