@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 VENV = ROOT / "build" / "terratorch"
 FASTER = {"free": 1.5, "model": 1.0}
 LESS_MEMORY = 1 / 3
-ROUNDS = {"free": 3, "model": 1}
+ROUNDS = {"free": 5, "model": 1}
 NAMES = {"free": "a model that costs nothing", "model": "timo_small"}
 
 

@@ -20,6 +20,7 @@ from timo.inference.chips import Rectangle, chips_of
 from timo.inference.memory import Shortage
 from timo.inference.sizing import Size
 from timo.models.checks import check_inputs
+from timo.models.threads import computing_threads
 from timo.series.prepared import PreparedSeries
 
 R = TypeVar("R")
@@ -89,6 +90,7 @@ class BlockPredictor:
         self.area, self.autocast = area, autocast
         self.dates = torch.from_numpy(series.series.days)
         self.grid = series.series.grid.coarser(self.stride)
+        self._threads = torch.get_num_threads()  # of the model
         self.values = len(series.series.dates) * len(series.series.bands)
 
     def chips(self, block: Rectangle) -> list[Chip]:
@@ -172,6 +174,7 @@ class BlockPredictor:
         height, width = max(rows) + self.chip - top, max(columns) + self.chip - left
         return Frames(top, left, *self.series.read(top * s, left * s, height * s, width * s, threads))
 
+    @computing_threads(1)
     @torch.inference_mode()
     def predict(
         self, block: Rectangle, chips: list[Chip], frames: Frames, step: Callable[[int], None]
@@ -187,15 +190,14 @@ class BlockPredictor:
             dates = self.dates.expand(len(stack), -1)
             if not first:  # frames are finite, and all chips of one shape
                 check_inputs(self.model, stack, None, dates)
-            with self.autocast():
+            with computing_threads(self._threads), self.autocast():
                 logits = self.model(stack.to(self.device), None, dates.to(self.device))
             probabilities = logits.float() if self.features else logits.float().softmax(-3)
             layers = probabilities.shape[1:-2]  # K, or T and K
             probabilities = probabilities.flatten(1, -3)
             if blend is None:
                 blend = Blend(probabilities.shape[1], block, self.chip, self.device)
-            for (row, column), one in zip(part, probabilities, strict=True):
-                blend.add(row, column, one)
+            blend.add(part, probabilities)
             step(len(part))
         assert blend is not None  # noqa: S101  # there is a chip
         assert layers is not None  # noqa: S101

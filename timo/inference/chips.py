@@ -58,10 +58,15 @@ class Rectangle:
         ]
 
 
+def step_of(chip: int) -> int:
+    """Pixels from a chip's first to the next one's: they overlap by half."""
+    return -(-chip // 2)
+
+
 def offsets(length: int, chip: int) -> list[int]:
     """First pixels of the chips along one side of a raster.
 
-    Chips overlap by half. The last one ends at the raster's edge, so that no chip reaches beyond it,
+    The last one ends at the raster's edge, so that no chip reaches beyond it,
     unless the raster is smaller than a chip.
 
     Args:
@@ -73,7 +78,7 @@ def offsets(length: int, chip: int) -> list[int]:
     """
     if length <= chip:
         return [0]
-    return [*range(0, length - chip, -(-chip // 2)), length - chip]
+    return [*range(0, length - chip, step_of(chip)), length - chip]
 
 
 def chips_of(start: int, stop: int, length: int, chip: int) -> list[int]:

@@ -87,9 +87,9 @@ class Layers:
         probabilities, valid = block.probabilities, block.valid
         if probabilities.ndim == 4:
             if "maps_per_date" in self.wanted:
-                found["maps_per_date"] = self._classes(probabilities.max(1).indices, valid)
+                found["maps_per_date"] = self._classes(_best(probabilities, 1), valid)
             probabilities = probabilities[-1]
-        best = probabilities.max(0).indices  # ten times as fast on a CPU as argmax
+        best = _best(probabilities, 0)
         found["map"] = self._classes(best[None], valid)
         if "confidence" in self.wanted:
             first, second = _two_best(probabilities)
@@ -98,8 +98,9 @@ class Layers:
         if "probabilities" in self.wanted:
             scaled = (probabilities * PROBABILITY_SCALE).round_().to(torch.uint8)
             found["probabilities"] = scaled.masked_fill_(~valid, PROBABILITY_NODATA).cpu().numpy()
-        counts = best[valid].bincount(minlength=len(self.values)).cpu().numpy()
-        return found, counts
+        of_invalid = self.classes
+        counts = best.where(valid, of_invalid).flatten().bincount(minlength=self.classes + 1)
+        return found, counts[:-1].cpu().numpy()
 
     def _classes(self, best: torch.Tensor, valid: torch.Tensor) -> NDArray[Any]:
         mapped: NDArray[Any] = self._lookup[best.cpu().numpy()]
@@ -107,11 +108,27 @@ class Layers:
         return mapped
 
 
+def _best(probabilities: torch.Tensor, dimension: int) -> torch.Tensor:
+    """Index of the most probable class; of equals the first.
+
+    On a CPU several times as fast as torch's ``max``: it is the number of leading classes below the maximum.
+    """
+    highest = probabilities.amax(dimension)
+    first, *others = probabilities.unbind(dimension)
+    below = first < highest
+    best = below.to(torch.uint8 if probabilities.shape[dimension] < 255 else torch.int32)
+    for one in others[:-1]:
+        below &= one < highest
+        best += below
+    return best
+
+
 def _two_best(probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The largest and the second largest of each pixel; of one class alone the second is 0."""
-    if len(probabilities) == 1:
-        return probabilities[0], torch.zeros_like(probabilities[0])
-    first, second = probabilities.topk(2, 0).values
+    first, second = probabilities[0], torch.zeros_like(probabilities[0])
+    for one in probabilities[1:]:  # on a CPU many times as fast as torch's topk
+        second = torch.maximum(second, torch.minimum(first, one))
+        first = torch.maximum(first, one)
     return first, second
 
 

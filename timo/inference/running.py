@@ -23,6 +23,7 @@ from timo.inference.memory import Shortage
 from timo.inference.partial import Partial
 from timo.inference.plans import WHOLE, Done, Plan, Shard
 from timo.inference.sizing import block_bytes
+from timo.models.threads import computing_threads
 from timo.series.words import counted
 from timo.tasks.reporter import Reporter
 
@@ -166,6 +167,7 @@ def _do_blocks(job: Job, partial: Partial, reporter: Reporter) -> None:
             _shrink(job, partial, shortage, reporter)
             return partial.todo(shard)
 
+        @computing_threads(1)
         def made(block: Block) -> tuple[Rectangle, dict[str, NDArray[Any]], NDArray[np.int64]]:
             return block.place, *job.layers.of(block)
 
