@@ -60,4 +60,6 @@ def compute_on(device: str, precision: str = "float32") -> Compute:
         )
     # Warn only: a few CUDA kernels have no deterministic form, and a training is worth more than a refusal.
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Torch then fills what it makes beforehand, lest something be left in it: nothing of ours is left so.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return Compute(torch.device(name, 0) if name == "cuda" else torch.device(name), precision)
