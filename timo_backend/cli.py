@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sqlite3
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -17,7 +18,7 @@ import typer
 
 from timo_backend.auth import Home, default_home
 from timo_backend.client import Client
-from timo_backend.errors import BackendError
+from timo_backend.errors import BackendError, HomeError
 from timo_backend.server import IDLE_S, Server
 
 app = typer.Typer(
@@ -115,7 +116,15 @@ def main() -> None:
 
 
 async def _serve(home: Home, idle_s: float, ready: Any) -> None:
-    await Server(home, idle_s=idle_s).run(ready)
+    try:
+        await Server(home, idle_s=idle_s).run(ready)
+    except (sqlite3.Error, OSError) as error:
+        logging.getLogger(__name__).exception("the server cannot run")
+        raise HomeError(
+            "home_unusable",
+            f"The backend's folder {home.path} cannot be used: {error}.",
+            "See that its disk is not full, and try again.",
+        ) from error
 
 
 def _connect(home: Path | None) -> Client:

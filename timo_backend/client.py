@@ -17,7 +17,7 @@ import uuid
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Deque, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Deque, Dict, Iterator, List, Mapping, Optional, Set, Union
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -58,6 +58,8 @@ class Core:
         self._pending: Dict[str, Message] = {}
         self._subscriptions: Dict[str, Dict[str, Any]] = {}
         self._acknowledged: Dict[str, int] = {}
+        self._resuming: Set[str] = set()  # subscriptions that were asked for again
+        self._settled: List[Message] = []  # answers that need no server
         self._open(connection)
 
     def _open(self, connection: Mapping[str, Any]) -> None:
@@ -101,8 +103,8 @@ class Core:
         Types: ``reply`` and ``error`` (one for each request, with its id), ``event`` (with the id of its
         ``subscribe``), and ``lost`` (the server is gone; body: an error).
         """
-        ready = dict(self._poller.poll(timeout_ms))
-        messages: List[Message] = []
+        ready = dict(self._poller.poll(0 if self._settled else timeout_ms))
+        messages, self._settled = self._settled, []
         if self._monitor in ready:
             messages.extend(self._watch())
         if self._socket in ready:
@@ -110,10 +112,20 @@ class Core:
         return messages
 
     def reconnect(self, connection: Mapping[str, Any]) -> None:
-        """Go on with another server of the same home: unanswered requests and subscriptions move there."""
+        """Go on with another server of the same home: unanswered requests and subscriptions move there.
+
+        Not a ``stop``: it was for the server that is gone, and is answered with an error that says so.
+        """
         self._shut(linger=0)
         self._open(connection)
+        for message in [one for one in self._pending.values() if one.type == "stop"]:
+            del self._pending[message.id]
+            self._settled.append(Message("error", gone(refused=False).to_dict(), message.id))
         self._resume()
+
+    def withdraw(self, ident: str) -> None:
+        """Wait no more for the answer to a request: it is not sent again."""
+        self._pending.pop(ident, None)
 
     def close(self) -> None:
         """End the connection; what was just sent still leaves, if the server is there."""
@@ -153,6 +165,7 @@ class Core:
 
     def _is_news(self, message: Message) -> bool:
         if message.type != "event":
+            self._resuming.discard(message.id)
             if message.id and self._pending.pop(message.id, None) is None:
                 return False  # the second answer to a request that was sent again
             if message.type == "error":
@@ -163,7 +176,8 @@ class Core:
         if subscription is None or not isinstance(seq, int) or seq <= subscription["after"]:
             return False
         if seq != subscription["after"] + 1 and message.body.get("kind") != "gap":
-            self._subscribe(message.id)
+            if message.id not in self._resuming:  # once, not for each event that was under way
+                self._subscribe(message.id)
             return False
         subscription["after"] = seq
         self._acknowledge(message.id, seq)
@@ -202,6 +216,7 @@ class Core:
             self._subscribe(ident)
 
     def _subscribe(self, ident: str) -> None:
+        self._resuming.add(ident)
         body = dict(self._subscriptions[ident])
         self._acknowledged[ident] = body["after"]
         self._put(protocol.encode(Message("subscribe", body, ident)))
@@ -209,6 +224,7 @@ class Core:
     def _forget(self, ident: str) -> None:
         self._subscriptions.pop(ident, None)
         self._acknowledged.pop(ident, None)
+        self._resuming.discard(ident)
 
 
 class Client:
@@ -353,6 +369,7 @@ class Client:
             return _body(self._answers[ident])
         finally:
             del self._answers[ident]
+            self.core.withdraw(ident)
 
     def _turn(self, timeout_ms: int) -> None:
         for message in self.core.poll(timeout_ms if self._gone is None else min(timeout_ms, RECONNECT_MS)):

@@ -73,6 +73,10 @@ class Feeds:
             feed.acknowledged = max(feed.acknowledged, min(seq, feed.sent))
         return feed
 
+    def to(self, peer: bytes) -> list[Feed]:
+        """The subscriptions of a client."""
+        return [feed for feed in self._feeds.values() if feed.peer == peer]
+
     def of(self, job: str) -> list[Feed]:
         """The subscriptions to a job."""
         return [feed for feed in self._feeds.values() if feed.job == job]

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import zmq
 import zmq.asyncio
@@ -26,6 +26,7 @@ from timo_backend import messages, protocol
 from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
 from timo_backend.errors import BackendError, RequestError
 from timo_backend.feeds import Feed, Feeds
+from timo_backend.outbox import Outbox
 from timo_backend.paths import demand_absolute
 from timo_backend.protocol import Message
 from timo_backend.store import Store
@@ -92,6 +93,7 @@ class Server:
         guard(self._socket, self._keys)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.MAXMSGSIZE, WIRE_LIMIT)
+        self._outbox = Outbox(self._socket, self._feeds.drop, self._feed_all)
         monitor = self._socket.get_monitor_socket()
         port = self._socket.bind_to_random_port("tcp://127.0.0.1")
         endpoint = f"tcp://127.0.0.1:{port}"
@@ -144,22 +146,16 @@ class Server:
             ident, request = messages.read(data)
             body = self._handlers[type(request)](peer, ident, request)
             if body is not None:
-                self._send(peer, Message("reply", body, ident))
+                self._outbox.answer(peer, Message("reply", body, ident))
             if isinstance(request, messages.Subscribe):  # the reply comes before the first event
                 self._push(request.job)
         except messages.BadRequestError as error:
-            self._send(peer, Message("error", error.to_dict(), error.id))
+            self._outbox.answer(peer, Message("error", error.to_dict(), error.id))
         except (BackendError, SpecError) as error:
-            self._send(peer, Message("error", error.to_dict(), ident))
+            self._outbox.answer(peer, Message("error", error.to_dict(), ident))
         except sqlite3.Error as error:
             logger.exception("the database failed")
-            failed = RequestError(
-                "store_failed",
-                f"The backend could not write its database {self.home.database}: {error}.",
-                "See that the disk is not full, and try again.",
-                retryable=True,
-            )
-            self._send(peer, Message("error", failed.to_dict(), ident))
+            self._outbox.answer(peer, Message("error", self._unwritten(error).to_dict(), ident))
         except Exception:
             logger.exception("a request failed")
             failed = RequestError(
@@ -167,20 +163,35 @@ class Server:
                 "The backend failed to answer for a reason that it does not know.",
                 f"Send {self.home.logs / 'server.log'} with a report of what you did.",
             )
-            self._send(peer, Message("error", failed.to_dict(), ident))
+            self._outbox.answer(peer, Message("error", failed.to_dict(), ident))
 
-    def _send(self, peer: bytes, message: Message) -> bool:
-        """Send without waiting; False when the client is gone, or does not read what it asked for."""
-        sending = self._socket.send_multipart([peer, protocol.encode(message)], zmq.NOBLOCK)
-        future = cast("asyncio.Future[Any]", sending)
-        if future.done() and future.exception() is not None:
-            self._feeds.drop(peer)
-            return False
-        return True
+    def _unwritten(self, error: sqlite3.Error) -> RequestError:
+        if "full" in str(error):  # SQLite's own words: the code of an error is there from Python 3.11 on
+            return RequestError(
+                "disk_full",
+                f"The disk that holds the backend's database {self.home.database} is full.",
+                "Make room on it, and try again.",
+                retryable=True,
+            )
+        return RequestError(
+            "store_failed",
+            f"The backend could not use its database {self.home.database}: {error}.",
+            "See that its disk is there and can be written to, and try again.",
+            retryable=True,
+        )
 
     def _push(self, job: str) -> None:
-        for feed in self._feeds.of(job):
-            self._feed(feed)
+        self._feed_each(self._feeds.of(job))
+
+    def _feed_all(self, peer: bytes) -> None:
+        self._feed_each(self._feeds.to(peer))
+
+    def _feed_each(self, feeds: Sequence[Feed]) -> None:
+        try:
+            for feed in feeds:
+                self._feed(feed)
+        except sqlite3.Error:  # what was not sent goes with the next event
+            logger.exception("the events cannot be read")
 
     def _feed(self, feed: Feed) -> None:
         for event in self._feeds.due(feed):
@@ -191,7 +202,8 @@ class Server:
                 "ts": event.ts,
                 "body": event.body,
             }
-            if not self._send(feed.peer, Message("event", body, feed.id)):
+            if not self._outbox.tell(feed.peer, Message("event", body, feed.id)):
+                feed.sent = event.seq - 1  # until the client reads again
                 return
 
     async def _watch(self, monitor: zmq.asyncio.Socket) -> None:

@@ -34,6 +34,8 @@ class Happening(str, Enum):
 
     START = "start"
     """Its worker process is being started."""
+    UNSTARTED = "unstarted"
+    """The system has no room for a process now: it waits for its turn again."""
     READY = "ready"
     """The worker has loaded the task and begins."""
     SUCCEED = "succeed"
@@ -58,6 +60,7 @@ ACTIVE = frozenset({State.STARTING, State.RUNNING, State.CANCELLING})
 TRANSITIONS: dict[tuple[State, Happening], State] = {
     (State.QUEUED, Happening.START): State.STARTING,
     (State.QUEUED, Happening.CANCEL): State.CANCELLED,
+    (State.STARTING, Happening.UNSTARTED): State.QUEUED,
     (State.STARTING, Happening.READY): State.RUNNING,
     (State.STARTING, Happening.FAIL): State.FAILED,
     (State.STARTING, Happening.CANCEL): State.CANCELLING,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import errno
 import logging
 import os
 import queue
@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from timo_backend import lines
 from timo_backend.protocol import dumps
 from timo_backend.states import Happening, State
 from timo_backend.store import Job, Store
@@ -26,21 +27,18 @@ from timo_backend.store import Job, Store
 logger = logging.getLogger(__name__)
 
 MAX_LINE = 256 * 1024
-BACKLOG = 1000
-"""Lines that may wait to be recorded; a worker that writes faster than the disk takes them is held up."""
+BACKLOG = 4 * 1024 * 1024
+"""Bytes of lines that may wait to be recorded: a worker that is faster than the disk is held up."""
+RETRY_S = 1.0
+"""Until what the disk did not take is written again."""
+SCARCE = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+SCARCE_S = 5.0
+"""Until a worker is started again for which the system had no room."""
 
 GRACE_S = {"finetune": 5.0}
 """Seconds from the flag to SIGTERM: a training step must end; other tasks have ``GRACE_DEFAULT_S``."""
 GRACE_DEFAULT_S = 1.0
 KILL_AFTER_S = 5.0
-
-EVENT_KINDS = frozenset({"progress", "metric", "log", "artifact"})
-REQUIRED = {
-    "progress": ("fraction", "message"),
-    "metric": ("name", "value", "step"),
-    "log": ("level", "message"),
-    "artifact": ("path", "kind"),
-}
 
 
 class Supervisor:
@@ -74,17 +72,31 @@ class Supervisor:
         """Whether a worker process runs."""
         return self._worker is not None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the server is to end."""
+        return self._stopping
+
     def running(self) -> list[str]:
         """The ids of the jobs that have a worker process."""
         return [] if self._worker is None else [self._worker.job.id]
 
     def wake(self) -> None:
         """Start the next job of the queue, if none runs."""
-        while self._worker is None and not self._stopping:
-            job = self._store.next_queued()
-            if job is None:
-                return
-            self._start(job)
+        try:
+            while self._worker is None and not self._stopping:
+                job = self._store.next_queued()
+                if job is None:
+                    return
+                if not self._start(job):
+                    self._later(SCARCE_S)
+                    return
+        except sqlite3.Error:
+            logger.exception("the next job cannot be started")
+            self._later(RETRY_S)
+
+    def _later(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.wake)
 
     def cancel(self, ident: str) -> State:
         """Stop a job, wherever it stands; its state then.
@@ -110,11 +122,16 @@ class Supervisor:
         await worker.ended.wait()
         return [worker.job.id] if self._store.job(worker.job.id).state is State.FAILED else []
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: Job) -> bool:
+        """Start a job's worker, or record why it can't be; False if there is no room for a process now."""
         self._store.advance(job.id, Happening.START)
         try:
             self._worker = _Worker(job, self._command, self._logs / f"{job.id}.log", self)
         except OSError as error:
+            if error.errno in SCARCE:
+                logger.warning("job %s: no worker can be started now: %s", job.id, error)
+                self._store.advance(job.id, Happening.UNSTARTED)
+                return False
             reason = _error(
                 "worker_not_started",
                 f"The worker process of this job could not be started: {error.strerror or error}.",
@@ -122,17 +139,22 @@ class Supervisor:
             )
             self._store.advance(job.id, Happening.FAIL, error=reason)
         self._changed(job.id)
+        return True
 
-    def record(self, worker: _Worker, lines: Sequence[bytes]) -> None:
-        """Take lines that a worker wrote."""
+    def record(self, worker: _Worker, told: Sequence[bytes]) -> None:
+        """Take lines that a worker wrote.
+
+        Raises:
+            sqlite3.Error: They are not recorded; the same may be tried again.
+        """
         events: list[tuple[str, Mapping[str, Any], float]] = []
-        for line in lines:
-            kind, body = _parse(line)
-            if kind in EVENT_KINDS:
+        for line in told:
+            kind, body = lines.read(line) or ("", {})
+            if kind in lines.EVENTS:
                 events.append((kind, body, time.time()))
             elif kind == "ready":
                 self._store.advance(worker.job.id, Happening.READY)
-            elif kind in ("done", "error"):
+            elif kind:
                 worker.outcome = (kind, body)
             else:
                 logger.warning(
@@ -142,16 +164,21 @@ class Supervisor:
             self._store.append(worker.job.id, events)
         self._changed(worker.job.id)
 
-    def finish(self, worker: _Worker, status: int) -> None:
-        """Settle the job of a worker that has ended."""
-        self._worker = None
+    def finish(self, worker: _Worker, status: int) -> bool:
+        """Settle the job of a worker that has ended; False if the disk doesn't take it yet.
+
+        A server that is to end leaves that to the next one.
+        """
         try:
             self._settle(worker, status)
         except sqlite3.Error:
-            # The job stays as it stands; the next server settles it. The queue goes on.
             logger.exception("job %s: its end could not be recorded", worker.job.id)
+            if not self._stopping:
+                return False
+        self._worker = None
         self._changed(worker.job.id)
         self.wake()
+        return True
 
     def _settle(self, worker: _Worker, status: int) -> None:
         ident, (kind, body) = worker.job.id, worker.outcome
@@ -182,7 +209,9 @@ class _Worker:
         self._supervisor = supervisor
         self._loop = asyncio.get_running_loop()
         self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._lines: list[bytes] = []
+        self._lines: list[bytes] = []  # not recorded yet
+        self._bytes = 0
+        self._full = False  # the disk: said once
         self._room = threading.Condition()
         self._timers: list[asyncio.TimerHandle] = []
         self._reaping = threading.Lock()
@@ -243,8 +272,9 @@ class _Worker:
                 self._kill()
                 return
             with self._room:
-                self._room.wait_for(lambda: len(self._lines) < BACKLOG)
+                self._room.wait_for(lambda: self._bytes < BACKLOG)
                 self._lines.append(line)
+                self._bytes += len(line)
                 if len(self._lines) > 1:  # the drain that the first one called for takes this one too
                     continue
             with suppress(RuntimeError):  # the loop is closed: the server ends
@@ -265,14 +295,38 @@ class _Worker:
     # in the loop's thread ----------------------------------------
 
     def _drain(self) -> None:
+        if not self._record():
+            self._loop.call_later(RETRY_S, self._drain)
+        elif self._lines:
+            self._loop.call_soon(self._drain)  # after what else has to be done
+
+    def _record(self) -> bool:
+        """Record the lines that wait; False if the disk doesn't take them: they stay, the worker waits."""
+        if not (told := self._lines[:]):
+            return True
+        try:
+            self._supervisor.record(self, told)
+        except sqlite3.Error:
+            if not self._full:
+                logger.exception("job %s: what it tells cannot be recorded", self.job.id)
+            self._full = True
+            return False
+        if self._full:
+            logger.info("job %s: what it tells is recorded again", self.job.id)
+        self._full = False
         with self._room:
-            lines, self._lines = self._lines, []
+            del self._lines[: len(told)]
+            self._bytes -= sum(map(len, told))
             self._room.notify()
-        if lines:
-            self._supervisor.record(self, lines)
+        return True
 
     def _finish(self, status: int) -> None:
-        self._drain()
+        while self._lines and self._record():
+            pass
+        left = bool(self._lines) and not self._supervisor.stopping
+        if left or not self._supervisor.finish(self, status):
+            self._loop.call_later(RETRY_S, self._finish, status)
+            return
         for timer in self._timers:
             timer.cancel()
         self._orders.put(b"")
@@ -280,7 +334,6 @@ class _Worker:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
-        self._supervisor.finish(self, status)
         self.ended.set()
 
 
@@ -303,21 +356,8 @@ def _signal(process: subprocess.Popen[bytes], *, group: bool) -> None:
             os.kill(process.pid, signal.SIGTERM)
 
 
-def _parse(line: bytes) -> tuple[str, dict[str, Any]]:
-    try:
-        value = json.loads(line)
-        kind, body = value["kind"], value["body"]
-    except (ValueError, KeyError, TypeError):
-        return "", {}
-    if not isinstance(kind, str) or not isinstance(body, dict):
-        return "", {}
-    if not all(name in body for name in REQUIRED.get(kind, ())):
-        return "", {}
-    return kind, body
-
-
 def _with_log(error: Mapping[str, Any], log: Path) -> dict[str, Any]:
-    return {**error, "detail": {**error.get("detail", {}), "log": str(log)}}
+    return {**error, "detail": {**error["detail"], "log": str(log)}}
 
 
 def _died(status: int, log: Path) -> dict[str, Any]:

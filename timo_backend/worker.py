@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import signal
 import sys
@@ -68,6 +69,8 @@ class PipeReporter(Reporter):
 
     def progress(self, fraction: float, message: str) -> None:
         """Sends at most ten a second, with the seconds left as the pace of late suggests them."""
+        if not math.isfinite(fraction):
+            return  # how far it is, is not known
         now = time.monotonic()
         if now - self._told < PROGRESS_EVERY_S and fraction < 1:
             return

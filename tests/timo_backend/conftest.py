@@ -32,6 +32,10 @@ class ServerProcess:
         assert self.endpoint.startswith("tcp://127.0.0.1:"), "the server did not start"
         return self
 
+    @property
+    def log(self):
+        return self.home / "logs" / "server.log"
+
     def client(self, timeout=PATIENCE_S):
         return Client.connect(self.home / "connection.json", timeout=timeout)
 

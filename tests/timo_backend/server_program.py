@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real server of the home in the first argument, with ``task_worker.py`` as its workers' program."""
+"""The real server of the home in the first argument, with ``task_worker.py`` as its workers' program.
+
+SIGUSR1 leaves its database no more room, as a full disk does; SIGUSR2 gives it room again.
+"""
 
 import asyncio
+import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -12,8 +17,17 @@ from timo_backend.server import Server
 async def serve(path, idle_s):
     home = Home(Path(path))
     home.lock()
+    logging.basicConfig(filename=home.logs / "server.log", level=logging.INFO)
     worker = [sys.executable, str(Path(__file__).with_name("task_worker.py"))]
-    await Server(home, idle_s=idle_s, worker_command=worker).run(lambda endpoint: print(endpoint, flush=True))
+    server = Server(home, idle_s=idle_s, worker_command=worker)
+
+    def room(most):
+        server._store._db.execute(f"PRAGMA max_page_count = {most}").fetchall()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, room, 1)  # never less than there are
+    loop.add_signal_handler(signal.SIGUSR2, room, 2**31)
+    await server.run(lambda endpoint: print(endpoint, flush=True))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,15 @@ def play(task, spec, reporter):
         reporter.artifact(Path(spec.out), "map")
         reporter.progress(1.0, "Done")
         return {"out": spec.out, "iou": float("inf")}
+    if act == "tick":  # tells so many things, one after the other
+        for step in range(int(argument)):
+            reporter.metric("loss", 1.0 / (step + 1), step + 1)
+            time.sleep(0.001)
+        return {}
+    if act == "chat":  # says so many long things
+        for _ in range(int(argument)):
+            reporter.log("x" * 4000)
+        return {}
     if act == "hold":  # a task that looks at the flag, as those of the product do
         while True:
             reporter.check()

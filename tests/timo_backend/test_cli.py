@@ -49,6 +49,12 @@ def test_status_jobs_and_stop_speak_to_the_server(home, served):
     assert not (home / "connection.json").exists()
 
 
+def test_a_home_where_no_connection_file_can_be_written_is_one_sentence(home):
+    (home / "connection.json").mkdir(parents=True)
+    home.chmod(0o700)
+    one_sentence(call("serve", "--home", home), str(home), "cannot be used")
+
+
 def test_the_real_worker_names_what_is_wrong_with_a_job(home, served, tmp_path):
     spec = {
         "series": [str(tmp_path / "nowhere")],

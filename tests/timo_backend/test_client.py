@@ -4,9 +4,11 @@
 import ast
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -166,6 +168,49 @@ def test_the_core_tells_once_that_the_server_is_gone_and_goes_on_with_the_next(s
     again = core.send("ping", {})
     assert unanswered not in core._pending
     assert take(core, 1)[0].id == again
+    core.close()
+
+
+def test_a_stop_is_not_sent_again_to_the_next_server(server):
+    core = Core(read_connection(server.home))
+    ping = core.send("ping", {})
+    assert take(core, 1)[0].id == ping
+    server.kill()
+    assert take(core, 1)[0].type == "lost"
+    stop = core.send("stop", {})
+    server.start()
+    core.reconnect(read_connection(server.home))
+    answer = take(core, 1)[0]
+    assert (answer.id, answer.type, answer.body["code"]) == (stop, "error", "backend_gone")
+    for _ in range(3):
+        ping = core.send("ping", {})
+        assert take(core, 1)[0].id == ping
+    core.close()
+
+
+def test_a_request_that_timed_out_is_not_sent_later(server, spec):
+    with server.client(timeout=0.3) as client:
+        server.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(ConnectionFailed) as caught:
+            client.submit("predict", spec("succeed"))
+        assert caught.value.code == "backend_silent"
+        assert client.core._pending == {}
+        server.process.send_signal(signal.SIGCONT)
+
+
+def test_a_client_that_reads_none_of_a_hundred_subscriptions_gets_all_of_each_later(server, client, spec):
+    job = client.submit("predict", spec("chat-100"))
+    last = list(client.events(job))[-1].seq
+    core = Core(read_connection(server.home))
+    ids = [core.send("subscribe", {"job": job, "after": 0}) for _ in range(100)]
+    time.sleep(2)  # the server fills all that lies between
+    seen = {ident: [] for ident in ids}
+    while any(not events or events[-1] < last for events in seen.values()):
+        for message in take(core, 1, lambda message: message.type == "event"):
+            seen[message.id].append(message.body["seq"])
+    assert all(events == list(range(1, last + 1)) for events in seen.values())
+    while core._pending:  # the answers to `subscribe`
+        take(core, 1)
     core.close()
 
 

@@ -4,9 +4,11 @@
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import timo_backend
 from timo_backend.auth import Home, Keys
 from timo_backend.errors import HomeError, StoreError
 from timo_backend.store import MIGRATIONS, Store
@@ -86,6 +88,16 @@ def test_a_file_that_is_no_database_is_refused_by_name(tmp_path):
     (tmp_path / "jobs.sqlite").write_text("no database" * 1000)
     with pytest.raises(StoreError, match=r"jobs\.sqlite"):
         Store(tmp_path / "jobs.sqlite")
+
+
+def test_every_module_of_the_server_is_kept_from_importing_what_is_heavy():
+    """A module that the contract of import-linter leaves out could import torch unseen."""
+    tomllib = pytest.importorskip("tomllib", reason="Python has it from 3.11 on")
+    root = Path(timo_backend.__file__).parents[1]
+    contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    named = {name for contract in contracts for name in contract.get("source_modules", [])}
+    modules = {f"timo_backend.{path.stem}" for path in Path(timo_backend.__file__).parent.glob("[!_]*.py")}
+    assert modules - named == {"timo_backend.worker"}
 
 
 def test_the_server_loads_neither_torch_nor_numpy_nor_rasters():

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a worker's lines say, read strictly: what they hold is kept, and shown to an analyst, for years."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+
+class _Line(Struct, frozen=True):
+    kind: str
+    body: Raw
+
+
+class Progress(Struct, frozen=True):
+    """How far the task is."""
+
+    fraction: Annotated[float, Meta(ge=0, le=1)]
+    message: str
+    eta_s: float | None = None
+
+
+class Metric(Struct, frozen=True):
+    """One point of a curve; a value that is not finite is None."""
+
+    name: str
+    value: float | None
+    step: int
+
+
+class Log(Struct, frozen=True):
+    """A line for the analyst."""
+
+    level: str
+    message: str
+
+
+class Artifact(Struct, frozen=True):
+    """A finished output."""
+
+    path: str
+    kind: str
+
+
+class Failure(Struct, frozen=True):
+    """Why the task failed."""
+
+    code: str
+    message: str
+    action: str = ""
+    retryable: bool = False
+    detail: dict[str, Any] = {}
+
+
+EVENTS: dict[str, type[Struct]] = {"progress": Progress, "metric": Metric, "log": Log, "artifact": Artifact}
+"""The lines that are recorded as events."""
+OTHERS: dict[str, Any] = {"ready": dict[str, Any], "done": dict[str, Any], "error": Failure}
+
+_lines = msgspec.json.Decoder(_Line)
+_bodies: dict[str, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(body) for kind, body in {**EVENTS, **OTHERS}.items()
+}
+
+
+def read(line: bytes) -> tuple[str, dict[str, Any]] | None:
+    """A line's kind and body; None if it is not as described here."""
+    try:
+        told = _lines.decode(line)
+        body: dict[str, Any] = msgspec.to_builtins(_bodies[told.kind].decode(told.body))
+    except (msgspec.MsgspecError, UnicodeError, KeyError, RecursionError):
+        return None
+    return told.kind, body
