@@ -16,7 +16,7 @@ from .compat import icon
 from .timing import inside_qgis, slot
 
 # What the dock stands on, loaded one by one so that the interface does not stand still meanwhile.
-PARTS = ("._client.client", ".backend.link", ".layers.results", ".gui.form", ".gui.page_train", ".gui.dock")
+PARTS = ("._client.core", ".backend.link", ".layers.results", ".gui.form", ".gui.page_train", ".gui.dock")
 NO_PYZMQ = (
     "TiMo needs the Python package pyzmq, which this QGIS does not have. "
     "Install it for QGIS's Python (Debian and Ubuntu: python3-zmq), and start QGIS again."

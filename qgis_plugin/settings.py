@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 
 from qgis.core import QgsSettings
 
-from ._client.client import default_home
+from ._client.protocol import default_home
 
 PREFIX = "timo"
 ENVIRONMENT = {"backend_program": "TIMO_BACKEND", "home": "TIMO_HOME"}

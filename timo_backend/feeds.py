@@ -3,18 +3,26 @@
 
 Recorded and live events take the same way: a feed remembers one number, and what the store holds above it is
 sent. So a replay runs into the live events without a seam, and a client that is slow, or was away, costs the
-server nothing but its place. Pure: what to send comes out, sockets are the server's.
+server nothing but its place. Sockets are the server's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from timo_backend.protocol import WINDOW, Event
-from timo_backend.store import Store
+import msgspec
+from msgspec import Raw, Struct
+
+from timo_backend import protocol
+from timo_backend.protocol import UNDER_WAY, UNDER_WAY_BYTES
+from timo_backend.store import Record, Store
 
 FEEDS_PER_CLIENT = 256
+BATCH_EVENTS = 200
+BATCH_BYTES = 64 * 1024
+"""What one message holds at most; a single event may be larger."""
 
 
 @dataclass
@@ -22,74 +30,142 @@ class Feed:
     """One subscription.
 
     Args:
-        peer: The client's routing id.
         id: The id of its ``subscribe`` request.
         job: The job.
         sent: The number of the last event that was sent.
-        acknowledged: The number of the last event that the client said it has.
+        due: Whether the store may hold more.
     """
 
-    peer: bytes
     id: str
     job: str
     sent: int
-    acknowledged: int
+    due: bool = True
+
+
+@dataclass
+class _Connection:
+    """What one client is sent: at most ``UNDER_WAY`` messages, and so many bytes, that it hasn't got yet."""
+
+    feeds: dict[str, Feed] = field(default_factory=dict)
+    sizes: deque[int] = field(default_factory=deque)
+    bytes: int = 0
+    acknowledged: int = 0
 
     @property
-    def room(self) -> int:
-        """How many more events may be under way."""
-        return max(0, WINDOW - (self.sent - self.acknowledged))
+    def has_room(self) -> bool:
+        return len(self.sizes) < UNDER_WAY and self.bytes < UNDER_WAY_BYTES
+
+    def count(self, size: int) -> None:
+        self.sizes.append(size)
+        self.bytes += size
+
+    def acknowledge(self, count: int) -> None:
+        for _ in range(min(count - self.acknowledged, len(self.sizes))):
+            self.acknowledged += 1
+            self.bytes -= self.sizes.popleft()
 
 
 class Feeds:
-    """All subscriptions of a server."""
+    """All subscriptions of a server, by the routing ids of the clients' connections."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._feeds: dict[tuple[bytes, str], Feed] = {}
+        self._connections: dict[bytes, _Connection] = {}
 
     def open(self, peer: bytes, ident: str, job: str, after: int) -> bool:
         """Begin a subscription, or move it if there is one of this id; False when the client has too many."""
-        if (peer, ident) not in self._feeds and sum(
-            key[0] == peer for key in self._feeds
-        ) >= FEEDS_PER_CLIENT:
+        feeds = self._connections.setdefault(peer, _Connection()).feeds
+        if ident not in feeds and len(feeds) >= FEEDS_PER_CLIENT:
             return False
-        self._feeds[peer, ident] = Feed(peer, ident, job, sent=after, acknowledged=after)
+        feeds[ident] = Feed(ident, job, sent=after)
         return True
 
     def close(self, peer: bytes, ident: str) -> None:
         """End a subscription; none of this id is fine."""
-        self._feeds.pop((peer, ident), None)
+        connection = self._connections.get(peer)
+        if connection is not None:
+            connection.feeds.pop(ident, None)
 
     def drop(self, peer: bytes) -> None:
-        """End all subscriptions of a client that is gone."""
-        for key in [key for key in self._feeds if key[0] == peer]:
-            del self._feeds[key]
+        """Forget a client that is gone."""
+        self._connections.pop(peer, None)
 
-    def acknowledge(self, peer: bytes, ident: str, seq: int) -> Feed | None:
-        """Note what has arrived; the subscription, if there is one."""
-        feed = self._feeds.get((peer, ident))
-        if feed is not None:
-            feed.acknowledged = max(feed.acknowledged, min(seq, feed.sent))
-        return feed
+    def acknowledge(self, peer: bytes, count: int) -> None:
+        """Note how many messages with events have arrived on this connection, all in all."""
+        connection = self._connections.get(peer)
+        if connection is not None:
+            connection.acknowledge(count)
 
-    def to(self, peer: bytes) -> list[Feed]:
-        """The subscriptions of a client."""
-        return [feed for feed in self._feeds.values() if feed.peer == peer]
+    def news(self, job: str) -> list[bytes]:
+        """Note that a job has more events; who wants them."""
+        peers = []
+        for peer, connection in self._connections.items():
+            mine = [feed for feed in connection.feeds.values() if feed.job == job]
+            for feed in mine:
+                feed.due = True
+            if mine:
+                peers.append(peer)
+        return peers
 
-    def of(self, job: str) -> list[Feed]:
-        """The subscriptions to a job."""
-        return [feed for feed in self._feeds.values() if feed.job == job]
-
-    def due(self, feed: Feed) -> Iterator[Event]:
-        """The events to send now, at most as many as there is room for; each counts as sent when it is taken.
+    def serve(self, peer: bytes, send: Callable[[bytes], bool]) -> None:
+        """Send a client what is due, as far as it has room; its subscriptions take turns.
 
         A subscription ends by itself with the event that ends its job.
+
+        Args:
+            peer: The client.
+            send: Sends one message; False when it could not, which then counts as not sent.
         """
-        if self._feeds.get((feed.peer, feed.id)) is not feed or not feed.room:
-            return
-        for event in self._store.events(feed.job, feed.sent, feed.room):
-            feed.sent = event.seq
-            yield event
-            if event.final:
-                self.close(feed.peer, feed.id)
+        connection = self._connections.get(peer)
+        while connection is not None and connection.has_room:
+            due = [feed for feed in connection.feeds.values() if feed.due]
+            if not due:
+                return
+            for feed in due:
+                if not connection.has_room:
+                    return
+                records = self._next(feed)
+                if not records:
+                    feed.due = False
+                    continue
+                data = _message(feed, records)
+                if not send(data):
+                    return
+                connection.count(len(data))
+                feed.sent = records[-1].seq
+                if records[-1].final:
+                    connection.feeds.pop(feed.id, None)
+
+    def _next(self, feed: Feed) -> list[Record]:
+        records = self._store.records(feed.job, feed.sent, BATCH_EVENTS)
+        room = BATCH_BYTES
+        for number, record in enumerate(records):
+            room -= len(record.body)
+            if room < 0 and number:
+                return records[:number]
+        return records
+
+
+class _Event(Struct):
+    seq: int
+    kind: str
+    ts: float
+    body: Raw
+
+
+class _Events(Struct):
+    job: str
+    events: list[_Event]
+
+
+class _Message(Struct):
+    v: int
+    id: str
+    type: str
+    body: _Events
+
+
+def _message(feed: Feed, records: list[Record]) -> bytes:
+    """The message with these events; their bodies are the JSON that the store has, unread."""
+    events = [_Event(one.seq, one.kind, one.ts, Raw(one.body.encode())) for one in records]
+    return msgspec.json.encode(_Message(protocol.VERSION, feed.id, "events", _Events(feed.job, events)))

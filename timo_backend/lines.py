@@ -64,11 +64,10 @@ _bodies: dict[str, msgspec.json.Decoder[Any]] = {
 }
 
 
-def read(line: bytes) -> tuple[str, dict[str, Any]] | None:
-    """A line's kind and body; None if it is not as described here."""
+def read(line: bytes) -> tuple[str, Any] | None:
+    """A line's kind and body, of the types above; None if it is not as described here."""
     try:
         told = _lines.decode(line)
-        body: dict[str, Any] = msgspec.to_builtins(_bodies[told.kind].decode(told.body))
+        return told.kind, _bodies[told.kind].decode(told.body)
     except (msgspec.MsgspecError, UnicodeError, KeyError, RecursionError):
         return None
-    return told.kind, body

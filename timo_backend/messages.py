@@ -77,10 +77,9 @@ class Subscribe(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Ack(Request, frozen=True, forbid_unknown_fields=True):
-    """Says which events of a subscription have arrived; has no reply."""
+    """Says how many messages with events have arrived on this connection; has no reply."""
 
-    id: RequestId
-    seq: Annotated[int, Meta(ge=0, le=2**53)]
+    n: Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class Unsubscribe(Request, frozen=True, forbid_unknown_fields=True):

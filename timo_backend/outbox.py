@@ -42,11 +42,11 @@ class Outbox:
         if peer in self._waiting or self._put(peer, data) is False:
             self._wait(peer, data)
 
-    def tell(self, peer: bytes, message: Message) -> bool:
-        """Send an event; False when it was not sent: the client is gone, or its socket has no room now."""
+    def tell(self, peer: bytes, data: bytes) -> bool:
+        """Send events; False when they were not sent: the client is gone, or its socket has no room now."""
         if peer in self._waiting:
             return False
-        sent = self._put(peer, protocol.encode(message))
+        sent = self._put(peer, data)
         if sent is False:
             self._wait(peer)
         return sent is True

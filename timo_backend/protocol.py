@@ -25,8 +25,9 @@ MAX_BYTES = 1024 * 1024
 CONNECTION_FILE = "connection.json"
 """Its name in the backend's home folder."""
 
-WINDOW = 512
-"""Events that a server sends on one subscription before the client has acknowledged any of them."""
+UNDER_WAY = 64
+UNDER_WAY_BYTES = 4 * 1024 * 1024
+"""Messages with events, and their bytes, that a server sends on a connection before it hears of them."""
 
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 """The states that a job does not leave."""

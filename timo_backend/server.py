@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import platform
@@ -25,7 +26,7 @@ from timo.tasks import specs
 from timo_backend import messages, protocol
 from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
 from timo_backend.errors import BackendError, RequestError
-from timo_backend.feeds import Feed, Feeds
+from timo_backend.feeds import Feeds
 from timo_backend.outbox import Outbox
 from timo_backend.paths import demand_absolute
 from timo_backend.protocol import Message
@@ -93,7 +94,7 @@ class Server:
         guard(self._socket, self._keys)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.MAXMSGSIZE, WIRE_LIMIT)
-        self._outbox = Outbox(self._socket, self._feeds.drop, self._feed_all)
+        self._outbox = Outbox(self._socket, self._feeds.drop, self._serve)
         monitor = self._socket.get_monitor_socket()
         port = self._socket.bind_to_random_port("tcp://127.0.0.1")
         endpoint = f"tcp://127.0.0.1:{port}"
@@ -148,7 +149,7 @@ class Server:
             if body is not None:
                 self._outbox.answer(peer, Message("reply", body, ident))
             if isinstance(request, messages.Subscribe):  # the reply comes before the first event
-                self._push(request.job)
+                self._serve(peer)
         except messages.BadRequestError as error:
             self._outbox.answer(peer, Message("error", error.to_dict(), error.id))
         except (BackendError, SpecError) as error:
@@ -181,30 +182,14 @@ class Server:
         )
 
     def _push(self, job: str) -> None:
-        self._feed_each(self._feeds.of(job))
+        for peer in self._feeds.news(job):
+            self._serve(peer)
 
-    def _feed_all(self, peer: bytes) -> None:
-        self._feed_each(self._feeds.to(peer))
-
-    def _feed_each(self, feeds: Sequence[Feed]) -> None:
+    def _serve(self, peer: bytes) -> None:
         try:
-            for feed in feeds:
-                self._feed(feed)
+            self._feeds.serve(peer, functools.partial(self._outbox.tell, peer))
         except sqlite3.Error:  # what was not sent goes with the next event
             logger.exception("the events cannot be read")
-
-    def _feed(self, feed: Feed) -> None:
-        for event in self._feeds.due(feed):
-            body = {
-                "job": event.job,
-                "seq": event.seq,
-                "kind": event.kind,
-                "ts": event.ts,
-                "body": event.body,
-            }
-            if not self._outbox.tell(feed.peer, Message("event", body, feed.id)):
-                feed.sent = event.seq - 1  # until the client reads again
-                return
 
     async def _watch(self, monitor: zmq.asyncio.Socket) -> None:
         """Count who is connected."""
@@ -297,9 +282,8 @@ class Server:
         return {"job": job.id, "state": job.state.value, "last_seq": job.last_seq, "ended": job.state.final}
 
     def _on_ack(self, peer: bytes, _ident: str, request: messages.Ack) -> None:
-        feed = self._feeds.acknowledge(peer, request.id, request.seq)
-        if feed is not None:
-            self._feed(feed)
+        self._feeds.acknowledge(peer, request.n)
+        self._serve(peer)
 
     def _on_unsubscribe(self, peer: bytes, _ident: str, request: messages.Unsubscribe) -> dict[str, Any]:
         self._feeds.close(peer, request.id)

@@ -7,14 +7,14 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from timo_backend.errors import BackendError, StoreError
-from timo_backend.protocol import Event, dumps
+from timo_backend.protocol import dumps
 from timo_backend.states import ACTIVE, FINAL, Happening, State, advance
 
 MIGRATIONS = (
@@ -48,6 +48,20 @@ MIGRATIONS = (
     """,
 )
 """Numbered from 1; ``PRAGMA user_version`` says how many a database has seen."""
+
+
+class Record(NamedTuple):
+    """One event as it is stored; ``body`` is JSON."""
+
+    seq: int
+    kind: str
+    ts: float
+    body: str
+
+    @property
+    def final(self) -> bool:
+        """Whether the job has ended with this event."""
+        return self.kind == "state" and State(json.loads(self.body)["state"]).final
 
 
 @dataclass(frozen=True)
@@ -122,7 +136,7 @@ class Store:
                 "INSERT INTO jobs (id, key, task, spec, state, created) VALUES (?, ?, ?, ?, ?, ?)",
                 (ident, key, task, dumps(spec), State.QUEUED.value, now),
             )
-            self._add(ident, [("state", _state_body(State.QUEUED, 0), now)])
+            self._add(ident, [("state", dumps(_state_body(State.QUEUED, 0)), now)])
         return self.job(ident), True
 
     def job(self, ident: str) -> Job:
@@ -197,7 +211,7 @@ class Store:
             ).rowcount
             if changed != 1:
                 return None
-            self._add(ident, [("state", _state_body(new, attempt, failed, done), now)])
+            self._add(ident, [("state", dumps(_state_body(new, attempt, failed, done)), now)])
         return new
 
     def recover(self, reason: Mapping[str, Any]) -> list[str]:
@@ -217,34 +231,36 @@ class Store:
 
     # events ----------------------------------------
 
-    def append(self, ident: str, events: Iterable[tuple[str, Mapping[str, Any], float]]) -> int:
-        """Record what a worker told, ``(kind, body, ts)`` each, in one step; the last event's number."""
+    def append(self, ident: str, events: Sequence[tuple[str, str, float]]) -> int:
+        """Record what a worker told, ``(kind, body as JSON, ts)`` each, in one step; the last number."""
         with self._transaction(durable=False):
             return self._add(ident, events)
 
-    def events(self, ident: str, after: int, limit: int) -> list[Event]:
+    def records(self, ident: str, after: int, limit: int) -> list[Record]:
         """At most ``limit`` events of a job with numbers above ``after``, in order."""
         rows = self._db.execute(
-            "SELECT job, seq, kind, ts, body FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?",
+            "SELECT seq, kind, ts, body FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?",
             (ident, after, limit),
         )
-        return [Event(job, seq, kind, ts, json.loads(body)) for job, seq, kind, ts, body in rows]
+        return [Record(*row) for row in rows]
 
-    def _add(self, ident: str, events: Iterable[tuple[str, Mapping[str, Any], float]]) -> int:
+    def _add(self, ident: str, events: Sequence[tuple[str, str, float]]) -> int:
         row = self._db.execute("SELECT last_seq FROM jobs WHERE id = ?", (ident,)).fetchone()
-        seq: int = row[0]
-        progress: Mapping[str, Any] | None = None
-        for kind, body, ts in events:
-            seq += 1
-            self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (ident, seq, kind, ts, dumps(body)))
-            progress = body if kind == "progress" else progress
-        self._db.execute("UPDATE jobs SET last_seq = ? WHERE id = ?", (seq, ident))
+        first: int = row[0] + 1
+        self._db.executemany(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
+            ((ident, seq, kind, ts, body) for seq, (kind, body, ts) in enumerate(events, first)),
+        )
+        last = row[0] + len(events)
+        self._db.execute("UPDATE jobs SET last_seq = ? WHERE id = ?", (last, ident))
+        progress = next((body for kind, body, _ in reversed(events) if kind == "progress"), None)
         if progress is not None:
+            told = json.loads(progress)
             self._db.execute(
                 "UPDATE jobs SET fraction = ?, message = ? WHERE id = ?",
-                (progress["fraction"], progress["message"], ident),
+                (told["fraction"], told["message"], ident),
             )
-        return seq
+        return int(last)
 
     # the database ----------------------------------------
 

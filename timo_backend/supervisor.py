@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
+
 from timo_backend import lines
 from timo_backend.protocol import dumps
 from timo_backend.states import Happening, State
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 MAX_LINE = 256 * 1024
 BACKLOG = 4 * 1024 * 1024
 """Bytes of lines that may wait to be recorded: a worker that is faster than the disk is held up."""
+GATHER_S = 0.01
+"""So long lines are gathered, to be recorded in one step."""
 RETRY_S = 1.0
 """Until what the disk did not take is written again."""
 SCARCE = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
@@ -147,15 +151,15 @@ class Supervisor:
         Raises:
             sqlite3.Error: They are not recorded; the same may be tried again.
         """
-        events: list[tuple[str, Mapping[str, Any], float]] = []
+        events: list[tuple[str, str, float]] = []
         for line in told:
-            kind, body = lines.read(line) or ("", {})
+            kind, body = lines.read(line) or ("", None)
             if kind in lines.EVENTS:
-                events.append((kind, body, time.time()))
+                events.append((kind, msgspec.json.encode(body).decode(), time.time()))
             elif kind == "ready":
                 self._store.advance(worker.job.id, Happening.READY)
             elif kind:
-                worker.outcome = (kind, body)
+                worker.outcome = (kind, msgspec.to_builtins(body))
             else:
                 logger.warning(
                     "job %s: a line of the worker is not understood: %r", worker.job.id, line[:200]
@@ -278,7 +282,7 @@ class _Worker:
                 if len(self._lines) > 1:  # the drain that the first one called for takes this one too
                     continue
             with suppress(RuntimeError):  # the loop is closed: the server ends
-                self._loop.call_soon_threadsafe(self._drain)
+                self._loop.call_soon_threadsafe(self._loop.call_later, GATHER_S, self._drain)
 
     def _wait(self, reader: threading.Thread) -> None:
         if os.name == "posix":

@@ -13,9 +13,9 @@ from typing import Any, Dict, List, Mapping, Optional, Set
 
 from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal
 
-from .._client.client import Core, read_connection
+from .._client.core import Core
 from .._client.errors import BackendError, ConnectionFailed
-from .._client.protocol import Message
+from .._client.protocol import Message, read_connection
 from ..timing import slot
 from .jobs import JobBook, JobView
 from .launcher import Launcher, Trouble

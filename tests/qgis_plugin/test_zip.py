@@ -28,7 +28,7 @@ def test_zip_holds_one_folder_with_metadata_licence_client_and_resources(plugin_
         names = set(archive.namelist())
     assert {name.split("/")[0] for name in names} == {"timo_qgis"}
     assert {f"timo_qgis/{name}" for name in (
-        "metadata.txt", "LICENSE", "__init__.py", "plugin.py", "_client/client.py", "_client/protocol.py",
+        "metadata.txt", "LICENSE", "__init__.py", "plugin.py", "_client/core.py", "_client/protocol.py",
         "_client/errors.py", "resources/icons/timo.svg", "resources/schemas/finetune.json",
         "resources/schemas/predict.json",
     )} <= names  # fmt: skip
@@ -59,7 +59,7 @@ def test_plugin_imports_qgis_osgeo_pyzmq_and_the_standard_library_alone(sources)
 
 def test_only_the_client_touches_sockets(sources):
     users = {name for name, source in sources.items() if b"import zmq" in source}
-    assert users == {"timo_qgis/_client/client.py"}
+    assert users == {"timo_qgis/_client/core.py"}
 
 
 def test_qt_comes_through_qgis_in_the_scoped_way(sources):

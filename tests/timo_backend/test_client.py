@@ -20,7 +20,7 @@ from timo_backend.client import Client, Core, default_home, read_connection
 from timo_backend.errors import ConnectionFailed, ProtocolError
 
 PACKAGE = Path(client_module.__file__).parent
-CARRIED = ("client.py", "protocol.py", "errors.py")
+CARRIED = ("client.py", "core.py", "protocol.py", "errors.py")
 
 
 @pytest.mark.parametrize("name", CARRIED)

@@ -3,6 +3,7 @@
 
 import asyncio
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -31,6 +32,7 @@ def wait_for_log(server, text):
 
 def test_a_job_on_a_full_disk_waits_and_loses_nothing(server, client, spec):
     job, after = client.submit("predict", spec("tick-3000")), client.submit("predict", spec("succeed"))
+    large = spec("succeed", series=["/" + "x" * 1000] * 100)  # finds no room in the pages that there are
     events = []
     for event in client.events(job):
         events.append(event)
@@ -38,7 +40,7 @@ def test_a_job_on_a_full_disk_waits_and_loses_nothing(server, client, spec):
             server.process.send_signal(signal.SIGUSR1)
             wait_for_log(server, "cannot be recorded")
             with pytest.raises(RequestError) as caught:
-                client.submit("predict", spec("succeed"), key="late")
+                client.submit("predict", large, key="late")
             assert caught.value.code == "disk_full" and caught.value.retryable
             server.process.send_signal(signal.SIGUSR2)
     steps = [event.body["step"] for event in events if event.kind == "metric"]
@@ -46,7 +48,7 @@ def test_a_job_on_a_full_disk_waits_and_loses_nothing(server, client, spec):
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert events[-1].body["state"] == "succeeded"
     assert final(client, after)["state"] == "succeeded"
-    assert final(client, client.submit("predict", spec("succeed"), key="late"))["state"] == "succeeded"
+    assert final(client, client.submit("predict", large, key="late"))["state"] == "succeeded"
 
 
 def test_a_server_on_a_full_disk_can_be_ended_and_the_next_one_settles_the_job(server, client, spec):
@@ -94,9 +96,9 @@ def run(folder, spec, command=WORKER):
         while not store.job(job.id).state.final:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
-        events = store.events(job.id, 0, 1000)
+        events = store.records(job.id, 0, 1000)
         await supervisor.stop()
         store.close()
-        return [event.body["state"] for event in events if event.kind == "state"]
+        return [json.loads(event.body)["state"] for event in events if event.kind == "state"]
 
     return asyncio.run(main())

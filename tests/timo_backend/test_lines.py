@@ -3,6 +3,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +34,8 @@ KINDS = [*lines.EVENTS, *lines.OTHERS]
     ],
 )
 def test_a_line_as_the_worker_writes_it_is_taken_as_it_is(kind, body):
-    assert lines.read(json.dumps({"kind": kind, "body": body}).encode()) == (kind, body)
+    found = lines.read(json.dumps({"kind": kind, "body": body}).encode())
+    assert (found[0], msgspec.to_builtins(found[1])) == (kind, body)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +66,7 @@ def test_whatever_is_taken_has_the_fields_of_its_kind(kind, body):
     found = lines.read(json.dumps({"kind": kind, "body": body}).encode())
     if found is not None:
         assert found[0] == kind
-        names = set(getattr(lines.EVENTS.get(kind), "__struct_fields__", found[1]))
-        assert set(found[1]) >= names
+        assert isinstance(found[1], lines.EVENTS.get(kind, (dict, lines.Failure)))
 
 
 @given(st.binary())
