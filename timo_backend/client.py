@@ -102,8 +102,13 @@ class Client:
         return jobs
 
     def job(self, job: str) -> Dict[str, Any]:
-        """One job, as in ``jobs``."""
+        """One job, as in ``jobs``, and its finished outputs in ``artifacts``."""
         return self._request("job", {"job": job})
+
+    def metrics(self, job: str) -> Dict[str, Dict[str, List[Any]]]:
+        """The curves of a job by name: ``steps`` and ``values``; of long ones every so many-th point."""
+        curves: Dict[str, Dict[str, List[Any]]] = self._request("metrics", {"job": job})["curves"]
+        return curves
 
     def stop(self) -> List[str]:
         """End the server; the ids of the jobs that this ends."""

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from timo_backend import protocol
+from timo_backend.history import History, Record
 from timo_backend.protocol import UNDER_WAY, UNDER_WAY_BYTES
-from timo_backend.store import Record, Store
 
 FEEDS_PER_CLIENT = 256
 BATCH_EVENTS = 200
@@ -68,8 +68,8 @@ class _Connection:
 class Feeds:
     """All subscriptions of a server, by the routing ids of the clients' connections."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, history: History) -> None:
+        self._history = history
         self._connections: dict[bytes, _Connection] = {}
 
     def open(self, peer: bytes, ident: str, job: str, after: int) -> bool:
@@ -137,7 +137,7 @@ class Feeds:
                     connection.feeds.pop(feed.id, None)
 
     def _next(self, feed: Feed) -> list[Record]:
-        records = self._store.records(feed.job, feed.sent, BATCH_EVENTS)
+        records = self._history.records(feed.job, feed.sent, BATCH_EVENTS)
         room = BATCH_BYTES
         for number, record in enumerate(records):
             room -= len(record.body)

@@ -27,7 +27,7 @@ class Metric(Struct, frozen=True):
 
     name: str
     value: float | None
-    step: int
+    step: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Log(Struct, frozen=True):
@@ -38,10 +38,12 @@ class Log(Struct, frozen=True):
 
 
 class Artifact(Struct, frozen=True):
-    """A finished output."""
+    """A finished output: its bytes, and their hash; of a folder those of ``fingerprint.digest``."""
 
     path: str
     kind: str
+    size: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    sha256: str
 
 
 class Failure(Struct, frozen=True):

@@ -69,6 +69,12 @@ class Job(Request, frozen=True, forbid_unknown_fields=True):
     job: JobId
 
 
+class Metrics(Request, frozen=True, forbid_unknown_fields=True):
+    """Asks for a job's curves."""
+
+    job: JobId
+
+
 class Subscribe(Request, frozen=True, forbid_unknown_fields=True):
     """Wants a job's events after a number, those to come included."""
 
@@ -99,6 +105,7 @@ REQUESTS: dict[str, type[Request]] = {
     "cancel": Cancel,
     "jobs": Jobs,
     "job": Job,
+    "metrics": Metrics,
     "subscribe": Subscribe,
     "ack": Ack,
     "unsubscribe": Unsubscribe,

@@ -37,8 +37,10 @@ logger = logging.getLogger(__name__)
 
 LINGER_MS = 500
 IDLE_S = 30 * 60.0
+PRUNE_S = 10 * 60.0
+PAUSE_S = 0.02
 SPEC_LIMIT = protocol.MAX_BYTES // 2
-JOBS_LIMIT = protocol.MAX_BYTES * 3 // 4
+REPLY_LIMIT = protocol.MAX_BYTES * 3 // 4
 # Somewhat more than the limit may come in, to be answered with a typed error; beyond this libzmq hangs up.
 WIRE_LIMIT = protocol.MAX_BYTES * 2
 
@@ -61,7 +63,7 @@ class Server:
         self.home = home
         self._idle_s = idle_s
         self._store = Store(home.database)
-        self._feeds = Feeds(self._store)
+        self._feeds = Feeds(self._store.history)
         command = {} if worker_command is None else {"worker_command": worker_command}
         self._supervisor = Supervisor(self._store, home.logs, self._push, **command)
         self._keys = Keys.generate()
@@ -75,6 +77,7 @@ class Server:
             messages.Cancel: self._on_cancel,
             messages.Jobs: self._on_jobs,
             messages.Job: self._on_job,
+            messages.Metrics: self._on_metrics,
             messages.Subscribe: self._on_subscribe,
             messages.Ack: self._on_ack,
             messages.Unsubscribe: self._on_unsubscribe,
@@ -108,6 +111,7 @@ class Server:
                 asyncio.create_task(self._receive()),
                 asyncio.create_task(self._watch(monitor)),
                 asyncio.create_task(self._wait_until_idle()),
+                asyncio.create_task(self._prune()),
             ]
             self.home.write_connection(endpoint, self._keys, __version__)
             logger.info("version %s listens on %s, home %s", __version__, endpoint, self.home.path)
@@ -212,6 +216,16 @@ class Server:
                 return
             await asyncio.sleep(min(left, self._idle_s / 10) + 0.01)
 
+    async def _prune(self) -> None:
+        """Remove now and then what is too much of what jobs told, a little at a time."""
+        while True:
+            await asyncio.sleep(PRUNE_S)
+            try:
+                for _ in self._store.history.prune():
+                    await asyncio.sleep(PAUSE_S)
+            except sqlite3.Error:
+                logger.exception("old events could not be removed")
+
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -260,7 +274,7 @@ class Server:
 
     def _on_jobs(self, _peer: bytes, _ident: str, request: messages.Jobs) -> dict[str, Any]:
         jobs: list[dict[str, Any]] = []
-        room = JOBS_LIMIT
+        room = REPLY_LIMIT
         for job in self._store.jobs(request.limit):
             room -= len(protocol.dumps(job.to_dict()).encode())
             if room < 0 and jobs:
@@ -269,7 +283,22 @@ class Server:
         return {"jobs": jobs, "more": False}
 
     def _on_job(self, _peer: bytes, _ident: str, request: messages.Job) -> dict[str, Any]:
-        return self._store.job(request.job).to_dict()
+        row = self._store.job(request.job).to_dict()
+        return {**row, "artifacts": self._store.history.artifacts(request.job)}
+
+    def _on_metrics(self, _peer: bytes, _ident: str, request: messages.Metrics) -> dict[str, Any]:
+        curves = self._store.history.metrics(self._store.job(request.job).id)
+        every = 1
+        while True:  # so that it fits into a message
+            thin = {name: [*points[:-1:every], *points[-1:]] for name, points in curves.items()}
+            found = {
+                name: {"steps": [step for step, _ in points], "values": [value for _, value in points]}
+                for name, points in thin.items()
+            }
+            reply = {"job": request.job, "every": every, "curves": found}
+            if len(protocol.dumps(reply)) <= REPLY_LIMIT:
+                return reply
+            every *= 2
 
     def _on_subscribe(self, peer: bytes, ident: str, request: messages.Subscribe) -> dict[str, Any]:
         job = self._store.job(request.job)

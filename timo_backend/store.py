@@ -4,64 +4,18 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from timo_backend.errors import BackendError, StoreError
+from timo_backend.database import Database
+from timo_backend.errors import BackendError
+from timo_backend.history import History
 from timo_backend.protocol import dumps
 from timo_backend.states import ACTIVE, FINAL, Happening, State, advance
-
-MIGRATIONS = (
-    """
-    CREATE TABLE jobs (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT NOT NULL UNIQUE,
-        key TEXT NOT NULL UNIQUE,
-        task TEXT NOT NULL,
-        spec TEXT NOT NULL,
-        state TEXT NOT NULL,
-        attempt INTEGER NOT NULL DEFAULT 0,
-        created REAL NOT NULL,
-        started REAL,
-        ended REAL,
-        fraction REAL NOT NULL DEFAULT 0,
-        message TEXT NOT NULL DEFAULT '',
-        error TEXT,
-        summary TEXT,
-        last_seq INTEGER NOT NULL DEFAULT 0
-    );
-    CREATE INDEX jobs_by_state ON jobs (state, number);
-    CREATE TABLE events (
-        job TEXT NOT NULL REFERENCES jobs (id),
-        seq INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        ts REAL NOT NULL,
-        body TEXT NOT NULL,
-        PRIMARY KEY (job, seq)
-    ) WITHOUT ROWID;
-    """,
-)
-"""Numbered from 1; ``PRAGMA user_version`` says how many a database has seen."""
-
-
-class Record(NamedTuple):
-    """One event as it is stored; ``body`` is JSON."""
-
-    seq: int
-    kind: str
-    ts: float
-    body: str
-
-    @property
-    def final(self) -> bool:
-        """Whether the job has ended with this event."""
-        return self.kind == "state" and State(json.loads(self.body)["state"]).final
 
 
 @dataclass(frozen=True)
@@ -93,28 +47,18 @@ _COLUMNS = (
 
 
 class Store:
-    """The database of one home. One thread uses it, and one server (the home's lock sees to that).
+    """The jobs of one home; ``history`` has their events.
 
     Args:
         path: The database file; made if it is not there.
 
     Raises:
-        StoreError: It cannot be opened, is damaged, or was written by a newer release.
+        StoreError, HomeError: As ``Database``.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._migrate()
-        except sqlite3.Error as error:
-            raise StoreError(
-                "store_unreadable",
-                f"The job database {path} cannot be opened: {error}.",
-                "Move it away to begin with an empty one.",
-            ) from error
+        self._db = Database(path)
+        self.history = History(self._db)
 
     def close(self) -> None:
         """Close the database; what was committed stays."""
@@ -128,15 +72,16 @@ class Store:
         The same ``key`` gives the same job, whatever task and spec come with it.
         """
         ident, now = uuid.uuid4().hex[:12], time.time()
-        with self._transaction(durable=True):
+        with self._db.transaction(durable=True):
             row = self._db.execute("SELECT id FROM jobs WHERE key = ?", (key,)).fetchone()
             if row is not None:
                 return self.job(row[0]), False
             self._db.execute(
-                "INSERT INTO jobs (id, key, task, spec, state, created) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, key, task, spec, state, attempt, created)"
+                " VALUES (?, ?, ?, ?, ?, 1, ?)",
                 (ident, key, task, dumps(spec), State.QUEUED.value, now),
             )
-            self._add(ident, [("state", dumps(_state_body(State.QUEUED, 0)), now)])
+            self.history.add(ident, [("state", dumps(_state_body(State.QUEUED, 1)), now)])
         return self.job(ident), True
 
     def job(self, ident: str) -> Job:
@@ -185,13 +130,13 @@ class Store:
         Returns:
             The new state; None where this cannot happen in the job's state, which then stays as it is.
         """
-        with self._transaction(durable=True):
+        with self._db.transaction(durable=True):
             job = self.job(ident)
             new = advance(job.state, happening)
             if new is None:
                 return None
             now = time.time()
-            attempt = job.attempt + (new is State.STARTING)
+            attempt = job.attempt + (happening is Happening.REQUEUE)
             failed = error if new is State.FAILED else None
             done = summary if new is State.SUCCEEDED else None
             changed = self._db.execute(
@@ -211,7 +156,7 @@ class Store:
             ).rowcount
             if changed != 1:
                 return None
-            self._add(ident, [("state", dumps(_state_body(new, attempt, failed, done)), now)])
+            self.history.add(ident, [("state", dumps(_state_body(new, attempt, failed, done)), now)])
         return new
 
     def recover(self, reason: Mapping[str, Any]) -> list[str]:
@@ -228,65 +173,6 @@ class Store:
             self.advance(ident, Happening.LOST)
             self.advance(ident, Happening.GIVE_UP, error=reason)
         return idents
-
-    # events ----------------------------------------
-
-    def append(self, ident: str, events: Sequence[tuple[str, str, float]]) -> int:
-        """Record what a worker told, ``(kind, body as JSON, ts)`` each, in one step; the last number."""
-        with self._transaction(durable=False):
-            return self._add(ident, events)
-
-    def records(self, ident: str, after: int, limit: int) -> list[Record]:
-        """At most ``limit`` events of a job with numbers above ``after``, in order."""
-        rows = self._db.execute(
-            "SELECT seq, kind, ts, body FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (ident, after, limit),
-        )
-        return [Record(*row) for row in rows]
-
-    def _add(self, ident: str, events: Sequence[tuple[str, str, float]]) -> int:
-        row = self._db.execute("SELECT last_seq FROM jobs WHERE id = ?", (ident,)).fetchone()
-        first: int = row[0] + 1
-        self._db.executemany(
-            "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
-            ((ident, seq, kind, ts, body) for seq, (kind, body, ts) in enumerate(events, first)),
-        )
-        last = row[0] + len(events)
-        self._db.execute("UPDATE jobs SET last_seq = ? WHERE id = ?", (last, ident))
-        progress = next((body for kind, body, _ in reversed(events) if kind == "progress"), None)
-        if progress is not None:
-            told = json.loads(progress)
-            self._db.execute(
-                "UPDATE jobs SET fraction = ?, message = ? WHERE id = ?",
-                (told["fraction"], told["message"], ident),
-            )
-        return int(last)
-
-    # the database ----------------------------------------
-
-    @contextmanager
-    def _transaction(self, *, durable: bool) -> Iterator[None]:
-        # FULL waits for the disk: states survive a power cut. Events survive a crash of the server.
-        self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # a full disk may have ended it
-                self._db.execute("ROLLBACK")
-            raise
-
-    def _migrate(self) -> None:
-        seen: int = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if seen > len(MIGRATIONS):
-            raise StoreError(
-                "store_newer",
-                f"The job database {self.path} was written by a newer release of the backend.",
-                "Update the backend, or give it another home.",
-            )
-        for number, script in enumerate(MIGRATIONS[seen:], start=seen + 1):
-            self._db.executescript(f"BEGIN;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
 
 
 def _job(row: tuple[Any, ...]) -> Job:

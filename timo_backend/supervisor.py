@@ -165,7 +165,7 @@ class Supervisor:
                     "job %s: a line of the worker is not understood: %r", worker.job.id, line[:200]
                 )
         if events:
-            self._store.append(worker.job.id, events)
+            self._store.history.append(worker.job.id, events)
         self._changed(worker.job.id)
 
     def finish(self, worker: _Worker, status: int) -> bool:

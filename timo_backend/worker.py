@@ -26,6 +26,7 @@ from typing import IO, Any
 from timo.errors import Cancelled, TimoError
 from timo.tasks import run, specs
 from timo.tasks.reporter import Reporter
+from timo_backend.fingerprint import digest
 from timo_backend.protocol import dumps
 
 NICENESS = 5
@@ -98,7 +99,8 @@ class PipeReporter(Reporter):
 
     def artifact(self, path: Path, kind: str) -> None:
         """A finished output."""
-        self.tell("artifact", {"path": str(path), "kind": kind})
+        size, sha256 = digest(path)
+        self.tell("artifact", {"path": str(path), "kind": kind, "size": size, "sha256": sha256})
 
     def check(self) -> None:
         """Raise Cancelled once the server has asked for it."""

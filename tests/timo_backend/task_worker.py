@@ -24,6 +24,7 @@ def play(task, spec, reporter):
             reporter.metric("loss", 1.0 / (step + 1), step + 1)
         reporter.metric("never", float("nan"), 1)
         print("a library that prints")
+        Path(spec.out).write_text("a map")
         reporter.artifact(Path(spec.out), "map")
         reporter.progress(1.0, "Done")
         return {"out": spec.out, "iou": float("inf")}

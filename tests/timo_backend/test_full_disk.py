@@ -96,7 +96,7 @@ def run(folder, spec, command=WORKER):
         while not store.job(job.id).state.final:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
-        events = store.records(job.id, 0, 1000)
+        events = store.history.records(job.id, 0, 1000)
         await supervisor.stop()
         store.close()
         return [json.loads(event.body)["state"] for event in events if event.kind == "state"]

@@ -11,7 +11,8 @@ import pytest
 import timo_backend
 from timo_backend.auth import Home, Keys
 from timo_backend.errors import HomeError, StoreError
-from timo_backend.store import MIGRATIONS, Store
+from timo_backend.migrations import MIGRATIONS
+from timo_backend.store import Store
 
 
 def mode(path):

@@ -24,7 +24,7 @@ KINDS = [*lines.EVENTS, *lines.OTHERS]
         ("progress", {"fraction": 0.5, "message": "Mapping", "eta_s": None}),
         ("metric", {"name": "loss", "value": None, "step": 3}),
         ("log", {"level": "info", "message": "Going on"}),
-        ("artifact", {"path": "/map.tif", "kind": "map"}),
+        ("artifact", {"path": "/map.tif", "kind": "map", "size": 5, "sha256": "ab"}),
         ("ready", {}),
         ("done", {"out": "/map.tif", "classes": [{"value": 1}]}),
         (

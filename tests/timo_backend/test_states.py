@@ -64,7 +64,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(job=jobs, count=st.integers(0, 3))
     def tell(self, job, count):
-        self.store.append(job, [("metric", f'{{"value":{n}}}', 0.0) for n in range(count)])
+        self.store.history.append(
+            job, [("metric", f'{{"name":"loss","step":{n},"value":{n}}}', 0.0) for n in range(count)]
+        )
 
     @rule()
     def open_anew(self):
@@ -83,7 +85,7 @@ class StoreMachine(RuleBasedStateMachine):
     def rows_and_events_agree(self):
         assert {job.id: job.state for job in self.store.jobs()} == self.expected
         for job in self.store.jobs():
-            events = self.store.records(job.id, 0, 10_000)
+            events = self.store.history.records(job.id, 0, 10_000)
             assert [event.seq for event in events] == list(range(1, job.last_seq + 1))
             states = [json.loads(event.body)["state"] for event in events if event.kind == "state"]
             assert states[-1] == job.state.value

@@ -97,9 +97,12 @@ def test_the_written_protocol_is_enough_to_speak_it(bare, spec):
     alike(bare.ask(request("cancel", "9", job=job)), "cancel")
     row = alike(bare.ask(request("job", "10", job=job)), "job")["body"]
     listed = alike(bare.ask(request("jobs_limit", "11")), "jobs")["body"]
+    assert len(row.pop("artifacts")) == 1
     assert listed["jobs"] == [row]
+    metrics = alike(bare.ask(request("metrics", "14", job=job)), "metrics")["body"]
+    assert metrics["curves"]["loss"] == {"steps": [1, 2, 3], "values": [1.0, 1 / 2, 1 / 3]}
     golden = json.loads((GOLDEN / "answers" / "job.json").read_text())["body"]
-    assert set(row) == set(golden) and set(row["spec"]) == set(golden["spec"])
+    assert {*row, "artifacts"} == set(golden) and set(row["spec"]) == set(golden["spec"])
     alike(bare.ask(request("cancel", "12", job="nobody")), "error")
     alike(bare.ask(request("stop", "13")), "stop")
 

@@ -1,0 +1,66 @@
+BEGIN TRANSACTION;
+CREATE TABLE events (
+        job TEXT NOT NULL REFERENCES jobs (id),
+        seq INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        ts REAL NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (job, seq)
+    ) WITHOUT ROWID;
+INSERT INTO "events" VALUES('000000000001',1,'state',1795489042.25,'{"state":"queued","attempt":0,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000001',2,'state',1795489042.5,'{"state":"starting","attempt":1,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000001',3,'state',1795489042.75,'{"state":"running","attempt":1,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000001',4,'progress',1795489042.75,'{"fraction":0.5,"message":"Mapping","eta_s":null}');
+INSERT INTO "events" VALUES('000000000001',5,'metric',1795489042.75,'{"name":"loss","value":0.75,"step":1}');
+INSERT INTO "events" VALUES('000000000001',6,'metric',1795489042.75,'{"name":"loss","value":null,"step":2}');
+INSERT INTO "events" VALUES('000000000001',7,'metric',1795489042.75,'{"name":"loss","value":0.5,"step":2}');
+INSERT INTO "events" VALUES('000000000001',8,'log',1795489042.75,'{"level":"info","message":"Möglich"}');
+INSERT INTO "events" VALUES('000000000001',9,'artifact',1795489042.75,'{"path":"/data/map.tif","kind":"map"}');
+INSERT INTO "events" VALUES('000000000001',10,'state',1795489043.0,'{"state":"succeeded","attempt":1,"error":null,"summary":{"out":"/data/map.tif"}}');
+INSERT INTO "events" VALUES('000000000002',1,'state',1795489043.25,'{"state":"queued","attempt":0,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000002',2,'state',1795489043.5,'{"state":"starting","attempt":1,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000002',3,'state',1795489043.75,'{"state":"failed","attempt":1,"error":{"code":"x","message":"It failed.","action":"Mend it.","retryable":false,"detail":{}},"summary":null}');
+INSERT INTO "events" VALUES('000000000003',1,'state',1795489044.0,'{"state":"queued","attempt":0,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000003',2,'state',1795489044.25,'{"state":"cancelled","attempt":0,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000004',1,'state',1795489044.5,'{"state":"queued","attempt":0,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000004',2,'state',1795489044.75,'{"state":"starting","attempt":1,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000004',3,'state',1795489045.0,'{"state":"running","attempt":1,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000005',1,'state',1795489045.25,'{"state":"queued","attempt":0,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000005',2,'state',1795489045.5,'{"state":"starting","attempt":1,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000005',3,'state',1795489045.75,'{"state":"running","attempt":1,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000005',4,'progress',1795489045.75,'{"fraction":0.5,"message":"Mapping","eta_s":null}');
+INSERT INTO "events" VALUES('000000000005',5,'metric',1795489045.75,'{"name":"loss","value":0.75,"step":1}');
+INSERT INTO "events" VALUES('000000000005',6,'metric',1795489045.75,'{"name":"loss","value":null,"step":2}');
+INSERT INTO "events" VALUES('000000000005',7,'metric',1795489045.75,'{"name":"loss","value":0.5,"step":2}');
+INSERT INTO "events" VALUES('000000000005',8,'log',1795489045.75,'{"level":"info","message":"Möglich"}');
+INSERT INTO "events" VALUES('000000000005',9,'artifact',1795489045.75,'{"path":"/data/map.tif","kind":"map"}');
+INSERT INTO "events" VALUES('000000000005',10,'state',1795489046.0,'{"state":"cancelling","attempt":1,"error":null,"summary":null}');
+INSERT INTO "events" VALUES('000000000006',1,'state',1795489046.25,'{"state":"queued","attempt":0,"error":null,"summary":null}');
+CREATE TABLE jobs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        key TEXT NOT NULL UNIQUE,
+        task TEXT NOT NULL,
+        spec TEXT NOT NULL,
+        state TEXT NOT NULL,
+        attempt INTEGER NOT NULL DEFAULT 0,
+        created REAL NOT NULL,
+        started REAL,
+        ended REAL,
+        fraction REAL NOT NULL DEFAULT 0,
+        message TEXT NOT NULL DEFAULT '',
+        error TEXT,
+        summary TEXT,
+        last_seq INTEGER NOT NULL DEFAULT 0
+    );
+INSERT INTO "jobs" VALUES(1,'000000000001','done','predict','{"series":["/data/forest"],"model":"/data/clearings","out":"/data/map.tif"}','succeeded',1,1795489042.25,1795489042.5,1795489043.0,1.0,'Mapping',NULL,'{"out":"/data/map.tif"}',10);
+INSERT INTO "jobs" VALUES(2,'000000000002','failed','predict','{"series":["/data/forest"],"model":"/data/clearings","out":"/data/map.tif"}','failed',1,1795489043.25,1795489043.5,1795489043.75,0.0,'','{"code":"x","message":"It failed.","action":"Mend it.","retryable":false,"detail":{}}',NULL,3);
+INSERT INTO "jobs" VALUES(3,'000000000003','cancelled','predict','{"series":["/data/forest"],"model":"/data/clearings","out":"/data/map.tif"}','cancelled',0,1795489044.0,NULL,1795489044.25,0.0,'',NULL,NULL,2);
+INSERT INTO "jobs" VALUES(4,'000000000004','running','predict','{"series":["/data/forest"],"model":"/data/clearings","out":"/data/map.tif"}','running',1,1795489044.5,1795489044.75,NULL,0.0,'',NULL,NULL,3);
+INSERT INTO "jobs" VALUES(5,'000000000005','cancelling','predict','{"series":["/data/forest"],"model":"/data/clearings","out":"/data/map.tif"}','cancelling',1,1795489045.25,1795489045.5,NULL,0.5,'Mapping',NULL,NULL,10);
+INSERT INTO "jobs" VALUES(6,'000000000006','queued','predict','{"series":["/data/forest"],"model":"/data/clearings","out":"/data/map.tif"}','queued',0,1795489046.25,NULL,NULL,0.0,'',NULL,NULL,1);
+CREATE INDEX jobs_by_state ON jobs (state, number);
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('jobs',6);
+COMMIT;
+PRAGMA user_version = 1;

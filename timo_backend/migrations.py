@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the database came to be as it is: each step once, in this order, never changed afterwards."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+
+
+def _jobs_and_events(db: sqlite3.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE jobs (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            key TEXT NOT NULL UNIQUE,
+            task TEXT NOT NULL,
+            spec TEXT NOT NULL,
+            state TEXT NOT NULL,
+            attempt INTEGER NOT NULL DEFAULT 0,
+            created REAL NOT NULL,
+            started REAL,
+            ended REAL,
+            fraction REAL NOT NULL DEFAULT 0,
+            message TEXT NOT NULL DEFAULT '',
+            error TEXT,
+            summary TEXT,
+            last_seq INTEGER NOT NULL DEFAULT 0
+        )
+        """
+    )
+    db.execute("CREATE INDEX jobs_by_state ON jobs (state, number)")
+    db.execute(
+        """
+        CREATE TABLE events (
+            job TEXT NOT NULL REFERENCES jobs (id),
+            seq INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            ts REAL NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (job, seq)
+        ) WITHOUT ROWID
+        """
+    )
+
+
+def _curves_and_artifacts(db: sqlite3.Connection) -> None:
+    """Curves and finished outputs in tables of their own: they stay when a job's events are pruned."""
+    db.execute(
+        """
+        CREATE TABLE metrics (
+            job TEXT NOT NULL REFERENCES jobs (id),
+            name TEXT NOT NULL,
+            step INTEGER NOT NULL,
+            value REAL,
+            PRIMARY KEY (job, name, step)
+        ) WITHOUT ROWID
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE artifacts (
+            job TEXT NOT NULL REFERENCES jobs (id),
+            path TEXT NOT NULL,
+            seq INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (job, path)
+        ) WITHOUT ROWID
+        """
+    )
+    rows = db.execute("SELECT job, seq, kind, body FROM events WHERE kind IN ('metric', 'artifact')")
+    for job, seq, kind, text in rows.fetchall():
+        body = json.loads(text)
+        if kind == "metric":
+            values = (job, body["name"], body["step"], body["value"])
+            db.execute("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)", values)
+        else:
+            db.execute("INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?)", (job, body["path"], seq, text))
+    # An attempt has its number from when it is queued, not from when it starts.
+    db.execute("UPDATE jobs SET attempt = 1 WHERE attempt = 0")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_jobs_and_events, _curves_and_artifacts)
+"""Numbered from 1; ``PRAGMA user_version`` says how many a database has seen."""
