@@ -58,7 +58,12 @@ class Failure(Struct, frozen=True):
 
 EVENTS: dict[str, type[Struct]] = {"progress": Progress, "metric": Metric, "log": Log, "artifact": Artifact}
 """The lines that are recorded as events."""
-OTHERS: dict[str, Any] = {"ready": dict[str, Any], "done": dict[str, Any], "error": Failure}
+OTHERS: dict[str, Any] = {
+    "ready": dict[str, Any],
+    "checkpoint": dict[str, Any],
+    "done": dict[str, Any],
+    "error": Failure,
+}
 
 _lines = msgspec.json.Decoder(_Line)
 _bodies: dict[str, msgspec.json.Decoder[Any]] = {

@@ -81,5 +81,16 @@ def _curves_and_artifacts(db: sqlite3.Connection) -> None:
     db.execute("UPDATE jobs SET attempt = 1 WHERE attempt = 0")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_jobs_and_events, _curves_and_artifacts)
+def _going_on(db: sqlite3.Connection) -> None:
+    """What it takes to go on with a job whose worker or server ended."""
+    db.execute("ALTER TABLE jobs ADD COLUMN kept INTEGER NOT NULL DEFAULT 0")  # in this attempt: a checkpoint
+    db.execute("ALTER TABLE jobs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE jobs ADD COLUMN makes_new INTEGER")  # at the first start there was no output
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _jobs_and_events,
+    _curves_and_artifacts,
+    _going_on,
+)
 """Numbered from 1; ``PRAGMA user_version`` says how many a database has seen."""

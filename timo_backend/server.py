@@ -104,8 +104,8 @@ class Server:
         tasks: list[asyncio.Task[None]] = []
         try:
             await self_check(endpoint, self._keys)
-            for ident in self._store.recover(interrupted("ended")):
-                logger.warning("job %s was left behind by a server that ended", ident)
+            for ident, state in self._store.recover(interrupted("ended")).items():
+                logger.warning("job %s, left behind by a server that ended: %s", ident, state.value)
             self._catch_signals()
             tasks = [
                 asyncio.create_task(self._receive()),

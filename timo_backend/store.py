@@ -17,6 +17,9 @@ from timo_backend.history import History
 from timo_backend.protocol import dumps
 from timo_backend.states import ACTIVE, FINAL, Happening, State, advance
 
+MOST_CRASHES = 3
+"""So often a job goes on by itself after a crash of its worker or server."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -124,8 +127,16 @@ class Store:
         *,
         error: Mapping[str, Any] | None = None,
         summary: Mapping[str, Any] | None = None,
+        crashed: bool = False,
     ) -> State | None:
         """Change a job's state as ``states.advance`` says, and record the event, in one durable step.
+
+        Args:
+            ident: The job.
+            happening: What has happened to it.
+            error: Why, where it fails with this.
+            summary: What came of it, where it succeeds with this.
+            crashed: That it is queued again counts as one more crash.
 
         Returns:
             The new state; None where this cannot happen in the job's state, which then stays as it is.
@@ -141,7 +152,7 @@ class Store:
             done = summary if new is State.SUCCEEDED else None
             changed = self._db.execute(
                 "UPDATE jobs SET state = ?, attempt = ?, started = ?, ended = ?, error = ?, summary = ?,"
-                " fraction = ? WHERE id = ? AND state = ?",
+                " fraction = ?, kept = kept AND ?, crashes = crashes + ? WHERE id = ? AND state = ?",
                 (
                     new.value,
                     attempt,
@@ -150,6 +161,8 @@ class Store:
                     None if failed is None else dumps(failed),
                     None if done is None else dumps(done),
                     1.0 if new is State.SUCCEEDED else job.fraction,
+                    new is not State.STARTING,
+                    crashed,
                     ident,
                     job.state.value,
                 ),
@@ -159,20 +172,40 @@ class Store:
             self.history.add(ident, [("state", dumps(_state_body(new, attempt, failed, done)), now)])
         return new
 
-    def recover(self, reason: Mapping[str, Any]) -> list[str]:
-        """Settle the jobs whose server ended while they ran; their ids.
+    def keep(self, ident: str) -> None:
+        """Note that a job would go on from a checkpoint of this attempt."""
+        with self._db.transaction(durable=True):
+            self._db.execute("UPDATE jobs SET kept = 1 WHERE id = ?", (ident,))
 
-        They become interrupted and then, as no task writes checkpoints to go on from, failed with ``reason``.
-        A job that was being cancelled is cancelled.
+    def made_new(self, ident: str, now: bool) -> bool:
+        """Whether a job's output was not there when it was first started; ``now`` says so of the present."""
+        with self._db.transaction(durable=True):
+            self._db.execute("UPDATE jobs SET makes_new = coalesce(makes_new, ?) WHERE id = ?", (now, ident))
+        row = self._db.execute("SELECT makes_new FROM jobs WHERE id = ?", (ident,)).fetchone()
+        return bool(row[0])
+
+    def settle_lost(self, ident: str, reason: Mapping[str, Any], *, crashed: bool) -> State:
+        """Settle a job whose worker is gone without a word: it is queued again, or has failed; its state.
+
+        It goes on where the attempt has left a checkpoint, after a crash at most ``MOST_CRASHES`` times. One
+        that was being cancelled is cancelled.
         """
+        self.advance(ident, Happening.LOST)
+        query = "SELECT kept, crashes FROM jobs WHERE id = ?"
+        kept, crashes = self._db.execute(query, (ident,)).fetchone()
+        if kept and (not crashed or crashes < MOST_CRASHES):
+            self.advance(ident, Happening.REQUEUE, crashed=crashed)
+        else:
+            self.advance(ident, Happening.GIVE_UP, error=reason)
+        return self.job(ident).state
+
+    def recover(self, reason: Mapping[str, Any]) -> dict[str, State]:
+        """Settle the jobs whose server ended while they ran; their states, by id."""
         marks = ", ".join("?" * (len(ACTIVE) + 1))
         states = [*(state.value for state in ACTIVE), State.INTERRUPTED.value]
         query = f"SELECT id FROM jobs WHERE state IN ({marks}) ORDER BY number"  # noqa: S608
         idents = [row[0] for row in self._db.execute(query, states).fetchall()]
-        for ident in idents:
-            self.advance(ident, Happening.LOST)
-            self.advance(ident, Happening.GIVE_UP, error=reason)
-        return idents
+        return {ident: self.settle_lost(ident, reason, crashed=True) for ident in idents}
 
 
 def _job(row: tuple[Any, ...]) -> Job:

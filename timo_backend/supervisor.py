@@ -116,21 +116,19 @@ class Supervisor:
         self._changed(ident)
         return new
 
-    async def stop(self) -> list[str]:
-        """End the worker, and start no other; the ids of the jobs that this interrupted."""
+    async def stop(self) -> None:
+        """End the worker, and start no other."""
         self._stopping = True
         worker = self._worker
-        if worker is None:
-            return []
-        worker.cancel(grace=0)
-        await worker.ended.wait()
-        return [worker.job.id] if self._store.job(worker.job.id).state is State.FAILED else []
+        if worker is not None:
+            worker.cancel(grace=0)
+            await worker.ended.wait()
 
     def _start(self, job: Job) -> bool:
         """Start a job's worker, or record why it can't be; False if there is no room for a process now."""
         self._store.advance(job.id, Happening.START)
         try:
-            self._worker = _Worker(job, self._command, self._logs / f"{job.id}.log", self)
+            self._worker = _Worker(job, self._spec(job), self._command, self._logs / f"{job.id}.log", self)
         except OSError as error:
             if error.errno in SCARCE:
                 logger.warning("job %s: no worker can be started now: %s", job.id, error)
@@ -145,6 +143,16 @@ class Supervisor:
         self._changed(job.id)
         return True
 
+    def _spec(self, job: Job) -> Mapping[str, Any]:
+        """A job's parameters; one that goes on may replace an output that it has made itself."""
+        out = job.spec.get("out")
+        new = isinstance(out, str) and not os.path.lexists(out)
+        return (
+            {**job.spec, "overwrite": True}
+            if self._store.made_new(job.id, new) and job.attempt > 1
+            else job.spec
+        )
+
     def record(self, worker: _Worker, told: Sequence[bytes]) -> None:
         """Take lines that a worker wrote.
 
@@ -158,6 +166,10 @@ class Supervisor:
                 events.append((kind, msgspec.json.encode(body).decode(), time.time()))
             elif kind == "ready":
                 self._store.advance(worker.job.id, Happening.READY)
+            elif kind == "checkpoint":
+                if not worker.kept:
+                    self._store.keep(worker.job.id)
+                worker.kept = True
             elif kind:
                 worker.outcome = (kind, msgspec.to_builtins(body))
             else:
@@ -193,22 +205,27 @@ class Supervisor:
             self._store.advance(ident, Happening.SUCCEED, summary=body)
         elif state is State.CANCELLING:
             self._store.advance(ident, Happening.STOPPED)
+        elif kind == "error":
+            self._store.advance(ident, Happening.FAIL, error=_with_log(body, worker.log))
         elif self._stopping:
-            self._store.advance(ident, Happening.LOST)
-            self._store.advance(ident, Happening.GIVE_UP, error=interrupted("was stopped"))
+            self._store.settle_lost(ident, interrupted("was stopped"), crashed=False)
+        elif status < 0:
+            self._store.settle_lost(ident, _died(status, worker.log), crashed=True)
         else:
-            error = _with_log(body, worker.log) if kind == "error" else _died(status, worker.log)
-            self._store.advance(ident, Happening.FAIL, error=error)
+            self._store.advance(ident, Happening.FAIL, error=_died(status, worker.log))
         logger.info("job %s: %s, exit status %s", ident, self._store.job(ident).state.value, status)
 
 
 class _Worker:
     """One worker process and the two threads that watch it: one reads its lines, one waits for its end."""
 
-    def __init__(self, job: Job, command: Sequence[str], log: Path, supervisor: Supervisor) -> None:
+    def __init__(
+        self, job: Job, spec: Mapping[str, Any], command: Sequence[str], log: Path, supervisor: Supervisor
+    ) -> None:
         self.job = job
         self.log = log
         self.outcome: tuple[str, dict[str, Any]] = ("", {})
+        self.kept = False  # a checkpoint
         self.ended = asyncio.Event()
         self._supervisor = supervisor
         self._loop = asyncio.get_running_loop()
@@ -229,7 +246,7 @@ class _Worker:
                 cwd=log.parent,  # `python -m` searches it first: not a folder that others write to
                 start_new_session=True,  # a process group of its own, to be ended with its children
             )
-        self._order({"task": job.task, "spec": job.spec, "server": os.getpid()})
+        self._order({"task": job.task, "spec": spec, "server": os.getpid()})
         reader = threading.Thread(target=self._read, name=f"read {job.id}", daemon=True)
         reader.start()
         threading.Thread(target=self._write, name=f"write {job.id}", daemon=True).start()

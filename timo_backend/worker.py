@@ -3,8 +3,9 @@
 
 On standard input comes one JSON line ``{"task", "spec", "server"}`` (``server``: the pid to die with), later
 perhaps ``{"cancel": grace}``; its end means that the server is gone. On standard output go JSON lines
-``{"kind", "body"}``: ``ready``, the events ``progress``, ``metric``, ``log``, ``artifact``, and at last
-``done`` or ``error``. All else that anything prints goes to standard error, which is the job's log file.
+``{"kind", "body"}``: ``ready``, ``checkpoint``, the events ``progress``, ``metric``, ``log``, ``artifact``,
+and at last ``done`` or ``error``. All else that anything prints goes to standard error, which is the job's
+log file.
 """
 
 from __future__ import annotations
@@ -101,6 +102,10 @@ class PipeReporter(Reporter):
         """A finished output."""
         size, sha256 = digest(path)
         self.tell("artifact", {"path": str(path), "kind": kind, "size": size, "sha256": sha256})
+
+    def checkpoint(self) -> None:
+        """The job, queued again, goes on from here."""
+        self.tell("checkpoint", {})
 
     def check(self) -> None:
         """Raise Cancelled once the server has asked for it."""

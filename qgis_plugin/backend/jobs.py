@@ -168,7 +168,10 @@ class JobBook:
             values["message"] = str(body.get("message", ""))
             values["eta_s"] = body.get("eta_s")
         elif kind == "metric" and body.get("value") is not None:
-            record.metrics.setdefault(str(body["name"]), []).append((int(body["step"]), float(body["value"])))
+            points, step = record.metrics.setdefault(str(body["name"]), []), int(body["step"])
+            while points and points[-1][0] >= step:  # the job goes on from a checkpoint before these
+                points.pop()
+            points.append((step, float(body["value"])))
         elif kind == "log":
             record.logs.append((str(body.get("level", "info")), str(body.get("message", ""))))
         elif kind == "artifact":
@@ -189,8 +192,6 @@ class JobBook:
                 values[name] = body[name]
         if state == "running":
             values["started"] = ts
-            if int(body.get("attempt") or 1) > 1:
-                record.metrics.clear()
         if state in FINAL:
             values["ended"] = ts
             values["eta_s"] = None

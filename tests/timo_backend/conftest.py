@@ -22,9 +22,9 @@ class ServerProcess:
         self.home = home
         self.process = None
 
-    def start(self, idle_s=1800.0):
+    def start(self, idle_s=1800.0, worker=HERE / "task_worker.py"):
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "server_program.py"), str(self.home), str(idle_s)],
+            [sys.executable, str(HERE / "server_program.py"), str(self.home), str(idle_s), str(worker)],
             stdout=subprocess.PIPE,
             text=True,
         )

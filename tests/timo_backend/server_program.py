@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real server of the home in the first argument, with ``task_worker.py`` as its workers' program.
+"""The real server of the home in the first argument; the third is its workers' program.
 
 SIGUSR1 leaves its database no more room, as a full disk does; SIGUSR2 gives it room again.
 """
@@ -14,12 +14,11 @@ from timo_backend.auth import Home
 from timo_backend.server import Server
 
 
-async def serve(path, idle_s):
+async def serve(path, idle_s, program):
     home = Home(Path(path))
     home.lock()
     logging.basicConfig(filename=home.logs / "server.log", level=logging.INFO)
-    worker = [sys.executable, str(Path(__file__).with_name("task_worker.py"))]
-    server = Server(home, idle_s=idle_s, worker_command=worker)
+    server = Server(home, idle_s=idle_s, worker_command=[sys.executable, program])
 
     def room(most):
         server._store._db.execute(f"PRAGMA max_page_count = {most}").fetchall()
@@ -31,4 +30,4 @@ async def serve(path, idle_s):
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], float(sys.argv[2])))
+    asyncio.run(serve(sys.argv[1], float(sys.argv[2]), sys.argv[3]))

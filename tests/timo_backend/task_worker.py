@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from timo.errors import SeriesError
+from timo.errors import OutputError, SeriesError
 from timo_backend import worker
 
 
@@ -36,6 +36,24 @@ def play(task, spec, reporter):
     if act == "chat":  # says so many long things
         for _ in range(int(argument)):
             reporter.log("x" * 4000)
+        return {}
+    if act == "keep":  # has a checkpoint, and goes on
+        reporter.checkpoint()
+        tries = Path(spec.out).with_suffix(".tries")
+        tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
+        reporter.log(f"kept {len(tries.read_text())}")
+        while True:
+            reporter.check()
+            reporter.cancelled.wait(0.02)
+    if act == "made":  # dies when its output is whole, before it can say so
+        out = Path(spec.out)
+        if out.exists() and not spec.overwrite:
+            raise OutputError("output_exists", f"'{out}' exists already.", "Pick another name.")
+        again = out.exists()
+        out.write_text("a map")
+        reporter.checkpoint()
+        if not again:
+            os.kill(os.getpid(), signal.SIGKILL)
         return {}
     if act == "hold":  # a task that looks at the flag, as those of the product do
         while True:

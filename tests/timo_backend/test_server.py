@@ -221,6 +221,66 @@ def test_a_killed_server_takes_its_worker_along_and_the_next_one_tells_what_beca
         assert [row["id"] for row in client.jobs()] == [waiting, running, done]
 
 
+def pids(events):
+    """Those of a job's workers, one after the other."""
+    for event in events:
+        if event.kind == "log" and event.body["message"].startswith("pid "):
+            yield int(event.body["message"].split()[1])
+
+
+def test_a_job_with_a_checkpoint_goes_on_after_its_worker_was_killed_three_times_at_most(client, spec):
+    job, after = client.submit("predict", spec("keep")), client.submit("predict", spec("succeed"))
+    killed = 0
+    for pid in pids(client.events(job)):
+        wait_until_kept(client, job, killed + 1)
+        os.kill(pid, signal.SIGKILL)
+        killed += 1
+    assert killed == 4
+    told = list(client.events(job))
+    once = ["queued", "starting", "running", "interrupted"]
+    assert states(told) == [*once * 4, "failed"]
+    attempts = [event.body["attempt"] for event in told if event.kind == "state"]
+    assert attempts == [*(n for n in (1, 2, 3, 4) for _ in once), 4]
+    assert told[-1].body["error"]["code"] == "worker_killed"
+    assert final(client, after)["state"] == "succeeded"
+
+
+def wait_until_kept(client, job, attempt):
+    """Until the server knows of this attempt's checkpoint; a worker tells things in their order."""
+    for event in client.events(job):
+        if event.kind == "log" and event.body["message"] == f"kept {attempt}":
+            return
+
+
+@pytest.mark.parametrize("end", ["kill", "end"])
+def test_a_job_with_a_checkpoint_goes_on_with_the_next_server(server, spec, end):
+    with server.client() as client:
+        job, waiting = client.submit("predict", spec("keep")), client.submit("predict", spec("succeed"))
+        wait_until_kept(client, job, 1)
+        pid = next(pids(client.events(job)))
+        getattr(server, end)()
+        wait_until_gone(pid)
+    server.start()
+    with server.client() as client:
+        wait_until_kept(client, job, 2)
+        assert client.job(waiting)["state"] == "queued", "it keeps its turn"
+        client.cancel(job)
+        assert final(client, job)["state"] == "cancelled"
+        assert final(client, waiting)["state"] == "succeeded"
+
+
+def test_a_job_killed_when_its_output_was_whole_makes_it_anew(client, spec, tmp_path):
+    job = client.submit("predict", spec("made"))
+    assert final(client, job)["state"] == "succeeded"
+    assert states(client.events(job)).count("interrupted") == 1
+
+
+def test_a_job_that_goes_on_replaces_no_file_that_stood_there_before(client, spec, tmp_path):
+    (tmp_path / "map.tif").write_text("somebody's")
+    assert final(client, client.submit("predict", spec("made")))["error"]["code"] == "output_exists"
+    assert (tmp_path / "map.tif").read_text() == "somebody's"
+
+
 def test_events_go_on_with_the_next_server(server, spec):
     with server.client() as client:
         job = client.submit("predict", spec("hold"))

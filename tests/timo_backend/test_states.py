@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from timo_backend.states import ACTIVE, FINAL, TRANSITIONS, Happening, State, advance
-from timo_backend.store import Store
+from timo_backend.store import MOST_CRASHES, Store
 
 
 def test_a_final_state_is_never_left():
@@ -47,6 +47,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = Store(Path(self.folder.name) / "jobs.sqlite")
         self.expected = {}
         self.keys = {}
+        self.kept = set()
+        self.crashes = {}
 
     @rule(target=jobs, key=st.sampled_from("abc"))
     def submit(self, key):
@@ -61,6 +63,8 @@ class StoreMachine(RuleBasedStateMachine):
         expected = advance(self.expected[job], happening)
         assert self.store.advance(job, happening, error={"code": "x"}, summary={"y": 1}) == expected
         self.expected[job] = expected or self.expected[job]
+        if expected is State.STARTING:
+            self.kept.discard(job)
 
     @rule(job=jobs, count=st.integers(0, 3))
     def tell(self, job, count):
@@ -73,13 +77,25 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.close()
         self.store = Store(Path(self.folder.name) / "jobs.sqlite")
 
+    @rule(job=jobs)
+    def keep(self, job):
+        if self.expected[job] in ACTIVE:  # there is a worker that says it
+            self.store.keep(job)
+            self.kept.add(job)
+
     @rule()
     def recover(self):
-        self.store.recover({"code": "interrupted"})
+        found = self.store.recover({"code": "interrupted"})
         for job, state in self.expected.items():
-            if state in ACTIVE or state is State.INTERRUPTED:
-                ended = State.CANCELLED if state is State.CANCELLING else State.FAILED
-                self.expected[job] = ended
+            if state is State.CANCELLING:
+                self.expected[job] = State.CANCELLED
+            elif state in ACTIVE or state is State.INTERRUPTED:
+                goes_on = job in self.kept and self.crashes.get(job, 0) < MOST_CRASHES
+                self.expected[job] = State.QUEUED if goes_on else State.FAILED
+                self.crashes[job] = self.crashes.get(job, 0) + goes_on
+            else:
+                continue
+            assert found[job] is self.expected[job]
 
     @invariant()
     def rows_and_events_agree(self):

@@ -161,6 +161,7 @@ def _do_blocks(job: Job, partial: Partial, reporter: Reporter) -> None:
         def settle() -> None:
             if writing is not None:
                 writing.result()
+                reporter.checkpoint()
 
         def short(shortage: Shortage) -> Iterable[Rectangle]:
             settle()
@@ -187,6 +188,7 @@ def _do_on_cluster(
 
     def done(block: Rectangle, made: Done) -> None:
         partial.enter({block: made}, job.shard)
+        reporter.checkpoint()
         step(len(job.predictor.chips(block)))
 
     with Cluster(job.ray) as cluster:

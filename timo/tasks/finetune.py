@@ -277,6 +277,9 @@ class _Rest(Reporter):
     def log(self, message: str, level: str = "info") -> None:
         self._reporter.log(message, level)
 
+    def checkpoint(self) -> None:
+        self._reporter.checkpoint()
+
     def check(self) -> None:
         self._reporter.check()
 

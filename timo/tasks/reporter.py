@@ -28,5 +28,8 @@ class Reporter:
         ``report`` and ``errors``.
         """
 
+    def checkpoint(self) -> None:
+        """What was done so far is kept: the same task, run again, goes on from here."""
+
     def check(self) -> None:
         """Raise ``timo.errors.Cancelled`` when the task is to stop; called at each step."""

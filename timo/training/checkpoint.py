@@ -70,10 +70,12 @@ class Checkpoint:
             )
         return state, None
 
-    def save_when_due(self, state: Callable[[], dict[str, Any]]) -> None:
-        """Write ``state()`` if the last checkpoint is old enough."""
-        if self._clock() >= self._due:
+    def save_when_due(self, state: Callable[[], dict[str, Any]]) -> bool:
+        """Write ``state()`` if the last checkpoint is old enough; whether it was."""
+        due = self._clock() >= self._due
+        if due:
             self.save(state())
+        return due
 
     def save(self, state: dict[str, Any]) -> None:
         """Write a checkpoint in place of the last one; a kill at any moment leaves one of the two.

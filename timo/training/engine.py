@@ -134,6 +134,7 @@ def fit(
     except Cancelled:
         if checkpoint is not None and fabric.is_global_zero:
             checkpoint.save(training.state())
+            reporter.checkpoint()
             reporter.log(f"What was learnt is kept in {checkpoint.path.parent}: the same command goes on.")
         raise
     return training.outcome
@@ -262,8 +263,9 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
         training.learn(batch)
         done = (epoch - 1) * chips.steps + training.step
         reporter.progress(done / training.steps, f"Epoch {epoch} of {epochs}")
-        if checkpoint is not None and training.fabric.is_global_zero:
-            checkpoint.save_when_due(training.state)
+        first = training.fabric.is_global_zero
+        if checkpoint is not None and first and checkpoint.save_when_due(training.state):
+            reporter.checkpoint()
     averaged, outcome = training.averaged.module, training.outcome
     row: dict[str, float | None] = {"train_loss": training.total / chips.steps}
     if all_labels:
