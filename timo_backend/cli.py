@@ -46,8 +46,11 @@ def serve(
 ) -> None:
     """Run the server, until `stop`, a signal, or half an hour without client and job."""
     place = Home(home or default_home())
-    place.lock()
-    _log_to(place.logs / "server.log")
+    try:
+        place.lock()
+        _log_to(place.logs / "server.log")
+    except OSError as error:
+        raise _unusable(place, error) from error
 
     def ready(endpoint: str) -> None:
         # Who started this may have closed its end since.
@@ -120,11 +123,15 @@ async def _serve(home: Home, idle_s: float, ready: Any) -> None:
         await Server(home, idle_s=idle_s).run(ready)
     except (sqlite3.Error, OSError) as error:
         logging.getLogger(__name__).exception("the server cannot run")
-        raise HomeError(
-            "home_unusable",
-            f"The backend's folder {home.path} cannot be used: {error}.",
-            "See that its disk is not full, and try again.",
-        ) from error
+        raise _unusable(home, error) from error
+
+
+def _unusable(home: Home, error: Exception) -> HomeError:
+    return HomeError(
+        "home_unusable",
+        f"The backend's folder {home.path} cannot be used: {error}.",
+        "See that its disk is not full, and try again.",
+    )
 
 
 def _connect(home: Path | None) -> Client:

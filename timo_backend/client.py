@@ -21,9 +21,9 @@ from typing import Any, Deque, Dict, Iterator, List, Mapping, Optional, Union
 
 from .core import RECONNECT_MS, Core
 from .errors import BackendError, ConnectionFailed, RequestError, silent
-from .protocol import CONNECTION_FILE, Event, Message, default_home, read_connection
+from .protocol import Event, Message, default_home, read_connection
 
-__all__ = ["CONNECTION_FILE", "Client", "Core", "Event", "Message", "default_home", "read_connection"]
+__all__ = ["Client", "Event", "default_home"]
 
 
 class Client:
@@ -138,7 +138,8 @@ class Client:
                         return
                 answer = self._answers.get(ident)
                 if answer is not None:
-                    body = _body(self._answers.pop(ident))
+                    self._answers[ident] = None  # after a reconnection an error may come, too
+                    body = _body(answer)
                     last = body["last_seq"] if body["ended"] else None
                 if last is not None and after >= last:
                     return

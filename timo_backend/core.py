@@ -158,12 +158,13 @@ class Core:
                 yield message
 
     def _is_awaited(self, message: Message) -> bool:
-        self._resuming.discard(message.id)
-        if message.id and self._pending.pop(message.id, None) is None:
-            return False  # the second answer to a request that was sent again
+        awaited = self._pending.pop(message.id, None) is not None
+        if message.id in self._resuming:
+            self._resuming.discard(message.id)
+            awaited |= message.type == "error"  # the subscription is over
         if message.type == "error":
             self._forget(message.id)
-        return True
+        return awaited or not message.id  # not the second answer to a request that was sent again
 
     def _news(self, message: Message) -> Iterator[Message]:
         """The events of a message that were not seen yet, one by one."""
@@ -172,12 +173,18 @@ class Core:
             seq = event.get("seq")
             if subscription is None or not isinstance(seq, int) or seq <= subscription["after"]:
                 continue
-            if seq != subscription["after"] + 1 and event.get("kind") != "gap":
+            if self._first(event) > subscription["after"] + 1:
                 if message.id not in self._resuming:  # once, not for each message that was under way
                     self._subscribe(message.id)
                 return
             subscription["after"] = seq
             yield Message("event", {"job": message.body.get("job"), **event}, message.id)
+
+    @staticmethod
+    def _first(event: Mapping[str, Any]) -> int:
+        """The number that an event stands for; a gap stands for several."""
+        first = event["body"].get("first") if event.get("kind") == "gap" else None
+        return first if isinstance(first, int) else int(event["seq"])
 
     def _count(self) -> None:
         """Tell the server now and then how many messages with events have come."""

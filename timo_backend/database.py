@@ -14,7 +14,7 @@ from typing import Any
 from timo_backend.errors import HomeError, StoreError
 from timo_backend.migrations import MIGRATIONS
 
-BUSY_S = 0.2
+BUSY_S = 2.0  # a backup program may look at the file for a moment
 
 
 class Database:
@@ -25,8 +25,8 @@ class Database:
             beside it, named after its version: ``jobs.sqlite.v1.bak``.
 
     Raises:
-        StoreError: It cannot be opened, is damaged, or was written by a newer release.
-        HomeError: Another server has it open (``server_running``).
+        StoreError: It cannot be opened, is damaged, or was written by a newer release; its disk is full.
+        HomeError: Another program has it open (``server_running``).
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,13 +39,19 @@ class Database:
                 self._db.close()
                 raise
         except sqlite3.Error as error:
-            if "locked" in str(
-                error
-            ):  # SQLite's own words: the code of an error is there from Python 3.11 on
+            # SQLite's own words: the code of an error is there from Python 3.11 on.
+            if "locked" in str(error):
                 raise HomeError(
                     "server_running",
-                    f"Another backend uses the job database {path}.",
-                    "Use that one, or end it with `timo-backend stop`.",
+                    f"Another program has the job database {path} open.",
+                    "If it is a backend, use that one, or end it with `timo-backend stop`.",
+                ) from error
+            if "full" in str(error):
+                raise StoreError(
+                    "disk_full",
+                    f"The disk that holds the job database {path} is full.",
+                    "Make room on it, and try again.",
+                    retryable=True,
                 ) from error
             raise StoreError(
                 "store_unreadable",

@@ -137,12 +137,13 @@ class Feeds:
                     connection.feeds.pop(feed.id, None)
 
     def _next(self, feed: Feed) -> list[Record]:
-        records = self._history.records(feed.job, feed.sent, BATCH_EVENTS)
+        records: list[Record] = []
         room = BATCH_BYTES
-        for number, record in enumerate(records):
+        for record in self._history.records(feed.job, feed.sent, BATCH_EVENTS):
             room -= len(record.body)
-            if room < 0 and number:
-                return records[:number]
+            if room < 0 and records:
+                break
+            records.append(record)
         return records
 
 

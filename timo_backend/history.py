@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -79,13 +80,13 @@ class History:
                 (told["fraction"], told["message"], job),
             )
 
-    def records(self, job: str, after: int, limit: int) -> list[Record]:
+    def records(self, job: str, after: int, limit: int) -> Iterator[Record]:
         """At most ``limit`` events of a job with numbers above ``after``, in order."""
         rows = self._db.execute(
             "SELECT seq, kind, ts, body FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?",
             (job, after, limit),
         )
-        return [Record(*row) for row in rows]
+        return itertools.starmap(Record, rows)
 
     def metrics(self, job: str) -> dict[str, list[tuple[int, float | None]]]:
         """The curves of a job by name, ``(step, value)`` each; of a step told twice the later value."""
@@ -103,7 +104,9 @@ class History:
         return [json.loads(body) for (body,) in rows]
 
     def prune(self) -> Iterator[int]:
-        """Remove what is too much, the oldest jobs' first; a gap stands there afterwards.
+        """Remove what is too much: of the jobs that come, newest first, after ``most_events`` are counted.
+
+        A gap stands there afterwards.
 
         States and finished outputs stay, and so do curves (``metrics``), the last lines of each job, and the
         last events of one that has not ended.
@@ -114,19 +117,19 @@ class History:
         (ever,) = self._db.execute("SELECT total(last_seq) FROM jobs").fetchone()  # quick, and no less
         if ever <= self.most_events:
             return
-        (count,) = self._db.execute("SELECT count(*) FROM events").fetchone()
-        if count <= self.most_events:
-            return
-        jobs = self._db.execute("SELECT id, last_seq, ended FROM jobs ORDER BY number").fetchall()
+        jobs = self._db.execute("SELECT id, last_seq, ended FROM jobs ORDER BY number DESC").fetchall()
+        kept = 0
         for job, last, ended in jobs:
-            stop = last + 1 if ended is not None else last - RECENT_EVENTS
-            for first, end in list(self._runs(job, stop)):
-                for start in range(first, end + 1, STEP):
-                    gone = self._replace_by_gap(job, first, min(start + STEP - 1, end))
-                    count -= gone
-                    yield gone
-            if count <= self.most_events:
-                return
+            (count,) = self._db.execute("SELECT count(*) FROM events WHERE job = ?", (job,)).fetchone()
+            kept += count
+            if kept > self.most_events:
+                stop = last + 1 if ended is not None else last - RECENT_EVENTS
+                for first, end in list(self._runs(job, stop)):
+                    for start in range(first, end + 1, STEP):
+                        gone = self._replace_by_gap(job, first, min(start + STEP - 1, end))
+                        kept -= gone
+                        yield gone
+            yield 0
 
     def _runs(self, job: str, stop: int) -> Iterator[tuple[int, int]]:
         """First and last number of events below ``stop`` that follow each other and may go."""

@@ -25,7 +25,7 @@ class Progress(Struct, frozen=True):
 class Metric(Struct, frozen=True):
     """One point of a curve; a value that is not finite is None."""
 
-    name: str
+    name: Annotated[str, Meta(max_length=200)]
     value: float | None
     step: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 

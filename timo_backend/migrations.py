@@ -70,13 +70,12 @@ def _curves_and_artifacts(db: sqlite3.Connection) -> None:
         """
     )
     rows = db.execute("SELECT job, seq, kind, body FROM events WHERE kind IN ('metric', 'artifact')")
-    for job, seq, kind, text in rows.fetchall():
-        body = json.loads(text)
-        if kind == "metric":
-            values = (job, body["name"], body["step"], body["value"])
-            db.execute("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)", values)
-        else:
-            db.execute("INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?)", (job, body["path"], seq, text))
+    for job, seq, kind, text in rows:
+        match kind, json.loads(text):
+            case "metric", {"name": str(name), "step": int(step), "value": int() | float() | None as value}:
+                db.execute("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)", (job, name, step, value))
+            case "artifact", {"path": str(path)}:
+                db.execute("INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?)", (job, path, seq, text))
     # An attempt has its number from when it is queued, not from when it starts.
     db.execute("UPDATE jobs SET attempt = 1 WHERE attempt = 0")
 

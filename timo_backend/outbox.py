@@ -14,8 +14,8 @@ import zmq.asyncio
 from timo_backend import protocol
 from timo_backend.protocol import Message
 
-MOST = 1000
-"""Answers that wait for one client; one that asks so much and reads nothing asks again, or gets none."""
+MOST_BYTES = 4 * 1024 * 1024
+"""Of the answers that wait for one client. What it asks beyond that without reading is not answered."""
 AGAIN_S = 0.1
 
 
@@ -33,7 +33,7 @@ class Outbox:
     ) -> None:
         self._socket = socket
         self._gone, self._room = gone, room
-        self._waiting: dict[bytes, deque[bytes]] = {}
+        self._waiting: dict[bytes, deque[bytes]] = {}  # by client, answers to those that have no room
         self._timer: asyncio.TimerHandle | None = None
 
     def answer(self, peer: bytes, message: Message) -> None:
@@ -52,7 +52,9 @@ class Outbox:
         return sent is True
 
     def _wait(self, peer: bytes, *answers: bytes) -> None:
-        self._waiting.setdefault(peer, deque(maxlen=MOST)).extend(answers)
+        waiting = self._waiting.setdefault(peer, deque())
+        if sum(map(len, waiting)) < MOST_BYTES:
+            waiting.extend(answers)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(AGAIN_S, self._look)
 

@@ -38,7 +38,7 @@ class Message:
     """One message, in either direction.
 
     Args:
-        type: What it is: a request's name, or ``reply``, ``error``, ``event``.
+        type: What it is: a request's name, or ``reply``, ``error``, ``events``.
         body: Its fields, JSON values.
         id: Chosen by the client for a request; replies and pushed events carry their request's.
         v: The protocol's version.

@@ -39,8 +39,11 @@ LINGER_MS = 500
 IDLE_S = 30 * 60.0
 PRUNE_S = 10 * 60.0
 PAUSE_S = 0.02
+READ_AGAIN_S = 1.0
 SPEC_LIMIT = protocol.MAX_BYTES // 2
 REPLY_LIMIT = protocol.MAX_BYTES * 3 // 4
+SEND_AHEAD = 128  # messages that wait for one client; twice as many as hold events
+MOST_CURVES, MOST_POINTS = 300, 10_000
 # Somewhat more than the limit may come in, to be answered with a typed error; beyond this libzmq hangs up.
 WIRE_LIMIT = protocol.MAX_BYTES * 2
 
@@ -55,6 +58,7 @@ class Server:
 
     Raises:
         StoreError: The home's database cannot be opened.
+        HomeError: Another program has it open.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class Server:
         guard(self._socket, self._keys)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.MAXMSGSIZE, WIRE_LIMIT)
+        self._socket.setsockopt(zmq.SNDHWM, SEND_AHEAD)
         self._outbox = Outbox(self._socket, self._feeds.drop, self._serve)
         monitor = self._socket.get_monitor_socket()
         port = self._socket.bind_to_random_port("tcp://127.0.0.1")
@@ -192,8 +197,9 @@ class Server:
     def _serve(self, peer: bytes) -> None:
         try:
             self._feeds.serve(peer, functools.partial(self._outbox.tell, peer))
-        except sqlite3.Error:  # what was not sent goes with the next event
+        except sqlite3.Error:
             logger.exception("the events cannot be read")
+            asyncio.get_running_loop().call_later(READ_AGAIN_S, self._serve, peer)
 
     async def _watch(self, monitor: zmq.asyncio.Socket) -> None:
         """Count who is connected."""
@@ -284,21 +290,24 @@ class Server:
 
     def _on_job(self, _peer: bytes, _ident: str, request: messages.Job) -> dict[str, Any]:
         row = self._store.job(request.job).to_dict()
-        return {**row, "artifacts": self._store.history.artifacts(request.job)}
+        artifacts = self._store.history.artifacts(request.job)
+        while (
+            artifacts
+            and len(protocol.dumps({**row, "artifacts": artifacts}).encode()) > protocol.MAX_BYTES // 2
+        ):
+            artifacts = artifacts[: len(artifacts) // 2]  # the first outputs are the main ones
+        return {**row, "artifacts": artifacts}
 
     def _on_metrics(self, _peer: bytes, _ident: str, request: messages.Metrics) -> dict[str, Any]:
         curves = self._store.history.metrics(self._store.job(request.job).id)
-        every = 1
-        while True:  # so that it fits into a message
-            thin = {name: [*points[:-1:every], *points[-1:]] for name, points in curves.items()}
-            found = {
-                name: {"steps": [step for step, _ in points], "values": [value for _, value in points]}
-                for name, points in thin.items()
-            }
-            reply = {"job": request.job, "every": every, "curves": found}
-            if len(protocol.dumps(reply)) <= REPLY_LIMIT:
-                return reply
-            every *= 2
+        # So that it fits into a message: names are short, a point takes at most some 50 bytes.
+        curves = dict(list(curves.items())[:MOST_CURVES])
+        every = max(1, -(-sum(map(len, curves.values())) // MOST_POINTS))
+        found = {}
+        for name, points in curves.items():
+            thin = [*points[:-1:every], *points[-1:]]
+            found[name] = {"steps": [step for step, _ in thin], "values": [value for _, value in thin]}
+        return {"job": request.job, "every": every, "curves": found}
 
     def _on_subscribe(self, peer: bytes, ident: str, request: messages.Subscribe) -> dict[str, Any]:
         job = self._store.job(request.job)

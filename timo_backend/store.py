@@ -15,7 +15,7 @@ from timo_backend.database import Database
 from timo_backend.errors import BackendError
 from timo_backend.history import History
 from timo_backend.protocol import dumps
-from timo_backend.states import ACTIVE, FINAL, Happening, State, advance
+from timo_backend.states import ACTIVE, Happening, State, advance
 
 MOST_CRASHES = 3
 """So often a job goes on by itself after a crash of its worker or server."""
@@ -110,13 +110,6 @@ class Store:
         query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
         row = self._db.execute(query, (State.QUEUED.value,)).fetchone()
         return None if row is None else _job(row)
-
-    def unfinished(self) -> int:
-        """How many jobs have not ended."""
-        marks = ", ".join("?" * len(FINAL))
-        query = f"SELECT count(*) FROM jobs WHERE state NOT IN ({marks})"  # noqa: S608
-        count: int = self._db.execute(query, [state.value for state in FINAL]).fetchone()[0]
-        return count
 
     # states ----------------------------------------
 

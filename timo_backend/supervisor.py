@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import logging
 import os
 import queue
@@ -35,7 +36,16 @@ GATHER_S = 0.01
 """So long lines are gathered, to be recorded in one step."""
 RETRY_S = 1.0
 """Until what the disk did not take is written again."""
-SCARCE = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+SCARCE = frozenset(
+    {
+        errno.EAGAIN,
+        errno.ENOMEM,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOSPC,
+        getattr(errno, "EDQUOT", errno.ENOSPC),
+    }
+)
 SCARCE_S = 5.0
 """Until a worker is started again for which the system had no room."""
 
@@ -70,11 +80,13 @@ class Supervisor:
         self._command = list(worker_command)
         self._worker: _Worker | None = None
         self._stopping = False
+        self._again: asyncio.TimerHandle | None = None
+        self._unwritten: Callable[[], object] | None = None  # what became of a job that could not be started
 
     @property
     def busy(self) -> bool:
-        """Whether a worker process runs."""
-        return self._worker is not None
+        """Whether a worker process runs, or is to be started as soon as there is room for it."""
+        return self._worker is not None or self._again is not None
 
     @property
     def stopping(self) -> bool:
@@ -87,7 +99,13 @@ class Supervisor:
 
     def wake(self) -> None:
         """Start the next job of the queue, if none runs."""
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
         try:
+            if self._unwritten is not None:
+                self._unwritten()
+                self._unwritten = None
             while self._worker is None and not self._stopping:
                 job = self._store.next_queued()
                 if job is None:
@@ -100,7 +118,7 @@ class Supervisor:
             self._later(RETRY_S)
 
     def _later(self, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self.wake)
+        self._again = asyncio.get_running_loop().call_later(seconds, self.wake)
 
     def cancel(self, ident: str) -> State:
         """Stop a job, wherever it stands; its state then.
@@ -108,11 +126,17 @@ class Supervisor:
         Raises:
             BackendError: There is no such job.
         """
-        new = self._store.advance(ident, Happening.CANCEL)
+        worker = self._worker if self._worker is not None and self._worker.job.id == ident else None
+        try:
+            new = self._store.advance(ident, Happening.CANCEL)
+        except sqlite3.Error:
+            if worker is not None:  # it may be what fills the disk
+                worker.cancel()
+            raise
         if new is None:
             return self._store.job(ident).state
-        if self._worker is not None and self._worker.job.id == ident:
-            self._worker.cancel()
+        if worker is not None:
+            worker.cancel()
         self._changed(ident)
         return new
 
@@ -130,16 +154,19 @@ class Supervisor:
         try:
             self._worker = _Worker(job, self._spec(job), self._command, self._logs / f"{job.id}.log", self)
         except OSError as error:
-            if error.errno in SCARCE:
-                logger.warning("job %s: no worker can be started now: %s", job.id, error)
-                self._store.advance(job.id, Happening.UNSTARTED)
-                return False
+            scarce = error.errno in SCARCE
+            logger.warning("job %s: its worker cannot be started: %s", job.id, error)
             reason = _error(
                 "worker_not_started",
                 f"The worker process of this job could not be started: {error.strerror or error}.",
                 "Install the backend anew.",
             )
-            self._store.advance(job.id, Happening.FAIL, error=reason)
+            happening = Happening.UNSTARTED if scarce else Happening.FAIL
+            self._unwritten = functools.partial(self._store.advance, job.id, happening, error=reason)
+            self._unwritten()
+            self._unwritten = None
+            self._changed(job.id)
+            return not scarce
         self._changed(job.id)
         return True
 
@@ -232,7 +259,9 @@ class _Worker:
         self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._lines: list[bytes] = []  # not recorded yet
         self._bytes = 0
+        self._held = False  # the reader, since too much waits
         self._full = False  # the disk: said once
+        self._over = False  # what comes now, of a child that kept the pipe, is no part of the job
         self._room = threading.Condition()
         self._timers: list[asyncio.TimerHandle] = []
         self._reaping = threading.Lock()
@@ -247,10 +276,17 @@ class _Worker:
                 start_new_session=True,  # a process group of its own, to be ended with its children
             )
         self._order({"task": job.task, "spec": spec, "server": os.getpid()})
-        reader = threading.Thread(target=self._read, name=f"read {job.id}", daemon=True)
-        reader.start()
-        threading.Thread(target=self._write, name=f"write {job.id}", daemon=True).start()
-        threading.Thread(target=self._wait, args=(reader,), name=f"wait {job.id}", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name=f"read {job.id}", daemon=True)
+        writer = threading.Thread(target=self._write, name=f"write {job.id}", daemon=True)
+        waiter = threading.Thread(target=self._wait, name=f"wait {job.id}", daemon=True)
+        try:
+            for thread in (writer, self._reader, waiter):
+                thread.start()
+        except RuntimeError as error:  # no room for another thread
+            _signal(self._process, group=True)
+            self._process.wait()
+            self._orders.put(b"")
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     def cancel(self, grace: float | None = None) -> None:
         """Raise the flag; SIGTERM after the grace, SIGKILL of the process group ``KILL_AFTER_S`` later."""
@@ -279,21 +315,26 @@ class _Worker:
     def _write(self) -> None:
         assert self._process.stdin is not None  # noqa: S101
         # A worker that does not read holds up this thread alone; of one that has ended, _wait tells.
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError), self._process.stdin as pipe:
             while order := self._orders.get():
-                self._process.stdin.write(order)
-                self._process.stdin.flush()
+                pipe.write(order)
+                pipe.flush()
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101
-        pipe: IO[bytes] = self._process.stdout
+        with self._process.stdout as pipe:
+            self._take_lines(pipe)
+
+    def _take_lines(self, pipe: IO[bytes]) -> None:
         while line := pipe.readline(MAX_LINE + 1):
             if len(line) > MAX_LINE:
                 logger.error("job %s: the worker wrote a line over %d bytes", self.job.id, MAX_LINE)
                 self._kill()
                 return
             with self._room:
+                self._held = self._bytes >= BACKLOG
                 self._room.wait_for(lambda: self._bytes < BACKLOG)
+                self._held = False
                 self._lines.append(line)
                 self._bytes += len(line)
                 if len(self._lines) > 1:  # the drain that the first one called for takes this one too
@@ -301,7 +342,7 @@ class _Worker:
             with suppress(RuntimeError):  # the loop is closed: the server ends
                 self._loop.call_soon_threadsafe(self._loop.call_later, GATHER_S, self._drain)
 
-    def _wait(self, reader: threading.Thread) -> None:
+    def _wait(self) -> None:
         if os.name == "posix":
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
             self._kill()  # its children
@@ -309,7 +350,7 @@ class _Worker:
                 status = self._process.wait()
         else:
             status = self._process.wait()
-        reader.join(KILL_AFTER_S)  # longer only if a child has left the group and kept the pipe
+        self._reader.join(KILL_AFTER_S)  # longer only if a child has left the group and kept the pipe
         with suppress(RuntimeError):  # the loop is closed: the server ends
             self._loop.call_soon_threadsafe(self._finish, status)
 
@@ -318,12 +359,12 @@ class _Worker:
     def _drain(self) -> None:
         if not self._record():
             self._loop.call_later(RETRY_S, self._drain)
-        elif self._lines:
+        elif self._lines and not self._over:
             self._loop.call_soon(self._drain)  # after what else has to be done
 
     def _record(self) -> bool:
         """Record the lines that wait; False if the disk doesn't take them: they stay, the worker waits."""
-        if not (told := self._lines[:]):
+        if self._over or not (told := self._lines[:]):
             return True
         try:
             self._supervisor.record(self, told)
@@ -344,17 +385,15 @@ class _Worker:
     def _finish(self, status: int) -> None:
         while self._lines and self._record():
             pass
-        left = bool(self._lines) and not self._supervisor.stopping
+        # A reader that was held back has more to bring.
+        left = (self._lines or self._held) and not self._supervisor.stopping
         if left or not self._supervisor.finish(self, status):
             self._loop.call_later(RETRY_S, self._finish, status)
             return
+        self._over = True
         for timer in self._timers:
             timer.cancel()
         self._orders.put(b"")
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
         self.ended.set()
 
 

@@ -63,8 +63,8 @@ class PipeReporter(Reporter):
     def tell(self, kind: str, body: dict[str, Any]) -> None:
         """One line. A body over the limit is a fault of the task's code."""
         line = dumps({"kind": kind, "body": body})
-        if len(line) > MAX_LINE:
-            raise ValueError(f"a worker's line of kind {kind} has {len(line)} bytes, over {MAX_LINE}")
+        if (size := len(line.encode(errors="replace"))) >= MAX_LINE:
+            raise ValueError(f"a worker's line of kind {kind} has {size} bytes, over {MAX_LINE}")
         with self._writing:
             self._pipe.write(line + "\n")
             self._pipe.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 TASKS = {"finetune": "Train", "predict": "Predict"}
@@ -177,6 +177,14 @@ class JobBook:
         elif kind == "artifact":
             record.artifacts[str(body["kind"])] = str(body["path"])
         return False
+
+    def take_curves(self, job: str, curves: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
+        """Take whole curves, in the place of those that came point by point."""
+        record = self._records.setdefault(job, _Record(job))
+        for name, curve in curves.items():
+            pairs = zip(curve["steps"], curve["values"])
+            record.metrics[name] = [(int(step), float(value)) for step, value in pairs if value is not None]
+        self._changed.add(job)
 
     def take_changed(self) -> List[JobView]:
         """The jobs that changed since the last call, as they are now."""

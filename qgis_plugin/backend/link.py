@@ -235,9 +235,13 @@ class LinkThread(QThread):
             raise _LostError
         if message.type == "event":
             body = message.body
+            if body["kind"] == "gap":  # the curve is kept, although its points' events are not
+                self._unanswered[core.send("metrics", {"job": body["job"]})] = _Command("metrics", {})
             if self._book.apply(body["job"], body["seq"], body["kind"], body["ts"], body["body"]):
                 core.send("unsubscribe", {"id": message.id})
             return
+        if message.type == "error":  # of a subscription: with the next list it is tried again
+            self._subscribed = {job: ident for job, ident in self._subscribed.items() if ident != message.id}
         command = self._unanswered.pop(message.id, None)
         if command is None:
             return
@@ -250,6 +254,8 @@ class LinkThread(QThread):
             for row in message.body["jobs"]:
                 if row["state"] not in ("succeeded", "failed", "cancelled"):
                     self._subscribe(core, row["id"])
+        elif command.type == "metrics":
+            self._book.take_curves(str(message.body["job"]), message.body["curves"])
         elif command.type == "submit":
             self._book.know(str(message.body["job"]), command.body["task"], command.body["spec"])
             self._subscribe(core, str(message.body["job"]))

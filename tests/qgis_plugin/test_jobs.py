@@ -68,6 +68,23 @@ def test_end_of_a_job_is_seen_with_its_summary(book):
     assert job.outputs() == {"bundle": "/home/x/models/wood"}
 
 
+def test_curve_of_a_job_that_goes_on_from_a_checkpoint_is_one_curve(book):
+    for seq, (step, value) in enumerate([(1, 0.9), (2, 0.8), (3, 0.7)], 1):
+        book.apply("a", seq, "metric", 1.0, {"name": "val_loss", "value": value, "step": step})
+    for seq, state in enumerate(["interrupted", "queued", "starting", "running"], 4):
+        book.apply("a", seq, "state", 2.0, {"state": state, "attempt": 2})
+    book.apply("a", 8, "metric", 3.0, {"name": "val_loss", "value": 0.75, "step": 2})
+    book.apply("a", 9, "metric", 3.0, {"name": "val_loss", "value": 0.6, "step": 3})
+    assert book.take_changed()[0].metrics["val_loss"] == ((1, 0.9), (2, 0.75), (3, 0.6))
+
+
+def test_curve_whose_events_were_pruned_is_shown_whole(book):
+    book.apply("a", 7, "gap", 1.0, {"first": 2})
+    book.take_curves("a", {"val_loss": {"steps": [1, 2, 3], "values": [0.9, None, 0.7]}})
+    book.apply("a", 8, "metric", 2.0, {"name": "val_loss", "value": 0.6, "step": 4})
+    assert book.take_changed()[0].metrics["val_loss"] == ((1, 0.9), (3, 0.7), (4, 0.6))
+
+
 def test_metric_that_was_no_number_is_left_out(book):
     book.apply("a", 1, "metric", 1.0, {"name": "val_loss", "value": None, "step": 1})
     assert "val_loss" not in book.take_changed()[0].metrics

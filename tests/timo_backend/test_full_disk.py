@@ -31,7 +31,7 @@ def wait_for_log(server, text):
 
 
 def test_a_job_on_a_full_disk_waits_and_loses_nothing(server, client, spec):
-    job, after = client.submit("predict", spec("tick-3000")), client.submit("predict", spec("succeed"))
+    job, after = client.submit("predict", spec("tick-10000")), client.submit("predict", spec("succeed"))
     large = spec("succeed", series=["/" + "x" * 1000] * 100)  # finds no room in the pages that there are
     events = []
     for event in client.events(job):
@@ -44,7 +44,7 @@ def test_a_job_on_a_full_disk_waits_and_loses_nothing(server, client, spec):
             assert caught.value.code == "disk_full" and caught.value.retryable
             server.process.send_signal(signal.SIGUSR2)
     steps = [event.body["step"] for event in events if event.kind == "metric"]
-    assert steps == list(range(1, 3001))
+    assert steps == list(range(1, 10_001))
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert events[-1].body["state"] == "succeeded"
     assert final(client, after)["state"] == "succeeded"
@@ -96,7 +96,7 @@ def run(folder, spec, command=WORKER):
         while not store.job(job.id).state.final:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
-        events = store.history.records(job.id, 0, 1000)
+        events = list(store.history.records(job.id, 0, 1000))
         await supervisor.stop()
         store.close()
         return [json.loads(event.body)["state"] for event in events if event.kind == "state"]

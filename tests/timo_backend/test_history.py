@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What jobs told is kept: through a new release of the database, and when there is too much of it."""
 
+import itertools
 import json
 import sqlite3
 from contextlib import closing
@@ -122,15 +123,17 @@ def test_pruning_leaves_a_history_without_holes(tmp_path_factory, told, most, st
                 store.history.append(job, [event(kind, n) for n, kind in enumerate(kinds)])
                 if ends:
                     store.advance(job, Happening.FAIL, error={})
-            before = {job.id: store.history.records(job.id, 0, 1000) for job in store.jobs()}
+            before = {job.id: list(store.history.records(job.id, 0, 1000)) for job in store.jobs()}
             curves = {job: store.history.metrics(job) for job in before}
             store.history.most_events = most
             for _ in range(2):  # the second finds the gaps of the first
+                standing = {job.id: list(store.history.records(job.id, 0, 1000)) for job in store.jobs()}
                 for _ in store.history.prune():
                     pass
+                demand_pruned(store, standing, most)
             left = 0
             for job in store.jobs():
-                after, now = 0, store.history.records(job.id, 0, 1000)
+                after, now = 0, list(store.history.records(job.id, 0, 1000))
                 left += len(now)
                 for record in now:
                     first = json.loads(record.body)["first"] if record.kind == "gap" else record.seq
@@ -144,6 +147,22 @@ def test_pruning_leaves_a_history_without_holes(tmp_path_factory, told, most, st
                 assert store.history.metrics(job.id) == curves[job.id]
             if sum(map(len, before.values())) <= most:
                 assert left == sum(map(len, before.values())), "there was room for all"
+
+
+def demand_pruned(store, standing, most):
+    """Newest jobs first: what came before there were too many events is whole, the rest is pruned."""
+    counted = 0
+    for job in store.jobs():
+        counted += len(standing[job.id])
+        now = list(store.history.records(job.id, 0, 1000))
+        if counted <= most:
+            assert now == standing[job.id]
+            continue
+        counted -= len(standing[job.id]) - len(now)
+        if job.state.final:
+            gone = ["progress", "metric", "gap"]
+            pairs = itertools.pairwise(now)
+            assert not any(a.kind in gone and b.kind in gone for a, b in pairs), "they are one gap"
 
 
 def test_a_client_reads_over_a_gap(server, client, spec):

@@ -101,7 +101,7 @@ class StoreMachine(RuleBasedStateMachine):
     def rows_and_events_agree(self):
         assert {job.id: job.state for job in self.store.jobs()} == self.expected
         for job in self.store.jobs():
-            events = self.store.history.records(job.id, 0, 10_000)
+            events = list(self.store.history.records(job.id, 0, 10_000))
             assert [event.seq for event in events] == list(range(1, job.last_seq + 1))
             states = [json.loads(event.body)["state"] for event in events if event.kind == "state"]
             assert states[-1] == job.state.value

@@ -4,6 +4,7 @@
 import asyncio
 import json
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -141,8 +142,10 @@ def test_subscriptions_of_one_client_take_turns(bare, spec):
 
 
 def wait_until_ended(bare, job):
+    deadline = time.monotonic() + PATIENCE_S
     while bare.ask({"v": 1, "id": "row", "type": "job", "body": {"job": job}})["body"]["ended"] is None:
-        continue
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def receive_until_answered(bare, ident):
