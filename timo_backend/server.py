@@ -25,13 +25,14 @@ from timo.errors import SpecError
 from timo.tasks import specs
 from timo_backend import messages, protocol
 from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
+from timo_backend.endings import interrupted
 from timo_backend.errors import BackendError, RequestError
 from timo_backend.feeds import Feeds
 from timo_backend.outbox import Outbox
 from timo_backend.paths import demand_absolute
 from timo_backend.protocol import Message
 from timo_backend.store import Store
-from timo_backend.supervisor import Supervisor, interrupted
+from timo_backend.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 

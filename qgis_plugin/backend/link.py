@@ -234,11 +234,7 @@ class LinkThread(QThread):
             self._unanswered = {k: c for k, c in self._unanswered.items() if c.token}
             raise _LostError
         if message.type == "event":
-            body = message.body
-            if body["kind"] == "gap":  # the curve is kept, although its points' events are not
-                self._unanswered[core.send("metrics", {"job": body["job"]})] = _Command("metrics", {})
-            if self._book.apply(body["job"], body["seq"], body["kind"], body["ts"], body["body"]):
-                core.send("unsubscribe", {"id": message.id})
+            self._take_event(core, message)
             return
         if message.type == "error":  # of a subscription: with the next list it is tried again
             self._subscribed = {job: ident for job, ident in self._subscribed.items() if ident != message.id}
@@ -249,6 +245,18 @@ class LinkThread(QThread):
             if command.token:
                 self.refused.emit(command.token, message.body)
             return
+        self._take_answer(core, command, message)
+        if command.token:
+            self.answered.emit(command.token, message.body)
+
+    def _take_event(self, core: Core, message: Message) -> None:
+        body = message.body
+        if body["kind"] == "gap":  # the curve is kept, although its points' events are not
+            self._unanswered[core.send("metrics", {"job": body["job"]})] = _Command("metrics", {})
+        if self._book.apply(body["job"], body["seq"], body["kind"], body["ts"], body["body"]):
+            core.send("unsubscribe", {"id": message.id})
+
+    def _take_answer(self, core: Core, command: _Command, message: Message) -> None:
         if command.type == "jobs":
             self._book.list(message.body["jobs"])
             for row in message.body["jobs"]:
@@ -259,8 +267,6 @@ class LinkThread(QThread):
         elif command.type == "submit":
             self._book.know(str(message.body["job"]), command.body["task"], command.body["spec"])
             self._subscribe(core, str(message.body["job"]))
-        if command.token:
-            self.answered.emit(command.token, message.body)
 
     def _subscribe(self, core: Core, job: str) -> None:
         if job not in self._subscribed:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.timo_backend.conftest import PATIENCE_S, final
+from timo_backend import process as process_module
 from timo_backend import supervisor as supervisor_module
 from timo_backend.errors import RequestError
 from timo_backend.store import Store
@@ -74,7 +75,7 @@ def test_a_job_waits_until_the_system_has_room_for_its_process(tmp_path, monkeyp
             raise OSError(number, os.strerror(number))
         return popen(*arguments, **named)
 
-    monkeypatch.setattr(supervisor_module.subprocess, "Popen", scarce)
+    monkeypatch.setattr(process_module.subprocess, "Popen", scarce)
     monkeypatch.setattr(supervisor_module, "SCARCE_S", 0.05)
     states = run(tmp_path, spec("succeed"))
     assert states == ["queued", *["starting", "queued"] * 2, "starting", "running", "succeeded"]

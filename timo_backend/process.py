@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A worker process: orders go in, lines come out, and nothing of it is left when it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import queue
+import signal
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from timo_backend.protocol import dumps
+from timo_backend.store import Job
+
+logger = logging.getLogger(__name__)
+
+MAX_LINE = 256 * 1024
+BACKLOG = 4 * 1024 * 1024
+"""Bytes of lines that may wait to be recorded: a worker that is faster than the disk is held up."""
+GATHER_S = 0.01
+"""So long lines are gathered, to be recorded in one step."""
+RETRY_S = 1.0
+"""Until what the disk did not take is written again."""
+GRACE_S = {"finetune": 5.0}
+"""Seconds from the flag to SIGTERM: a training step must end; other tasks have ``GRACE_DEFAULT_S``."""
+GRACE_DEFAULT_S = 1.0
+KILL_AFTER_S = 5.0
+
+
+class Owner(Protocol):
+    """Who started a worker; called in the event loop's thread."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server is to end."""
+
+    def record(self, worker: Worker, told: Sequence[bytes]) -> None:
+        """Take lines that a worker wrote; ``sqlite3.Error`` if they must come again."""
+
+    def finish(self, worker: Worker, status: int) -> bool:
+        """Settle the job of a worker that has ended; False if that must be tried again."""
+
+
+class Worker:
+    """One worker process, and the threads that write its orders, read its lines and wait for its end.
+
+    Args:
+        job: What it works on.
+        spec: The job's parameters.
+        command: The program that speaks the worker's side of the pipes.
+        log: Gets what else it prints.
+        owner: Records what it tells.
+
+    Raises:
+        OSError: It can't be started.
+    """
+
+    def __init__(
+        self, job: Job, spec: Mapping[str, Any], command: Sequence[str], log: Path, owner: Owner
+    ) -> None:
+        self.job = job
+        self.log = log
+        self.outcome: tuple[str, dict[str, Any]] = ("", {})
+        self.kept = False  # a checkpoint
+        self.ended = asyncio.Event()
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._lines: list[bytes] = []  # not recorded yet
+        self._bytes = 0
+        self._held = False  # the reader, since too much waits
+        self._full = False  # the disk: said once
+        self._over = False  # what comes now, of a child that kept the pipe, is no part of the job
+        self._room = threading.Condition()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._reaping = threading.Lock()
+        with log.open("ab") as errors:
+            # Called in the main thread: the kernel's parent-death signal is tied to the thread that forks.
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=log.parent,  # `python -m` searches it first: not a folder that others write to
+                start_new_session=True,  # a process group of its own, to be ended with its children
+            )
+        self._order({"task": job.task, "spec": spec, "server": os.getpid()})
+        self._reader = threading.Thread(target=self._read, name=f"read {job.id}", daemon=True)
+        writer = threading.Thread(target=self._write, name=f"write {job.id}", daemon=True)
+        waiter = threading.Thread(target=self._wait, name=f"wait {job.id}", daemon=True)
+        try:
+            for thread in (writer, self._reader, waiter):
+                thread.start()
+        except RuntimeError as error:  # no room for another thread
+            _signal(self._process, group=True)
+            self._process.wait()
+            self._orders.put(b"")
+            raise OSError(errno.EAGAIN, str(error)) from error
+
+    def cancel(self, grace: float | None = None) -> None:
+        """Raise the flag; SIGTERM after the grace, SIGKILL of the process group ``KILL_AFTER_S`` later."""
+        if grace is None:
+            grace = GRACE_S.get(self.job.task, GRACE_DEFAULT_S)
+        self._order({"cancel": grace})
+        self._timers.append(self._loop.call_later(grace, self._terminate))
+        self._timers.append(self._loop.call_later(grace + KILL_AFTER_S, self._kill))
+
+    def _terminate(self) -> None:
+        with self._reaping:
+            if self._process.returncode is None:
+                _signal(self._process, group=False)
+
+    def _kill(self) -> None:
+        # Until it is reaped, its process id is nobody else's.
+        with self._reaping:
+            if self._process.returncode is None:
+                _signal(self._process, group=True)
+
+    def _order(self, order: Mapping[str, Any]) -> None:
+        self._orders.put(dumps(order).encode() + b"\n")
+
+    # in the three threads ----------------------------------------
+
+    def _write(self) -> None:
+        assert self._process.stdin is not None  # noqa: S101
+        # A worker that does not read holds up this thread alone; of one that has ended, _wait tells.
+        with suppress(OSError, ValueError), self._process.stdin as pipe:
+            while order := self._orders.get():
+                pipe.write(order)
+                pipe.flush()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101
+        with self._process.stdout as pipe:
+            self._take_lines(pipe)
+
+    def _take_lines(self, pipe: IO[bytes]) -> None:
+        while line := pipe.readline(MAX_LINE + 1):
+            if len(line) > MAX_LINE:
+                logger.error("job %s: the worker wrote a line over %d bytes", self.job.id, MAX_LINE)
+                self._kill()
+                return
+            with self._room:
+                self._held = self._bytes >= BACKLOG
+                self._room.wait_for(lambda: self._bytes < BACKLOG)
+                self._held = False
+                self._lines.append(line)
+                self._bytes += len(line)
+                if len(self._lines) > 1:  # the drain that the first one called for takes this one too
+                    continue
+            with suppress(RuntimeError):  # the loop is closed: the server ends
+                self._loop.call_soon_threadsafe(self._loop.call_later, GATHER_S, self._drain)
+
+    def _wait(self) -> None:
+        if os.name == "posix":
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            self._kill()  # its children
+            with self._reaping:
+                status = self._process.wait()
+        else:
+            status = self._process.wait()
+        self._reader.join(KILL_AFTER_S)  # longer only if a child has left the group and kept the pipe
+        with suppress(RuntimeError):  # the loop is closed: the server ends
+            self._loop.call_soon_threadsafe(self._finish, status)
+
+    # in the loop's thread ----------------------------------------
+
+    def _drain(self) -> None:
+        if not self._record():
+            self._loop.call_later(RETRY_S, self._drain)
+        elif self._lines and not self._over:
+            self._loop.call_soon(self._drain)  # after what else has to be done
+
+    def _record(self) -> bool:
+        """Record the lines that wait; False if the disk doesn't take them: they stay, the worker waits."""
+        if self._over or not (told := self._lines[:]):
+            return True
+        try:
+            self._owner.record(self, told)
+        except sqlite3.Error:
+            if not self._full:
+                logger.exception("job %s: what it tells cannot be recorded", self.job.id)
+            self._full = True
+            return False
+        if self._full:
+            logger.info("job %s: what it tells is recorded again", self.job.id)
+        self._full = False
+        with self._room:
+            del self._lines[: len(told)]
+            self._bytes -= sum(map(len, told))
+            self._room.notify()
+        return True
+
+    def _finish(self, status: int) -> None:
+        while self._lines and self._record():
+            pass
+        # A reader that was held back has more to bring.
+        left = (self._lines or self._held) and not self._owner.stopping
+        if left or not self._owner.finish(self, status):
+            self._loop.call_later(RETRY_S, self._finish, status)
+            return
+        self._over = True
+        for timer in self._timers:
+            timer.cancel()
+        self._orders.put(b"")
+        self.ended.set()
+
+
+def _signal(process: subprocess.Popen[bytes], *, group: bool) -> None:
+    """SIGTERM to the process, or SIGKILL to it and all its children."""
+    if os.name != "posix":
+        process.kill() if group else process.terminate()
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        if group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            os.kill(process.pid, signal.SIGTERM)
