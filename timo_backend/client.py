@@ -87,13 +87,66 @@ class Client:
         job: str = self._request("submit", body)["job"]
         return job
 
-    def cancel(self, job: str) -> str:
+    def cancel(self, job: str, attempt: Optional[int] = None) -> str:
         """Stop a job, wherever it stands; its state then (``cancelling`` until its worker has ended).
+
+        Args:
+            job: Its id.
+            attempt: Stop it only while this is its present attempt.
+
+        Raises:
+            RequestError: There is no such job, or it is at another attempt.
+        """
+        return self._state("cancel", {"job": job, "attempt": attempt})
+
+    def pause(self, job: str) -> str:
+        """Let a job wait, its worker ended, until ``resume``; its state then.
 
         Raises:
             RequestError: There is no such job.
         """
-        state: str = self._request("cancel", {"job": job})["state"]
+        return self._state("pause", {"job": job})
+
+    def resume(self, job: str) -> str:
+        """Let a paused job have its turn again, from its checkpoint; its state then.
+
+        Raises:
+            RequestError: There is no such job.
+        """
+        return self._state("resume", {"job": job})
+
+    def finish(self, job: str) -> str:
+        """End a training soon, with the best of what it has learnt; its state.
+
+        Raises:
+            RequestError: There is no such job, or it is no training.
+        """
+        return self._state("finish", {"job": job})
+
+    def order(self, job: str, priority: Optional[int] = None, before: Optional[str] = None) -> Dict[str, Any]:
+        """Give a job that waits another place in the queue; the job, as in ``jobs``.
+
+        Args:
+            job: Its id.
+            priority: Jobs with a higher one come first; they begin with 0.
+            before: The job that it shall be just before.
+
+        Raises:
+            RequestError: One of them doesn't wait.
+        """
+        return self._request("order", {"job": job, "priority": priority, "before": before})
+
+    def retry(self, job: str, key: Optional[str] = None) -> str:
+        """Try a job that failed or was cancelled again; the new job's id.
+
+        Raises:
+            RequestError: There is no such job, or it has not failed and was not cancelled.
+        """
+        new: str = self._request("retry", {"job": job, "key": key or uuid.uuid4().hex})["job"]
+        return new
+
+    def _state(self, type: str, body: Mapping[str, Any]) -> str:
+        state: str = self._request(type, body)["state"]
         return state
 
     def jobs(self) -> List[Dict[str, Any]]:

@@ -52,9 +52,43 @@ class Submit(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Cancel(Request, frozen=True, forbid_unknown_fields=True):
-    """Stops a job, wherever it stands."""
+    """Stops a job, wherever it stands; with an attempt only while that is the job's present one."""
 
     job: JobId
+    attempt: Annotated[int, Meta(ge=1)] | None = None
+
+
+class Pause(Request, frozen=True, forbid_unknown_fields=True):
+    """Lets a job wait, its worker ended, until it is resumed."""
+
+    job: JobId
+
+
+class Resume(Request, frozen=True, forbid_unknown_fields=True):
+    """Lets a paused job have its turn again."""
+
+    job: JobId
+
+
+class Finish(Request, frozen=True, forbid_unknown_fields=True):
+    """Ends a training soon, with the best of what it has learnt."""
+
+    job: JobId
+
+
+class Order(Request, frozen=True, forbid_unknown_fields=True):
+    """Gives a job that waits another place in the queue."""
+
+    job: JobId
+    priority: Annotated[int, Meta(ge=-1000, le=1000)] | None = None
+    before: JobId | None = None
+
+
+class Retry(Request, frozen=True, forbid_unknown_fields=True):
+    """Puts a job that failed or was cancelled into the queue again, as a new job."""
+
+    job: JobId
+    key: Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class Jobs(Request, frozen=True, forbid_unknown_fields=True):
@@ -103,6 +137,11 @@ REQUESTS: dict[str, type[Request]] = {
     "ping": Ping,
     "submit": Submit,
     "cancel": Cancel,
+    "pause": Pause,
+    "resume": Resume,
+    "finish": Finish,
+    "order": Order,
+    "retry": Retry,
     "jobs": Jobs,
     "job": Job,
     "metrics": Metrics,

@@ -87,9 +87,21 @@ def _going_on(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE jobs ADD COLUMN makes_new INTEGER")  # at the first start there was no output
 
 
+def _controls(db: sqlite3.Connection) -> None:
+    """What an analyst wants of a job: its place in the queue, its end before all is learnt, another try."""
+    db.execute("ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE jobs ADD COLUMN place REAL")
+    db.execute("UPDATE jobs SET place = number")
+    db.execute("ALTER TABLE jobs ADD COLUMN enough INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE jobs ADD COLUMN parent TEXT")
+    db.execute("DROP INDEX jobs_by_state")
+    db.execute("CREATE INDEX jobs_by_state ON jobs (state, priority DESC, place)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _jobs_and_events,
     _curves_and_artifacts,
     _going_on,
+    _controls,
 )
 """Numbered from 1; ``PRAGMA user_version`` says how many a database has seen."""

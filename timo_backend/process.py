@@ -29,7 +29,7 @@ GATHER_S = 0.01
 """So long lines are gathered, to be recorded in one step."""
 RETRY_S = 1.0
 """Until what the disk did not take is written again."""
-GRACE_S = {"finetune": 5.0}
+GRACE_S = {"finetune": 5.0, "pretrain": 5.0}
 """Seconds from the flag to SIGTERM: a training step must end; other tasks have ``GRACE_DEFAULT_S``."""
 GRACE_DEFAULT_S = 1.0
 KILL_AFTER_S = 5.0
@@ -112,6 +112,10 @@ class Worker:
         self._order({"cancel": grace})
         self._timers.append(self._loop.call_later(grace, self._terminate))
         self._timers.append(self._loop.call_later(grace + KILL_AFTER_S, self._kill))
+
+    def finish(self) -> None:
+        """Tell a training that it may end with the best of what it has learnt."""
+        self._order({"finish": True})
 
     def _terminate(self) -> None:
         with self._reaping:

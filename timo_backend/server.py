@@ -6,15 +6,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
-import platform
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import zmq
 import zmq.asyncio
@@ -22,15 +18,14 @@ from zmq.utils.monitor import parse_monitor_message
 
 from timo import __version__
 from timo.errors import SpecError
-from timo.tasks import specs
 from timo_backend import messages, protocol
 from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
 from timo_backend.endings import interrupted
 from timo_backend.errors import BackendError, RequestError
 from timo_backend.feeds import Feeds
 from timo_backend.outbox import Outbox
-from timo_backend.paths import demand_absolute
 from timo_backend.protocol import Message
+from timo_backend.requests import Requests
 from timo_backend.store import Store
 from timo_backend.supervisor import Supervisor
 
@@ -41,10 +36,7 @@ IDLE_S = 30 * 60.0
 PRUNE_S = 10 * 60.0
 PAUSE_S = 0.02
 READ_AGAIN_S = 1.0
-SPEC_LIMIT = protocol.MAX_BYTES // 2
-REPLY_LIMIT = protocol.MAX_BYTES * 3 // 4
 SEND_AHEAD = 128  # messages that wait for one client; twice as many as hold events
-MOST_CURVES, MOST_POINTS = 300, 10_000
 # Somewhat more than the limit may come in, to be answered with a typed error; beyond this libzmq hangs up.
 WIRE_LIMIT = protocol.MAX_BYTES * 2
 
@@ -75,19 +67,7 @@ class Server:
         self._clients: set[int] = set()
         self._needed = time.monotonic()
         self._stop = asyncio.Event()
-        self._handlers: dict[type[messages.Request], Callable[[bytes, str, Any], dict[str, Any] | None]] = {
-            messages.Hello: self._on_hello,
-            messages.Ping: self._on_ping,
-            messages.Submit: self._on_submit,
-            messages.Cancel: self._on_cancel,
-            messages.Jobs: self._on_jobs,
-            messages.Job: self._on_job,
-            messages.Metrics: self._on_metrics,
-            messages.Subscribe: self._on_subscribe,
-            messages.Ack: self._on_ack,
-            messages.Unsubscribe: self._on_unsubscribe,
-            messages.Stop: self._on_stop,
-        }
+        self._requests = Requests(home, self._store, self._supervisor, self._feeds, self._serve, self.stop)
 
     async def run(self, ready: Callable[[str], None] = lambda endpoint: None) -> None:
         """Serve until the end; ``ready`` is told the endpoint once clients can connect.
@@ -155,7 +135,7 @@ class Server:
         ident = ""
         try:
             ident, request = messages.read(data)
-            body = self._handlers[type(request)](peer, ident, request)
+            body = self._requests.answer(peer, ident, request)
             if body is not None:
                 self._outbox.answer(peer, Message("reply", body, ident))
             if isinstance(request, messages.Subscribe):  # the reply comes before the first event
@@ -244,90 +224,3 @@ class Server:
             except (NotImplementedError, RuntimeError):  # Windows, or not the main thread
                 with suppress(ValueError):
                     signal.signal(number, lambda *_: loop.call_soon_threadsafe(self.stop))
-
-    # requests ----------------------------------------
-
-    def _on_hello(self, _peer: bytes, _ident: str, _request: messages.Hello) -> dict[str, Any]:
-        return {
-            "version": __version__,
-            "protocol": protocol.VERSION,
-            "python": platform.python_version(),
-            "platform": sys.platform,
-            "pid": os.getpid(),
-            "home": str(self.home.path),
-            "tasks": list(specs.SPECS),
-        }
-
-    def _on_ping(self, _peer: bytes, _ident: str, _request: messages.Ping) -> dict[str, Any]:
-        return {}
-
-    def _on_submit(self, _peer: bytes, _ident: str, request: messages.Submit) -> dict[str, Any]:
-        spec = specs.to_dict(specs.load(request.task, request.spec))
-        demand_absolute(request.task, spec)
-        if len(protocol.dumps(spec)) > SPEC_LIMIT:
-            raise SpecError(
-                "spec_too_large",
-                f"The parameters of task '{request.task}' are over {SPEC_LIMIT // 1024} KiB.",
-                "Name a folder or a CSV of the rasters instead of listing them.",
-            )
-        job, new = self._store.submit(request.task, spec, request.key)
-        if new:
-            # After the reply: a client knows the job's id before the worker's first event.
-            asyncio.get_running_loop().call_soon(self._supervisor.wake)
-        return {"job": job.id, "state": job.state.value, "new": new}
-
-    def _on_cancel(self, _peer: bytes, _ident: str, request: messages.Cancel) -> dict[str, Any]:
-        return {"job": request.job, "state": self._supervisor.cancel(request.job).value}
-
-    def _on_jobs(self, _peer: bytes, _ident: str, request: messages.Jobs) -> dict[str, Any]:
-        jobs: list[dict[str, Any]] = []
-        room = REPLY_LIMIT
-        for job in self._store.jobs(request.limit):
-            room -= len(protocol.dumps(job.to_dict()).encode())
-            if room < 0 and jobs:
-                return {"jobs": jobs, "more": True}
-            jobs.append(job.to_dict())
-        return {"jobs": jobs, "more": False}
-
-    def _on_job(self, _peer: bytes, _ident: str, request: messages.Job) -> dict[str, Any]:
-        row = self._store.job(request.job).to_dict()
-        artifacts = self._store.history.artifacts(request.job)
-        while (
-            artifacts
-            and len(protocol.dumps({**row, "artifacts": artifacts}).encode()) > protocol.MAX_BYTES // 2
-        ):
-            artifacts = artifacts[: len(artifacts) // 2]  # the first outputs are the main ones
-        return {**row, "artifacts": artifacts}
-
-    def _on_metrics(self, _peer: bytes, _ident: str, request: messages.Metrics) -> dict[str, Any]:
-        curves = self._store.history.metrics(self._store.job(request.job).id)
-        # So that it fits into a message: names are short, a point takes at most some 50 bytes.
-        curves = dict(list(curves.items())[:MOST_CURVES])
-        every = max(1, -(-sum(map(len, curves.values())) // MOST_POINTS))
-        found = {}
-        for name, points in curves.items():
-            thin = [*points[:-1:every], *points[-1:]]
-            found[name] = {"steps": [step for step, _ in thin], "values": [value for _, value in thin]}
-        return {"job": request.job, "every": every, "curves": found}
-
-    def _on_subscribe(self, peer: bytes, ident: str, request: messages.Subscribe) -> dict[str, Any]:
-        job = self._store.job(request.job)
-        if not self._feeds.open(peer, ident, job.id, request.after):
-            raise RequestError(
-                "too_many_subscriptions", "This client has too many subscriptions.", "End some of them."
-            )
-        if job.state.final and request.after >= job.last_seq:
-            self._feeds.close(peer, ident)
-        return {"job": job.id, "state": job.state.value, "last_seq": job.last_seq, "ended": job.state.final}
-
-    def _on_ack(self, peer: bytes, _ident: str, request: messages.Ack) -> None:
-        self._feeds.acknowledge(peer, request.n)
-        self._serve(peer)
-
-    def _on_unsubscribe(self, peer: bytes, _ident: str, request: messages.Unsubscribe) -> dict[str, Any]:
-        self._feeds.close(peer, request.id)
-        return {}
-
-    def _on_stop(self, _peer: bytes, _ident: str, _request: messages.Stop) -> dict[str, Any]:
-        asyncio.get_running_loop().call_soon(self.stop)
-        return {"jobs": self._supervisor.running()}

@@ -13,6 +13,8 @@ class State(str, Enum):
     STARTING = "starting"
     RUNNING = "running"
     CANCELLING = "cancelling"
+    PAUSING = "pausing"
+    PAUSED = "paused"
     INTERRUPTED = "interrupted"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -44,8 +46,12 @@ class Happening(str, Enum):
     """The worker reported an error, or ended without a report."""
     CANCEL = "cancel"
     """A client wants it stopped."""
+    PAUSE = "pause"
+    """A client wants it to wait, and its worker to end."""
+    RESUME = "resume"
+    """A client wants a job that waits so to have its turn."""
     STOPPED = "stopped"
-    """The worker of a job that was to be cancelled has ended without a result."""
+    """The worker of a job that was to be cancelled, or paused, has ended without a result."""
     LOST = "lost"
     """The server ended while the job had a worker."""
     REQUEUE = "requeue"
@@ -55,7 +61,7 @@ class Happening(str, Enum):
 
 
 FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
-ACTIVE = frozenset({State.STARTING, State.RUNNING, State.CANCELLING})
+ACTIVE = frozenset({State.STARTING, State.RUNNING, State.CANCELLING, State.PAUSING})
 
 TRANSITIONS: dict[tuple[State, Happening], State] = {
     (State.QUEUED, Happening.START): State.STARTING,
@@ -74,6 +80,17 @@ TRANSITIONS: dict[tuple[State, Happening], State] = {
     (State.CANCELLING, Happening.FAIL): State.CANCELLED,
     (State.CANCELLING, Happening.STOPPED): State.CANCELLED,
     (State.CANCELLING, Happening.LOST): State.CANCELLED,
+    (State.QUEUED, Happening.PAUSE): State.PAUSED,
+    (State.STARTING, Happening.PAUSE): State.PAUSING,
+    (State.RUNNING, Happening.PAUSE): State.PAUSING,
+    (State.INTERRUPTED, Happening.PAUSE): State.PAUSED,
+    (State.PAUSING, Happening.STOPPED): State.PAUSED,
+    (State.PAUSING, Happening.LOST): State.PAUSED,
+    (State.PAUSING, Happening.SUCCEED): State.SUCCEEDED,
+    (State.PAUSING, Happening.FAIL): State.FAILED,
+    (State.PAUSING, Happening.CANCEL): State.CANCELLING,
+    (State.PAUSED, Happening.RESUME): State.QUEUED,
+    (State.PAUSED, Happening.CANCEL): State.CANCELLED,
     (State.INTERRUPTED, Happening.REQUEUE): State.QUEUED,
     (State.INTERRUPTED, Happening.GIVE_UP): State.FAILED,
     (State.INTERRUPTED, Happening.CANCEL): State.CANCELLED,

@@ -38,6 +38,9 @@ class Job:
     error: dict[str, Any] | None
     summary: dict[str, Any] | None
     last_seq: int
+    priority: int
+    place: float
+    parent: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """The job as it stands in the reply to ``jobs``."""
@@ -45,7 +48,8 @@ class Job:
 
 
 _COLUMNS = (
-    "id, task, spec, state, attempt, created, started, ended, fraction, message, error, summary, last_seq"
+    "id, task, spec, state, attempt, created, started, ended, fraction, message, error, summary, last_seq,"
+    " priority, place, parent"
 )
 
 
@@ -69,10 +73,18 @@ class Store:
 
     # jobs ----------------------------------------
 
-    def submit(self, task: str, spec: Mapping[str, Any], key: str) -> tuple[Job, bool]:
+    def submit(
+        self, task: str, spec: Mapping[str, Any], key: str, *, parent: str | None = None
+    ) -> tuple[Job, bool]:
         """Put a job into the queue, on disk when this returns; and whether it is new.
 
         The same ``key`` gives the same job, whatever task and spec come with it.
+
+        Args:
+            task: Its name.
+            spec: Its parameters.
+            key: The client's.
+            parent: The job that this one tries again.
         """
         ident, now = uuid.uuid4().hex[:12], time.time()
         with self._db.transaction(durable=True):
@@ -80,10 +92,11 @@ class Store:
             if row is not None:
                 return self.job(row[0]), False
             self._db.execute(
-                "INSERT INTO jobs (id, key, task, spec, state, attempt, created)"
-                " VALUES (?, ?, ?, ?, ?, 1, ?)",
-                (ident, key, task, dumps(spec), State.QUEUED.value, now),
+                "INSERT INTO jobs (id, key, task, spec, state, attempt, created, parent)"
+                " VALUES (?, ?, ?, ?, ?, 1, ?, ?)",
+                (ident, key, task, dumps(spec), State.QUEUED.value, now, parent),
             )
+            self._db.execute("UPDATE jobs SET place = number WHERE id = ?", (ident,))
             self.history.add(ident, [("state", dumps(_state_body(State.QUEUED, 1)), now)])
         return self.job(ident), True
 
@@ -106,8 +119,8 @@ class Store:
         return map(_job, self._db.execute(query, (limit,)))
 
     def next_queued(self) -> Job | None:
-        """The job whose turn it is: the oldest that waits."""
-        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
+        """The job whose turn it is."""
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY priority DESC, place LIMIT 1"  # noqa: S608
         row = self._db.execute(query, (State.QUEUED.value,)).fetchone()
         return None if row is None else _job(row)
 
@@ -140,7 +153,7 @@ class Store:
             if new is None:
                 return None
             now = time.time()
-            attempt = job.attempt + (happening is Happening.REQUEUE)
+            attempt = job.attempt + (happening in (Happening.REQUEUE, Happening.RESUME))
             failed = error if new is State.FAILED else None
             done = summary if new is State.SUCCEEDED else None
             changed = self._db.execute(
@@ -164,6 +177,54 @@ class Store:
                 return None
             self.history.add(ident, [("state", dumps(_state_body(new, attempt, failed, done)), now)])
         return new
+
+    def order(self, ident: str, priority: int | None, before: str | None) -> Job:
+        """Give a job that waits another place in the queue; the job then.
+
+        Args:
+            ident: The job.
+            priority: Jobs with a higher one come first; None leaves it as it is.
+            before: The job that it shall be just before, whose priority it takes; None leaves it where it is.
+
+        Raises:
+            BackendError: One of them doesn't wait (``job_not_waiting``).
+        """
+        with self._db.transaction(durable=True):
+            self._demand_waiting(self.job(ident))
+            if priority is not None:
+                self._db.execute("UPDATE jobs SET priority = ? WHERE id = ?", (priority, ident))
+            if before is not None and before != ident:
+                other = self.job(before)
+                self._demand_waiting(other)
+                query = "SELECT max(place) FROM jobs WHERE place < ? AND priority = ? AND id != ?"
+                (below,) = self._db.execute(query, (other.place, other.priority, ident)).fetchone()
+                place = other.place - 1 if below is None else (below + other.place) / 2
+                if place in (below, other.place):  # no number is left between them: all get whole ones again
+                    self._db.execute(
+                        "UPDATE jobs SET place = (SELECT count(*) FROM jobs AS o WHERE o.place < jobs.place)"
+                    )
+                    place = self.job(before).place - 0.5
+                query = "UPDATE jobs SET place = ?, priority = ? WHERE id = ?"
+                self._db.execute(query, (place, other.priority, ident))
+        return self.job(ident)
+
+    @staticmethod
+    def _demand_waiting(job: Job) -> None:
+        if job.state not in (State.QUEUED, State.PAUSED):
+            raise BackendError(
+                "job_not_waiting",
+                f"Job '{job.id}' does not wait in the queue: it is {job.state.value}.",
+                "List the jobs to see those that wait.",
+            )
+
+    def want_end(self, ident: str) -> None:
+        """Note that a training shall end soon, with the best of what it has learnt."""
+        with self._db.transaction(durable=True):
+            self._db.execute("UPDATE jobs SET enough = 1 WHERE id = ?", (ident,))
+
+    def wants_end(self, ident: str) -> bool:
+        """Whether ``want_end`` was called for a job."""
+        return bool(self._db.execute("SELECT enough FROM jobs WHERE id = ?", (ident,)).fetchone()[0])
 
     def keep(self, ident: str) -> None:
         """Note that a job would go on from a checkpoint of this attempt."""

@@ -19,6 +19,7 @@ import msgspec
 
 from timo_backend import lines
 from timo_backend.endings import died, interrupted, not_started, with_log
+from timo_backend.errors import BackendError
 from timo_backend.process import RETRY_S, Worker
 from timo_backend.states import Happening, State
 from timo_backend.store import Job, Store
@@ -35,6 +36,7 @@ SCARCE = frozenset(
         getattr(errno, "EDQUOT", errno.ENOSPC),
     }
 )
+TRAININGS = frozenset({"finetune", "pretrain"})
 SCARCE_S = 5.0
 """Until a worker is started again for which the system had no room."""
 
@@ -110,9 +112,50 @@ class Supervisor:
         Raises:
             BackendError: There is no such job.
         """
+        return self._end(ident, Happening.CANCEL)
+
+    def pause(self, ident: str) -> State:
+        """End a job's worker, and let the job wait until ``resume``; its state then.
+
+        Raises:
+            BackendError: There is no such job.
+        """
+        return self._end(ident, Happening.PAUSE)
+
+    def resume(self, ident: str) -> State:
+        """Let a job that was paused have its turn again; its state then.
+
+        Raises:
+            BackendError: There is no such job.
+        """
+        new = self._store.advance(ident, Happening.RESUME)
+        if new is None:
+            return self._store.job(ident).state
+        self._changed(ident)
+        asyncio.get_running_loop().call_soon(self.wake)
+        return new
+
+    def finish_early(self, ident: str) -> State:
+        """Let a training end with the best of what it has learnt, now or when it goes on; its state.
+
+        Raises:
+            BackendError: There is no such job, or it is no training.
+        """
+        job = self._store.job(ident)
+        if job.task not in TRAININGS:
+            raise BackendError(
+                "not_training", f"Job '{ident}' is no training: it has nothing to keep.", "Cancel it instead."
+            )
+        if not job.state.final:
+            self._store.want_end(ident)
+            if self._worker is not None and self._worker.job.id == ident:
+                self._worker.finish()
+        return job.state
+
+    def _end(self, ident: str, happening: Happening) -> State:
         worker = self._worker if self._worker is not None and self._worker.job.id == ident else None
         try:
-            new = self._store.advance(ident, Happening.CANCEL)
+            new = self._store.advance(ident, happening)
         except sqlite3.Error:
             if worker is not None:  # it may be what fills the disk
                 worker.cancel()
@@ -148,6 +191,8 @@ class Supervisor:
             self._unwritten = None
             self._changed(job.id)
             return not scarce
+        if self._store.wants_end(job.id):
+            self._worker.finish()
         self._changed(job.id)
         return True
 
@@ -211,7 +256,7 @@ class Supervisor:
             if state is State.STARTING:
                 self._store.advance(ident, Happening.READY)
             self._store.advance(ident, Happening.SUCCEED, summary=body)
-        elif state is State.CANCELLING:
+        elif state is State.CANCELLING or (state is State.PAUSING and kind != "error"):
             self._store.advance(ident, Happening.STOPPED)
         elif kind == "error":
             self._store.advance(ident, Happening.FAIL, error=with_log(body, worker.log))

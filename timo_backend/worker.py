@@ -2,10 +2,10 @@
 """One job, in a process of its own: ``python -m timo_backend.worker``, started by the supervisor.
 
 On standard input comes one JSON line ``{"task", "spec", "server"}`` (``server``: the pid to die with), later
-perhaps ``{"cancel": grace}``; its end means that the server is gone. On standard output go JSON lines
-``{"kind", "body"}``: ``ready``, ``checkpoint``, the events ``progress``, ``metric``, ``log``, ``artifact``,
-and at last ``done`` or ``error``. All else that anything prints goes to standard error, which is the job's
-log file.
+perhaps ``{"finish": true}`` or ``{"cancel": grace}``; its end means that the server is gone. On standard
+output go JSON lines ``{"kind", "body"}``: ``ready``, ``checkpoint``, the events ``progress``, ``metric``,
+``log``, ``artifact``, and at last ``done`` or ``error``. All else that anything prints goes to standard
+error, which is the job's log file.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class PipeReporter(Reporter):
         self._told = -PROGRESS_EVERY_S
         self._pace: deque[tuple[float, float]] = deque(maxlen=PACE_SAMPLES)
         self.cancelled = threading.Event()
+        self.finish = threading.Event()
 
     def tell(self, kind: str, body: dict[str, Any]) -> None:
         """One line. A body over the limit is a fault of the task's code."""
@@ -106,6 +107,10 @@ class PipeReporter(Reporter):
     def checkpoint(self) -> None:
         """The job, queued again, goes on from here."""
         self.tell("checkpoint", {})
+
+    def enough(self) -> bool:
+        """Whether the analyst wants no more of a training."""
+        return self.finish.is_set()
 
     def check(self) -> None:
         """Raise Cancelled once the server has asked for it."""
@@ -173,6 +178,9 @@ def _die_with(server: int) -> None:
 def _listen(orders: IO[bytes], reporter: PipeReporter, running: threading.Event) -> None:
     for line in orders:
         order = json.loads(line)
+        if "finish" in order:
+            reporter.finish.set()
+            continue
         reporter.cancelled.set()
         if not running.is_set():
             os._exit(EXIT_CANCELLED)

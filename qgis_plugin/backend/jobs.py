@@ -14,6 +14,8 @@ STATES = {
     "starting": "Starting",
     "running": "Running",
     "cancelling": "Stopping",
+    "pausing": "Pausing",
+    "paused": "Paused",
     "interrupted": "Interrupted",
     "succeeded": "Done",
     "failed": "Failed",

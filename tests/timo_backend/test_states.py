@@ -87,8 +87,8 @@ class StoreMachine(RuleBasedStateMachine):
     def recover(self):
         found = self.store.recover({"code": "interrupted"})
         for job, state in self.expected.items():
-            if state is State.CANCELLING:
-                self.expected[job] = State.CANCELLED
+            if state in (State.CANCELLING, State.PAUSING):
+                self.expected[job] = State.CANCELLED if state is State.CANCELLING else State.PAUSED
             elif state in ACTIVE or state is State.INTERRUPTED:
                 goes_on = job in self.kept and self.crashes.get(job, 0) < MOST_CRASHES
                 self.expected[job] = State.QUEUED if goes_on else State.FAILED

@@ -280,6 +280,9 @@ class _Rest(Reporter):
     def checkpoint(self) -> None:
         self._reporter.checkpoint()
 
+    def enough(self) -> bool:
+        return self._reporter.enough()
+
     def check(self) -> None:
         self._reporter.check()
 

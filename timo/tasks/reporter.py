@@ -31,5 +31,9 @@ class Reporter:
     def checkpoint(self) -> None:
         """What was done so far is kept: the same task, run again, goes on from here."""
 
+    def enough(self) -> bool:
+        """Whether a training may end now, with the best of what it has learnt."""
+        return False
+
     def check(self) -> None:
         """Raise ``timo.errors.Cancelled`` when the task is to stop; called at each step."""

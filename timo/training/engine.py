@@ -129,7 +129,7 @@ def fit(
             training.restore(saved)
             reporter.log(f"Going on where the training was interrupted, in epoch {training.epoch}.")
     try:
-        while not training.ended:
+        while not training.ended and not _enough(training, reporter):
             _epoch(training, reporter, checkpoint)
     except Cancelled:
         if checkpoint is not None and fabric.is_global_zero:
@@ -137,7 +137,14 @@ def fit(
             reporter.checkpoint()
             reporter.log(f"What was learnt is kept in {checkpoint.path.parent}: the same command goes on.")
         raise
+    if not training.ended:
+        reporter.log(f"Ended in epoch {training.epoch}: what epoch {training.outcome.kept} knew is kept.")
     return training.outcome
+
+
+def _enough(training: Training, reporter: Reporter) -> bool:
+    """Whether the analyst wants no more, and there is something to keep."""
+    return bool(training.outcome.state) and reporter.enough()
 
 
 class Training:
@@ -260,6 +267,8 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
     all_labels = training.schedule.judged is not None and epoch > training.schedule.judged
     for batch in chips.epoch(epoch, training.step, all_labels=all_labels):
         reporter.check()
+        if _enough(training, reporter):
+            return
         training.learn(batch)
         done = (epoch - 1) * chips.steps + training.step
         reporter.progress(done / training.steps, f"Epoch {epoch} of {epochs}")
