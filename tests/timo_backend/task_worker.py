@@ -17,7 +17,7 @@ from timo_backend import worker
 
 
 def play(task, spec, reporter):
-    act, _, argument = Path(spec.model).name.partition("-")
+    act, _, argument = Path(spec.model if task == "predict" else spec.labels).name.partition("-")
     reporter.log(f"pid {os.getpid()}")
     if act == "succeed":
         for step in range(int(argument or 3)):

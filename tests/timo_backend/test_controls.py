@@ -13,8 +13,7 @@ def training(client, tmp_path):
     """Submits one that takes so many steps."""
 
     def submit(steps, name="model"):
-        labels = str(tmp_path / "labels.gpkg")
-        spec = {"series": ["/series"], "labels": labels, "model": f"/acts/learn-{steps}"}
+        spec = {"series": ["/series"], "labels": f"/acts/learn-{steps}", "class_field": "kind"}
         return client.submit("finetune", {**spec, "out": str(tmp_path / name)})
 
     return submit

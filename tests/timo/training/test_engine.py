@@ -165,6 +165,29 @@ def test_a_training_that_was_interrupted_anywhere_ends_with_the_same_weights(sto
         assert curves == unbroken.curves
 
 
+class Satisfied(Interrupting):
+    """Wants no more once it was asked so many times whether to go on."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.asked, self.after = 0, after
+
+    def enough(self):
+        self.asked += 1
+        return self.asked > self.after
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_a_training_that_the_analyst_ends_keeps_the_best_of_the_epochs_that_it_did(tmp_path, after):
+    whole, reporter = train(tmp_path / "whole", Interrupting()), Satisfied(after)
+    ended = train(tmp_path / "ended", reporter)
+    done = len(ended.history)
+    assert 1 <= done < 3, "one epoch at least, to have something to keep"
+    assert ended.history == whole.history[:done]
+    assert 1 <= ended.kept <= done and ended.state
+    assert "is kept" in reporter.lines[-1]
+
+
 def test_a_checkpoint_of_other_settings_is_told_and_not_taken_up(tmp_path):
     with pytest.raises(Cancelled):
         train(tmp_path, Interrupting(5))
