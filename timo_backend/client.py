@@ -97,7 +97,8 @@ class Client:
         Raises:
             RequestError: There is no such job, or it is at another attempt.
         """
-        return self._state("cancel", {"job": job, "attempt": attempt})
+        body: Dict[str, Any] = {"job": job}
+        return self._state("cancel", body if attempt is None else {**body, "attempt": attempt})
 
     def pause(self, job: str) -> str:
         """Let a job wait, its worker ended, until ``resume``; its state then.
@@ -111,7 +112,7 @@ class Client:
         """Let a paused job have its turn again, from its checkpoint; its state then.
 
         Raises:
-            RequestError: There is no such job.
+            RequestError: There is no such job, or it is still being paused (``job_pausing``).
         """
         return self._state("resume", {"job": job})
 

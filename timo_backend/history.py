@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ class History:
     def __init__(self, database: Database) -> None:
         self._db = database
         self.most_events = MOST_EVENTS
+        self._ever = -math.inf  # events that there had been when this was last pruned
 
     def append(self, job: str, events: Sequence[tuple[str, str, float]]) -> None:
         """Record what a worker told, ``(kind, body as JSON, ts)`` each, in one step."""
@@ -103,6 +105,11 @@ class History:
         rows = self._db.execute("SELECT body FROM artifacts WHERE job = ? ORDER BY seq", (job,))
         return [json.loads(body) for (body,) in rows]
 
+    def made_by_another(self, job: str, path: str) -> bool:
+        """Whether another job has told of an output at this path."""
+        query = "SELECT 1 FROM artifacts WHERE path = ? AND job != ? LIMIT 1"
+        return self._db.execute(query, (path, job)).fetchone() is not None
+
     def prune(self) -> Iterator[int]:
         """Remove what is too much: of the jobs that come, newest first, after ``most_events`` are counted.
 
@@ -115,8 +122,9 @@ class History:
             How many events went, after each step: other things can be done meanwhile.
         """
         (ever,) = self._db.execute("SELECT total(last_seq) FROM jobs").fetchone()  # quick, and no less
-        if ever <= self.most_events:
+        if ever <= self.most_events or ever - self._ever < self.most_events // 100:
             return
+        self._ever = ever
         jobs = self._db.execute("SELECT id, last_seq, ended FROM jobs ORDER BY number DESC").fetchall()
         kept = 0
         for job, last, ended in jobs:

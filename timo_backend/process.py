@@ -70,6 +70,7 @@ class Worker:
         self.log = log
         self.outcome: tuple[str, dict[str, Any]] = ("", {})
         self.kept = False  # a checkpoint
+        self.cancelled = False  # which the disk could not be told
         self.ended = asyncio.Event()
         self._owner = owner
         self._loop = asyncio.get_running_loop()
@@ -194,6 +195,8 @@ class Worker:
                 logger.exception("job %s: what it tells cannot be recorded", self.job.id)
             self._full = True
             return False
+        except Exception:  # a fault of ours: the job goes on without these
+            logger.exception("job %s: what it tells cannot be understood", self.job.id)
         if self._full:
             logger.info("job %s: what it tells is recorded again", self.job.id)
         self._full = False

@@ -67,6 +67,8 @@ TRANSITIONS: dict[tuple[State, Happening], State] = {
     (State.QUEUED, Happening.START): State.STARTING,
     (State.QUEUED, Happening.CANCEL): State.CANCELLED,
     (State.STARTING, Happening.UNSTARTED): State.QUEUED,
+    (State.CANCELLING, Happening.UNSTARTED): State.CANCELLED,
+    (State.PAUSING, Happening.UNSTARTED): State.PAUSED,
     (State.STARTING, Happening.READY): State.RUNNING,
     (State.STARTING, Happening.FAIL): State.FAILED,
     (State.STARTING, Happening.CANCEL): State.CANCELLING,

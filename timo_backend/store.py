@@ -158,7 +158,7 @@ class Store:
             done = summary if new is State.SUCCEEDED else None
             changed = self._db.execute(
                 "UPDATE jobs SET state = ?, attempt = ?, started = ?, ended = ?, error = ?, summary = ?,"
-                " fraction = ?, kept = kept AND ?, crashes = crashes + ? WHERE id = ? AND state = ?",
+                " fraction = ?, crashes = crashes + ? WHERE id = ? AND state = ?",
                 (
                     new.value,
                     attempt,
@@ -167,7 +167,6 @@ class Store:
                     None if failed is None else dumps(failed),
                     None if done is None else dumps(done),
                     1.0 if new is State.SUCCEEDED else job.fraction,
-                    new is not State.STARTING,
                     crashed,
                     ident,
                     job.state.value,
@@ -196,17 +195,24 @@ class Store:
             if before is not None and before != ident:
                 other = self.job(before)
                 self._demand_waiting(other)
-                query = "SELECT max(place) FROM jobs WHERE place < ? AND priority = ? AND id != ?"
-                (below,) = self._db.execute(query, (other.place, other.priority, ident)).fetchone()
-                place = other.place - 1 if below is None else (below + other.place) / 2
-                if place in (below, other.place):  # no number is left between them: all get whole ones again
-                    self._db.execute(
-                        "UPDATE jobs SET place = (SELECT count(*) FROM jobs AS o WHERE o.place < jobs.place)"
-                    )
-                    place = self.job(before).place - 0.5
                 query = "UPDATE jobs SET place = ?, priority = ? WHERE id = ?"
-                self._db.execute(query, (place, other.priority, ident))
+                self._db.execute(query, (self._place_before(before, ident), other.priority, ident))
         return self.job(ident)
+
+    def _place_before(self, before: str, moving: str) -> float:
+        """A place between a job and the one before it, where no other job is."""
+        query = "SELECT max(place) FROM jobs WHERE place < ? AND id != ?"
+        for _ in range(2):
+            place = self.job(before).place
+            (below,) = self._db.execute(query, (place, moving)).fetchone()
+            between = place - 1 if below is None else (below + place) / 2
+            if between not in (below, place):
+                break
+            # No number is left between them: all get whole ones again.
+            idents = self._db.execute("SELECT id FROM jobs ORDER BY place, number").fetchall()
+            rows = ((number, ident) for number, (ident,) in enumerate(idents))
+            self._db.executemany("UPDATE jobs SET place = ? WHERE id = ?", rows)
+        return float(between)
 
     @staticmethod
     def _demand_waiting(job: Job) -> None:
@@ -227,7 +233,7 @@ class Store:
         return bool(self._db.execute("SELECT enough FROM jobs WHERE id = ?", (ident,)).fetchone()[0])
 
     def keep(self, ident: str) -> None:
-        """Note that a job would go on from a checkpoint of this attempt."""
+        """Note that a job would go on from a checkpoint."""
         with self._db.transaction(durable=True):
             self._db.execute("UPDATE jobs SET kept = 1 WHERE id = ?", (ident,))
 
@@ -241,7 +247,7 @@ class Store:
     def settle_lost(self, ident: str, reason: Mapping[str, Any], *, crashed: bool) -> State:
         """Settle a job whose worker is gone without a word: it is queued again, or has failed; its state.
 
-        It goes on where the attempt has left a checkpoint, after a crash at most ``MOST_CRASHES`` times. One
+        It goes on where it has left a checkpoint, after a crash at most ``MOST_CRASHES`` times. One
         that was being cancelled is cancelled.
         """
         self.advance(ident, Happening.LOST)

@@ -36,6 +36,8 @@ SCARCE = frozenset(
         getattr(errno, "EDQUOT", errno.ENOSPC),
     }
 )
+PAUSE_GRACE_S = 30.0
+"""Seconds until a worker that shall pause gets SIGTERM: its state shall be kept."""
 TRAININGS = frozenset({"finetune", "pretrain"})
 SCARCE_S = 5.0
 """Until a worker is started again for which the system had no room."""
@@ -67,7 +69,8 @@ class Supervisor:
         self._worker: Worker | None = None
         self._stopping = False
         self._again: asyncio.TimerHandle | None = None
-        self._unwritten: Callable[[], object] | None = None  # what became of a job that could not be started
+        # What became of a job that could not be started, where the disk did not take it.
+        self._unwritten: tuple[str, Callable[[], object]] | None = None
 
     @property
     def busy(self) -> bool:
@@ -89,9 +92,7 @@ class Supervisor:
             self._again.cancel()
             self._again = None
         try:
-            if self._unwritten is not None:
-                self._unwritten()
-                self._unwritten = None
+            self._write_unwritten()
             while self._worker is None and not self._stopping:
                 job = self._store.next_queued()
                 if job is None:
@@ -102,6 +103,13 @@ class Supervisor:
         except sqlite3.Error:
             logger.exception("the next job cannot be started")
             self._later(RETRY_S)
+
+    def _write_unwritten(self) -> None:
+        if self._unwritten is not None:
+            ident, write = self._unwritten
+            write()
+            self._unwritten = None
+            self._changed(ident)
 
     def _later(self, seconds: float) -> None:
         self._again = asyncio.get_running_loop().call_later(seconds, self.wake)
@@ -126,11 +134,19 @@ class Supervisor:
         """Let a job that was paused have its turn again; its state then.
 
         Raises:
-            BackendError: There is no such job.
+            BackendError: There is no such job, or its worker has not ended yet (``job_pausing``).
         """
         new = self._store.advance(ident, Happening.RESUME)
         if new is None:
-            return self._store.job(ident).state
+            state = self._store.job(ident).state
+            if state is State.PAUSING:
+                raise BackendError(
+                    "job_pausing",
+                    f"Job '{ident}' is still being paused.",
+                    "Wait until it is paused.",
+                    retryable=True,
+                )
+            return state
         self._changed(ident)
         asyncio.get_running_loop().call_soon(self.wake)
         return new
@@ -157,13 +173,14 @@ class Supervisor:
         try:
             new = self._store.advance(ident, happening)
         except sqlite3.Error:
-            if worker is not None:  # it may be what fills the disk
+            if worker is not None and happening is Happening.CANCEL:  # it may be what fills the disk
                 worker.cancel()
+                worker.cancelled = True
             raise
         if new is None:
             return self._store.job(ident).state
         if worker is not None:
-            worker.cancel()
+            worker.cancel(None if happening is Happening.CANCEL else PAUSE_GRACE_S)
         self._changed(ident)
         return new
 
@@ -177,21 +194,19 @@ class Supervisor:
 
     def _start(self, job: Job) -> bool:
         """Start a job's worker, or record why it can't be; False if there is no room for a process now."""
+        spec, enough = self._spec(job), self._store.wants_end(job.id)
         self._store.advance(job.id, Happening.START)
         try:
-            self._worker = Worker(job, self._spec(job), self._command, self._logs / f"{job.id}.log", self)
+            self._worker = Worker(job, spec, self._command, self._logs / f"{job.id}.log", self)
         except OSError as error:
             scarce = error.errno in SCARCE
             logger.warning("job %s: its worker cannot be started: %s", job.id, error)
             happening = Happening.UNSTARTED if scarce else Happening.FAIL
-            self._unwritten = functools.partial(
-                self._store.advance, job.id, happening, error=not_started(error)
-            )
-            self._unwritten()
-            self._unwritten = None
-            self._changed(job.id)
+            write = functools.partial(self._store.advance, job.id, happening, error=not_started(error))
+            self._unwritten = job.id, write
+            self._write_unwritten()
             return not scarce
-        if self._store.wants_end(job.id):
+        if enough:
             self._worker.finish()
         self._changed(job.id)
         return True
@@ -199,12 +214,13 @@ class Supervisor:
     def _spec(self, job: Job) -> Mapping[str, Any]:
         """A job's parameters; one that goes on may replace an output that it has made itself."""
         out = job.spec.get("out")
-        new = isinstance(out, str) and not os.path.lexists(out)
-        return (
-            {**job.spec, "overwrite": True}
-            if self._store.made_new(job.id, new) and job.attempt > 1
-            else job.spec
+        if not isinstance(out, str):
+            return job.spec
+        there = os.path.lexists(out)
+        its_own = self._store.made_new(job.id, not there) and not self._store.history.made_by_another(
+            job.id, out
         )
+        return {**job.spec, "overwrite": True} if there and its_own and job.started is not None else job.spec
 
     def record(self, worker: Worker, told: Sequence[bytes]) -> None:
         """Take lines that a worker wrote.
@@ -251,6 +267,8 @@ class Supervisor:
 
     def _settle(self, worker: Worker, status: int) -> None:
         ident, (kind, body) = worker.job.id, worker.outcome
+        if worker.cancelled:  # the disk had no room to say so then
+            self._store.advance(ident, Happening.CANCEL)
         state = self._store.job(ident).state
         if kind == "done":
             if state is State.STARTING:

@@ -184,8 +184,9 @@ def _listen(orders: IO[bytes], reporter: PipeReporter, running: threading.Event)
         reporter.cancelled.set()
         if not running.is_set():
             os._exit(EXIT_CANCELLED)
-        time.sleep(order["cancel"] + AFTER_TERM_S)
-        os._exit(EXIT_CANCELLED)
+        end = threading.Timer(order["cancel"] + AFTER_TERM_S, os._exit, (EXIT_CANCELLED,))
+        end.daemon = True
+        end.start()
     if os.name == "posix" and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)  # the server is gone: this process and its children with it
     os._exit(1)

@@ -231,7 +231,7 @@ class LinkThread(QThread):
     def _take(self, core: Core, message: Message) -> None:
         if message.type == "lost":
             # What has no answer yet is asked again of the next server, except the list.
-            self._unanswered = {k: c for k, c in self._unanswered.items() if c.token}
+            self._unanswered = {k: c for k, c in self._unanswered.items() if c.type != "jobs"}
             raise _LostError
         if message.type == "event":
             self._take_event(core, message)
@@ -252,7 +252,8 @@ class LinkThread(QThread):
     def _take_event(self, core: Core, message: Message) -> None:
         body = message.body
         if body["kind"] == "gap":  # the curve is kept, although its points' events are not
-            self._unanswered[core.send("metrics", {"job": body["job"]})] = _Command("metrics", {})
+            asked = {"job": body["job"]}
+            self._unanswered[core.send("metrics", asked)] = _Command("metrics", asked)
         if self._book.apply(body["job"], body["seq"], body["kind"], body["ts"], body["body"]):
             core.send("unsubscribe", {"id": message.id})
 

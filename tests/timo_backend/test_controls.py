@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an analyst may want of a job that waits or runs: a pause, an early end, another place, another try."""
 
+import math
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.timo_backend.conftest import final, wait_for, wait_until_gone, wait_until_running
 from tests.timo_backend.test_server import states
 from timo_backend.errors import RequestError
+from timo_backend.store import Store
 
 
 @pytest.fixture
@@ -40,6 +48,30 @@ def test_a_paused_job_lets_the_next_one_run_and_goes_on_where_it_was(client, spe
     ]
     steps = [event.body["step"] for event in told if event.kind == "metric"]
     assert steps == list(range(1, 301)), "no step was done twice"
+
+
+def test_a_job_that_is_still_being_paused_cannot_be_resumed_yet(client, spec):
+    job = client.submit("predict", spec("slow"))
+    wait_until_running(client, job)
+    client.pause(job)
+    with pytest.raises(RequestError) as caught:
+        client.resume(job)
+    assert caught.value.code == "job_pausing" and caught.value.retryable
+    client.cancel(job)
+    assert final(client, job)["state"] == "cancelled"
+
+
+def test_a_paused_job_that_goes_on_replaces_no_other_job_s_output(client, spec, tmp_path):
+    first = client.submit("predict", spec("keep"))
+    wait_until_running(client, first)
+    client.pause(first)
+    wait_for(client, first, lambda event: event.body.get("state") == "paused")
+    other = client.submit("predict", spec("succeed"))
+    assert final(client, other)["state"] == "succeeded"
+    (tmp_path / "act").write_text("made")  # what the first does when it goes on
+    client.resume(first)
+    assert final(client, first)["error"]["code"] == "output_exists"
+    assert (tmp_path / "map.tif").read_text() == "a map"
 
 
 def test_a_job_that_waits_can_be_paused_and_never_starts_until_it_is_resumed(client, spec):
@@ -92,7 +124,8 @@ def test_a_training_that_shall_end_early_does_so_also_with_the_next_server(serve
     server.start()
     with server.client() as again:
         again.resume(job)
-        assert final(again, job)["state"] == "succeeded"
+        ended = final(again, job)
+        assert ended["state"] == "succeeded" and 5 <= ended["summary"]["step"] < 1000
 
 
 def test_a_map_cannot_be_finished_early(client, spec):
@@ -134,6 +167,24 @@ def test_the_order_holds_however_often_it_is_changed(client, spec):
     for job in (a, b, c):
         final(client, job)
     assert started(client, [a, b, c]) == [b, a, c]
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=80), st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_a_job_is_just_before_the_one_that_it_was_put_before(moves, squeezed):
+    with tempfile.TemporaryDirectory() as folder, closing(Store(Path(folder) / "jobs.sqlite")) as store:
+        jobs = [store.submit("predict", {}, str(n))[0].id for n in range(8)]
+        for n, job in enumerate(jobs):  # so close that no number lies between some
+            place = n if n > squeezed else math.nextafter(0.0, 1.0) * n
+            store._db.execute("UPDATE jobs SET place = ? WHERE id = ?", (place, job))
+        expected = list(jobs)
+        for a, b in moves:
+            store.order(jobs[a], None, jobs[b])
+            if a != b:
+                expected.remove(jobs[a])
+                expected.insert(expected.index(jobs[b]), jobs[a])
+        assert [job.id for job in sorted(store.jobs(), key=lambda job: job.place)] == expected
+        assert len({job.place for job in store.jobs()}) == 8
 
 
 def test_a_job_that_does_not_wait_has_no_place_in_the_queue(client, spec):

@@ -53,6 +53,7 @@ def test_an_older_database_keeps_every_row_and_a_copy_of_it_is_left(old):
     assert rows(old, "events") == events
     now = [{name: row[name] for name in jobs[0]} for row in rows(old, "jobs")]
     assert now == [{**job, "attempt": 1} for job in jobs]
+    assert all(row["place"] == row["number"] for row in rows(old, "jobs"))
     copy = old.with_name("jobs.sqlite.v1.bak")
     assert (rows(copy, "jobs"), rows(copy, "events")) == (jobs, events)
     with closing(sqlite3.connect(old)) as db:

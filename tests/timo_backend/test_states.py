@@ -63,8 +63,6 @@ class StoreMachine(RuleBasedStateMachine):
         expected = advance(self.expected[job], happening)
         assert self.store.advance(job, happening, error={"code": "x"}, summary={"y": 1}) == expected
         self.expected[job] = expected or self.expected[job]
-        if expected is State.STARTING:
-            self.kept.discard(job)
 
     @rule(job=jobs, count=st.integers(0, 3))
     def tell(self, job, count):

@@ -137,8 +137,8 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
             report=lambda card: training_page(card, remarks=material.problems),
             overwrite=spec.overwrite,
         )
-    checkpoint.remove()
     reporter.artifact(out, "bundle")
+    checkpoint.remove()
     reporter.progress(1.0, "Trained")
     return {
         "bundle": str(out),

@@ -97,8 +97,8 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
         report=lambda card: training_page(card, more=[shown]),
         overwrite=spec.overwrite,
     )
-    checkpoint.remove()
     reporter.artifact(out, "bundle")
+    checkpoint.remove()
     reporter.progress(1.0, "Pre-trained")
     return {
         "bundle": str(out),

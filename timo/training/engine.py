@@ -138,7 +138,7 @@ def fit(
             reporter.log(f"What was learnt is kept in {checkpoint.path.parent}: the same command goes on.")
         raise
     if not training.ended:
-        reporter.log(f"Ended in epoch {training.epoch}: what epoch {training.outcome.kept} knew is kept.")
+        reporter.log(f"Ended before its time: what it knew after epoch {training.outcome.kept} is kept.")
     return training.outcome
 
 
