@@ -61,6 +61,7 @@ EVENTS: dict[str, type[Struct]] = {"progress": Progress, "metric": Metric, "log"
 OTHERS: dict[str, Any] = {
     "ready": dict[str, Any],
     "checkpoint": dict[str, Any],
+    "beat": dict[str, Any],
     "done": dict[str, Any],
     "error": Failure,
 }

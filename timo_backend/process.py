@@ -12,11 +12,15 @@ import signal
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+import psutil
+
+from timo_backend import leftovers
 from timo_backend.protocol import dumps
 from timo_backend.store import Job
 
@@ -33,6 +37,8 @@ GRACE_S = {"finetune": 5.0, "pretrain": 5.0}
 """Seconds from the flag to SIGTERM: a training step must end; other tasks have ``GRACE_DEFAULT_S``."""
 GRACE_DEFAULT_S = 1.0
 KILL_AFTER_S = 5.0
+LOOK_S, QUIET_S, HUNG_S = 2.0, 6.0, 24.0
+"""A worker, which says something every two seconds, is ended when it was quiet and idle for half a minute."""
 
 
 class Owner(Protocol):
@@ -57,6 +63,7 @@ class Worker:
         spec: The job's parameters.
         command: The program that speaks the worker's side of the pipes.
         log: Gets what else it prints.
+        mark: Of ``leftovers``: by it its children are found.
         owner: Records what it tells.
 
     Raises:
@@ -64,10 +71,13 @@ class Worker:
     """
 
     def __init__(
-        self, job: Job, spec: Mapping[str, Any], command: Sequence[str], log: Path, owner: Owner
+        self, job: Job, spec: Mapping[str, Any], command: Sequence[str], log: Path, mark: str, owner: Owner
     ) -> None:
         self.job = job
         self.log = log
+        self._mark = mark
+        self._heard = time.monotonic()  # of it, in the reader's thread
+        self._watched: tuple[float, float] | None = None  # since when it was quiet, and its CPU time then
         self.outcome: tuple[str, dict[str, Any]] = ("", {})
         self.kept = False  # a checkpoint
         self.cancelled = False  # which the disk could not be told
@@ -91,6 +101,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=log.parent,  # `python -m` searches it first: not a folder that others write to
+                env={**os.environ, leftovers.VARIABLE: mark},
                 start_new_session=True,  # a process group of its own, to be ended with its children
             )
         self._order({"task": job.task, "spec": spec, "server": os.getpid()})
@@ -105,6 +116,7 @@ class Worker:
             self._process.wait()
             self._orders.put(b"")
             raise OSError(errno.EAGAIN, str(error)) from error
+        self._timers.append(self._loop.call_later(LOOK_S, self._look, time.monotonic()))
 
     def cancel(self, grace: float | None = None) -> None:
         """Raise the flag; SIGTERM after the grace, SIGKILL of the process group ``KILL_AFTER_S`` later."""
@@ -153,6 +165,7 @@ class Worker:
                 logger.error("job %s: the worker wrote a line over %d bytes", self.job.id, MAX_LINE)
                 self._kill()
                 return
+            self._heard = time.monotonic()
             with self._room:
                 self._held = self._bytes >= BACKLOG
                 self._room.wait_for(lambda: self._bytes < BACKLOG)
@@ -172,11 +185,33 @@ class Worker:
                 status = self._process.wait()
         else:
             status = self._process.wait()
+        leftovers.end(self._mark)  # children that have left the group
         self._reader.join(KILL_AFTER_S)  # longer only if a child has left the group and kept the pipe
         with suppress(RuntimeError):  # the loop is closed: the server ends
             self._loop.call_soon_threadsafe(self._finish, status)
 
     # in the loop's thread ----------------------------------------
+
+    def _look(self, due: float) -> None:
+        """End the worker if it says nothing for long and doesn't compute either: it hangs, or was stopped."""
+        if self._over:
+            return
+        now = time.monotonic()
+        if now - due > LOOK_S or self._held:  # this machine slept, or the disk is full
+            self._heard, self._watched = now, None
+        if now - self._heard < QUIET_S:
+            self._watched = None
+        else:
+            spent = _cpu_seconds(self._process.pid)
+            since, then = self._watched or (now, spent)
+            if spent > then:  # it computes in one long call
+                since, then = now, spent
+            self._watched = since, then
+            if now - since > HUNG_S:
+                logger.warning("job %s: the worker says and does nothing: it is ended", self.job.id)
+                self._kill()
+                return
+        self._timers.append(self._loop.call_later(LOOK_S, self._look, now + LOOK_S))
 
     def _drain(self) -> None:
         if not self._record():
@@ -219,6 +254,14 @@ class Worker:
             timer.cancel()
         self._orders.put(b"")
         self.ended.set()
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:  # it has ended
+        return 0.0
+    return float(times.user + times.system)
 
 
 def _signal(process: subprocess.Popen[bytes], *, group: bool) -> None:

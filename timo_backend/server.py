@@ -18,7 +18,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 from timo import __version__
 from timo.errors import SpecError
-from timo_backend import messages, protocol
+from timo_backend import leftovers, messages, protocol
 from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
 from timo_backend.endings import interrupted
 from timo_backend.errors import BackendError, RequestError
@@ -90,6 +90,7 @@ class Server:
         tasks: list[asyncio.Task[None]] = []
         try:
             await self_check(endpoint, self._keys)
+            leftovers.end(leftovers.mark_of(self.home.path))
             for ident, state in self._store.recover(interrupted("ended")).items():
                 logger.warning("job %s, left behind by a server that ended: %s", ident, state.value)
             self._catch_signals()

@@ -20,6 +20,7 @@ import msgspec
 from timo_backend import lines
 from timo_backend.endings import died, interrupted, not_started, with_log
 from timo_backend.errors import BackendError
+from timo_backend.leftovers import new_mark
 from timo_backend.process import RETRY_S, Worker
 from timo_backend.states import Happening, State
 from timo_backend.store import Job, Store
@@ -50,7 +51,7 @@ class Supervisor:
 
     Args:
         store: Where jobs stand; this is the only one that changes their states beside ``submit``.
-        logs: The folder of the workers' log files, ``JOB.log``.
+        logs: The home's folder of the workers' log files, ``JOB.log``.
         changed: Called with a job's id whenever events of it were recorded.
         worker_command: The program that speaks the worker's side of the pipes.
     """
@@ -197,7 +198,8 @@ class Supervisor:
         spec, enough = self._spec(job), self._store.wants_end(job.id)
         self._store.advance(job.id, Happening.START)
         try:
-            self._worker = Worker(job, spec, self._command, self._logs / f"{job.id}.log", self)
+            log = self._logs / f"{job.id}.log"
+            self._worker = Worker(job, spec, self._command, log, new_mark(self._logs.parent), self)
         except OSError as error:
             scarce = error.errno in SCARCE
             logger.warning("job %s: its worker cannot be started: %s", job.id, error)
@@ -235,6 +237,8 @@ class Supervisor:
                 events.append((kind, msgspec.json.encode(body).decode(), time.time()))
             elif kind == "ready":
                 self._store.advance(worker.job.id, Happening.READY)
+            elif kind == "beat":
+                continue
             elif kind == "checkpoint":
                 if not worker.kept:
                     self._store.keep(worker.job.id)

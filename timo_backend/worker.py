@@ -3,9 +3,9 @@
 
 On standard input comes one JSON line ``{"task", "spec", "server"}`` (``server``: the pid to die with), later
 perhaps ``{"finish": true}`` or ``{"cancel": grace}``; its end means that the server is gone. On standard
-output go JSON lines ``{"kind", "body"}``: ``ready``, ``checkpoint``, the events ``progress``, ``metric``,
-``log``, ``artifact``, and at last ``done`` or ``error``. All else that anything prints goes to standard
-error, which is the job's log file.
+output go JSON lines ``{"kind", "body"}``: ``ready``, ``beat``, ``checkpoint``, the events ``progress``,
+``metric``, ``log``, ``artifact``, and at last ``done`` or ``error``. All else that anything prints goes to
+standard error, which is the job's log file.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ PROGRESS_EVERY_S = 0.1
 # The time left follows the pace of about the last half minute: reading data at first says little about it.
 PACE_EVERY_S, PACE_SAMPLES, PACE_LEAST_S = 0.5, 60, 1.5
 EXIT_CANCELLED = 75
+BEAT_S = 2.0
 # A task in one long call of a library sees neither flag nor signal: so long after the signal it is ended.
 AFTER_TERM_S = 0.5
 
@@ -134,6 +135,7 @@ def main() -> int:
         # Until here SIGTERM ends the process at once, and nothing is left; from here on the task cleans up.
         signal.signal(signal.SIGTERM, _terminate)
         running.set()
+        threading.Thread(target=_beat, args=(reporter,), daemon=True).start()
         reporter.tell("ready", {})
         summary = run(order["task"], spec, reporter)
         reporter.tell("done", summary)
@@ -190,6 +192,13 @@ def _listen(orders: IO[bytes], reporter: PipeReporter, running: threading.Event)
     if os.name == "posix" and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)  # the server is gone: this process and its children with it
     os._exit(1)
+
+
+def _beat(reporter: PipeReporter) -> None:
+    """Show that this process isn't stopped."""
+    while True:
+        reporter.tell("beat", {})
+        time.sleep(BEAT_S)
 
 
 def _terminate(_signal: int, _frame: object) -> None:

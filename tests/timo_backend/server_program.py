@@ -10,8 +10,11 @@ import signal
 import sys
 from pathlib import Path
 
+from timo_backend import process
 from timo_backend.auth import Home
 from timo_backend.server import Server
+
+process.LOOK_S, process.QUIET_S, process.HUNG_S = 0.2, 4.0, 1.0  # a test need not wait for half a minute
 
 
 async def serve(path, idle_s, program):

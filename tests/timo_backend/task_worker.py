@@ -94,6 +94,19 @@ def play(task, spec, reporter):
     if act == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
         threading.Event().wait()
+    if act == "count":  # holds the interpreter's lock for so many seconds: no thread of it says anything
+        sys.setswitchinterval(1000.0)
+        end = time.monotonic() + float(argument)
+        while time.monotonic() < end:
+            pass
+        sys.setswitchinterval(0.005)
+        return {}
+    if act == "orphan":  # its child leaves the group, and keeps the worker's pipes
+        command = [sys.executable, "-c", "import time; time.sleep(3600)"]
+        child = subprocess.Popen(command, start_new_session=True)
+        reporter.log(f"child {child.pid}")
+        reporter.cancelled.wait(float(argument or 3600))
+        return {}
     if act == "child":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
         reporter.log(f"child {child.pid}")
