@@ -18,6 +18,7 @@ from affine import Affine
 from msgspec import Struct
 
 from timo.card_checks import faults
+from timo.disk import unwritten
 from timo.errors import BundleError, OutputError
 
 if TYPE_CHECKING:
@@ -184,11 +185,7 @@ def save(
         else:
             partial.rename(folder)
     except (OSError, SafetensorError) as error:
-        raise OutputError(
-            "output_unwritable",
-            f"The model bundle '{folder}' cannot be written: {reason(error)}.",
-            "Pick a folder that you may write to, on a disk with space.",
-        ) from error
+        raise unwritten(f"The model bundle '{folder}'", folder, error, reason(error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

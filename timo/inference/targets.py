@@ -12,6 +12,7 @@ from pathlib import Path
 import rasterio
 from rasterio.errors import RasterioError
 
+from timo.disk import unwritten
 from timo.errors import OutputError
 from timo.series.facts import reason
 
@@ -144,13 +145,9 @@ def told(path: Path) -> Iterator[None]:
     """Say of a failure that ``path`` cannot be written, and why.
 
     Raises:
-        OutputError: ``output_unwritable``.
+        OutputError: ``disk_full`` or ``output_unwritable``.
     """
     try:
         yield
     except (OSError, RasterioError) as error:
-        raise OutputError(
-            "output_unwritable",
-            f"'{path}' cannot be written: {reason(error)}.",
-            "Pick a folder that you may write to, on a disk with space.",
-        ) from error
+        raise unwritten(f"'{path}'", path, error, reason(error)) from error

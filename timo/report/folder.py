@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from timo.disk import unwritten
 from timo.errors import OutputError
 from timo.inference.targets import check_folder
 from timo.series.rasters import reason
@@ -74,11 +75,7 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(
-            "output_unwritable",
-            f"The report '{path}' cannot be written: {reason(error)}.",
-            "Pick a folder that you may write to, on a disk with space.",
-        ) from error
+        raise unwritten(f"The report '{path}'", path, error, reason(error)) from error
 
 
 def _partial(path: Path) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from timo import __version__
-from timo.errors import OutputError
+from timo.disk import unwritten
 
 # A checkpoint every few seconds, but never more than a twentieth of the time for writing them.
 SECONDS_BETWEEN = 5.0
@@ -97,12 +97,7 @@ class Checkpoint:
             unfinished.replace(self.path)
         except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
             unfinished.unlink(missing_ok=True)
-            raise OutputError(
-                "checkpoint_unwritable",
-                f"The training's state can't be saved to {self.path}: {error}.",
-                "Make room on the disk, or pick another folder; the last saved state is kept.",
-                retryable=True,
-            ) from error
+            raise unwritten(f"The training's state {self.path}", self.path, error, str(error)) from error
         now = self._clock()
         self._due = now + max(SECONDS_BETWEEN, TIMES_ITS_WRITING * (now - started))
 

@@ -249,7 +249,7 @@ def test_a_bundle_that_cannot_be_put_in_place_leaves_at_most_what_was_learnt(
         full.setattr(Path, "rename", Mock(side_effect=OSError(28, "No space left on device")))
         with pytest.raises(OutputError, match="No space left on device") as caught:
             scene.finetune(tmp_path / "m", epochs=1)
-    assert caught.value.code == "output_unwritable"
+    assert caught.value.code == "disk_full"
     assert [path.name for path in tmp_path.iterdir()] == left
     scene.finetune(tmp_path / "m", epochs=1)  # goes on
     assert [path.name for path in tmp_path.iterdir()] == ["m"]

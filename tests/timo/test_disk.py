@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A disk that is full, for real: a small file system of its own."""
+
+import errno
+import subprocess
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from timo.disk import is_full
+from timo.errors import OutputError
+from timo.inference.targets import told
+from timo.training.checkpoint import Checkpoint
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of 2 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_checkpoint_that_finds_no_room_is_told_so_and_the_last_one_loads(disk):
+    checkpoint = Checkpoint(disk / "model.training", "key")
+    checkpoint.save({"weights": torch.ones(1000)})
+    with pytest.raises(OutputError) as caught:
+        checkpoint.save({"weights": torch.ones(1_000_000)})
+    assert caught.value.code == "disk_full" and caught.value.retryable
+    state, doubt = Checkpoint(disk / "model.training", "key").load()
+    assert doubt is None and state["weights"].equal(torch.ones(1000))
+    assert [file.name for file in (disk / "model.training").iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_raster_that_finds_no_room_is_told_so(disk):
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "width": 2000, "height": 2000}
+    values = np.random.default_rng(0).integers(0, 255, (2000, 2000), np.uint8)
+    with pytest.raises(OutputError) as caught, told(disk / "map.tif"):
+        with rasterio.open(disk / "map.tif", "w", **profile) as file:
+            file.write(values, 1)
+        if (disk / "map.tif").stat().st_size < values.size:  # GDAL tells no failure of what it writes at last
+            raise OSError(errno.EIO, "a part of it is missing")
+    assert caught.value.code == "disk_full"
+
+
+def test_another_failure_is_not_a_full_disk(tmp_path):
+    assert not is_full(PermissionError(errno.EACCES, "no"), tmp_path / "map.tif")
+    try:
+        raise RuntimeError("torch's words") from OSError(errno.ENOSPC, "No space left on device")
+    except RuntimeError as error:
+        assert is_full(error, tmp_path)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why something could not be written: its disk is full, or something else."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+
+from timo.errors import OutputError
+
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_NOTHING = 1 << 20  # bytes: what is left of a disk that a file has just filled
+
+
+def unwritten(what: str, path: Path, error: BaseException, why: str) -> OutputError:
+    """The error of something that could not be written.
+
+    Args:
+        what: The beginning of the sentence, such as ``The model bundle '/m'``.
+        path: Where it should stand; need not be there.
+        error: What was raised.
+        why: That in words.
+
+    Returns:
+        ``disk_full``, which can succeed later, or ``output_unwritable``.
+    """
+    if is_full(error, path):
+        return OutputError(
+            "disk_full",
+            f"{what} cannot be written: {why}.",
+            "Make room on the disk, or pick another folder, and run it again: what was done is kept.",
+            retryable=True,
+        )
+    return OutputError(
+        "output_unwritable",
+        f"{what} cannot be written: {why}.",
+        "Pick a folder that you may write to, on a disk with space.",
+    )
+
+
+def is_full(error: BaseException, path: Path) -> bool:
+    """Whether an error came from a full disk: torch and GDAL tell it in words of theirs, or as another error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    folder = next((place for place in (path, *path.parents) if place.is_dir()), None)
+    try:
+        return folder is not None and shutil.disk_usage(folder).free < _NOTHING
+    except OSError:
+        return False
