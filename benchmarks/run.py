@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("models", "crops", "loader", "prediction", "responsiveness")
+BENCHMARKS = ("models", "crops", "loader", "prediction", "backend", "responsiveness")
 
 
 def main() -> int:

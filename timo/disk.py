@@ -29,7 +29,7 @@ def unwritten(what: str, path: Path, error: BaseException, why: str) -> OutputEr
         return OutputError(
             "disk_full",
             f"{what} cannot be written: {why}.",
-            "Make room on the disk, or pick another folder, and run it again: what was done is kept.",
+            "Make room on the disk, or pick another folder, and run it again.",
             retryable=True,
         )
     return OutputError(
@@ -40,7 +40,7 @@ def unwritten(what: str, path: Path, error: BaseException, why: str) -> OutputEr
 
 
 def is_full(error: BaseException, path: Path) -> bool:
-    """Whether an error came from a full disk: torch and GDAL tell it in words of theirs, or as another error."""
+    """Whether an error came from a full disk: torch and GDAL tell it in their own words, or as another."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _FULL:

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How quick and how small the backend is: a real server, real workers, this machine's disk.
+
+The tasks of most parts are those of the backend's tests, which need no model; the one that trains is real.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+
+import psutil
+
+from benchmarks.results_file import Figure, report
+from tests.timo_backend.conftest import ServerProcess, final, wait_until_running
+from timo_backend.client import Client
+
+SUBMITS = 300
+EVENTS = 100_000
+MISSED = 10_000
+CANCELS = 30
+STARTS = 5
+PROGRAM = [sys.executable, "-m", "timo_backend", "serve", "--home"]
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as running:
+        with running.client() as client:
+            figures = [
+                *submits(client, Path(folder)),
+                *events(client, running),
+                *cancels(client),
+                *size(running),
+            ]
+    figures += starts()
+    report("backend", "The backend, with tasks that cost nothing", figures)
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[ServerProcess]:
+    """A running server of a home in a folder."""
+    running = ServerProcess(folder / "home").start()
+    try:
+        yield running
+    finally:
+        running.kill()
+
+
+def spec(act: str, out: Path = Path(os.devnull)) -> dict[str, object]:
+    """Of a task of the tests' worker."""
+    return {"series": ["/series"], "model": f"/acts/{act}", "out": str(out)}
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Milliseconds."""
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1000
+
+
+def spread_of(times: list[float]) -> tuple[float, float, float]:
+    """Median, 95th and 99th percentile."""
+    hundredths = quantiles(times, n=100)
+    return median(times), hundredths[94], hundredths[98]
+
+
+def submits(client: Client, folder: Path) -> list[Figure]:
+    """A submit is on disk when it is answered: beside it, what one write with fsync takes there."""
+    hold = client.submit("predict", spec("hold"))
+    wait_until_running(client, hold)  # what is submitted waits: its own start isn't measured with it
+    times = [timed(lambda: client.submit("predict", spec("succeed-1"))) for _ in range(SUBMITS)]
+    for row in client.jobs():
+        if row["state"] == "queued":
+            client.cancel(row["id"])
+    client.cancel(hold)
+    final(client, hold)
+    with (folder / "sync").open("wb") as file:
+
+        def sync() -> None:
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+
+        bare = [timed(sync) for _ in range(SUBMITS)]
+    p50, _, p99 = spread_of(times)
+    alone, _, alone99 = spread_of(bare)
+    part = "Submit, on disk when answered"
+    return [
+        Figure("p50", p50, "ms", "at most 10", p50 <= 10, f"{alone:.3g}: fsync alone", part=part),
+        Figure("p99", p99, "ms", "at most 50", p99 <= 50, f"{alone99:.3g}: fsync alone", part=part),
+    ]
+
+
+def events(client: Client, running: ServerProcess) -> list[Figure]:
+    """From the worker over the disk to the client; and those that a client missed."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = client.submit("predict", spec(f"succeed-{EVENTS}", Path(folder) / "map.tif"))
+        ts = [event.ts for event in client.events(job) if event.kind == "metric"]
+    rate = len(ts) / (ts[-1] - ts[0])
+    last = client.job(job)["last_seq"]
+
+    def attach() -> None:
+        with running.client() as other:
+            assert sum(1 for _ in other.events(job, after=last - MISSED)) == MISSED
+
+    again = median(timed(attach) for _ in range(5)) / 1000
+    part = "Events"
+    return [
+        Figure("recorded and sent", rate, "a second", "at least 5000", rate >= 5000, part=part),
+        Figure(
+            f"connect, and fetch {MISSED:,} missed ones", again, "s", "at most 0.5", again <= 0.5, part=part
+        ),
+    ]  # fmt: skip
+
+
+def cancels(client: Client) -> list[Figure]:
+    """From the click to the answer, and to the end of the worker."""
+    answers, ends = [], []
+    for _ in range(CANCELS):
+        job = client.submit("predict", spec("hold"))
+        wait_until_running(client, job)
+        started = time.perf_counter()
+        answers.append(timed(lambda job=job: client.cancel(job)))
+        final(client, job)
+        ends.append(time.perf_counter() - started)
+    answered, ended = spread_of(answers)[1], spread_of(ends)[1]
+    part = "Cancel, p95, of a task that looks at its flag 50 times a second"
+    return [
+        Figure("answered", answered, "ms", "at most 50", answered <= 50, part=part),
+        Figure("ended", ended, "s", "at most 2", ended <= 2, part=part),
+    ]
+
+
+def size(running: ServerProcess) -> list[Figure]:
+    """What the server holds after all that."""
+    megabytes = psutil.Process(running.process.pid).memory_info().rss / 1e6
+    maps = Path(f"/proc/{running.process.pid}/maps").read_text()
+    heavy = [name for name in ("libtorch", "numpy") if name in maps]
+    return [
+        Figure("memory", megabytes, "MB", "at most 80", megabytes <= 80, part="The server"),
+        Figure("of torch and numpy loaded", len(heavy), "", "none", not heavy, part="The server"),
+    ]
+
+
+def starts() -> list[Figure]:
+    """From the command to the first answer."""
+    times = []
+    for _ in range(STARTS):
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            process = subprocess.Popen([*PROGRAM, folder + "/home"], stdout=subprocess.PIPE, text=True)
+            try:
+                process.stdout.readline()  # type: ignore[union-attr]
+                with Client.connect(folder + "/home"):
+                    times.append(time.perf_counter() - started)
+            finally:
+                process.terminate()
+                process.wait()
+    took = median(times)
+    spread = (min(times), max(times))
+    return [
+        Figure(
+            "from `serve` to the first answer", took, "s", "at most 2", took <= 2, spread=spread, part="Start"
+        )
+    ]
+
+
+if __name__ == "__main__":
+    main()
