@@ -31,14 +31,17 @@ PROGRAM = [sys.executable, "-m", "timo_backend", "serve", "--home"]
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as running:
-        with running.client() as client:
-            figures = [
-                *submits(client, Path(folder)),
-                *events(client, running),
-                *cancels(client),
-                *size(running),
-            ]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server(Path(folder)) as running,
+        running.client() as client,
+    ):
+        figures = [
+            *submits(client, Path(folder)),
+            *events(client, running),
+            *cancels(client),
+            *size(running),
+        ]
     figures += starts()
     report("backend", "The backend, with tasks that cost nothing", figures)
 
