@@ -106,6 +106,7 @@ def play(task, spec, reporter):
         child = subprocess.Popen(command, start_new_session=True)
         reporter.log(f"child {child.pid}")
         reporter.cancelled.wait(float(argument or 3600))
+        reporter.check()
         return {}
     if act == "child":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
