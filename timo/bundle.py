@@ -7,7 +7,6 @@ learnt and how good it is, ``split.gpkg`` shows where it was trained and where i
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from msgspec import Struct
 from timo.card_checks import faults
 from timo.disk import unwritten
 from timo.errors import BundleError, OutputError
+from timo.hashing import sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -170,7 +170,7 @@ def save(
         partial.mkdir(parents=True)
         state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
         save_file(state, partial / WEIGHTS, metadata={"format": "pt"})
-        card = msgspec.structs.replace(card, weights_sha256=_sha256(partial / WEIGHTS))
+        card = msgspec.structs.replace(card, weights_sha256=sha256_of(partial / WEIGHTS))
         (partial / CARD).write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=2))
         if report is not None:
             (partial / REPORT).write_text(report(card), encoding="utf-8")
@@ -247,7 +247,7 @@ def load_model(folder: Path, card: Card) -> nn.Module:
 
     path = folder / WEIGHTS
     try:
-        if _sha256(path) != card.weights_sha256:
+        if sha256_of(path) != card.weights_sha256:
             raise BundleError(
                 "bundle_changed",
                 f"'{path}' is not the file that {CARD} describes: its checksum differs.",
@@ -365,11 +365,3 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
             f"The folder '{path}' holds other things than a model bundle and is left as it is.",
             "Pick another folder.",
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -17,6 +17,11 @@ from timo_backend.migrations import MIGRATIONS
 BUSY_S = 2.0  # a backup program may look at the file for a moment
 
 
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether the disk is full, in SQLite's own words: the code of an error is there from Python 3.11 on."""
+    return "full" in str(error)
+
+
 class Database:
     """One connection, used by one thread; no other process can open the file meanwhile.
 
@@ -39,14 +44,13 @@ class Database:
                 self._db.close()
                 raise
         except sqlite3.Error as error:
-            # SQLite's own words: the code of an error is there from Python 3.11 on.
-            if "locked" in str(error):
+            if "locked" in str(error):  # as in is_full
                 raise HomeError(
                     "server_running",
                     f"Another program has the job database {path} open.",
                     "If it is a backend, use that one, or end it with `timo-backend stop`.",
                 ) from error
-            if "full" in str(error):
+            if is_full(error):
                 raise StoreError(
                     "disk_full",
                     f"The disk that holds the job database {path} is full.",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-_PIECE = 8 * 1024 * 1024
+from timo.hashing import sha256_of
 
 
 def digest(path: Path) -> tuple[int, str]:
@@ -19,20 +19,10 @@ def digest(path: Path) -> tuple[int, str]:
         OSError: It is not there, or can't be read.
     """
     if not path.is_dir():
-        return _of_file(path)
+        return path.stat().st_size, sha256_of(path)
     total, lines = 0, []
     files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
     for name, file in sorted(files.items()):
-        size, sha256 = _of_file(file)
-        total += size
-        lines.append(f"{sha256}  {name}\n")
+        total += file.stat().st_size
+        lines.append(f"{sha256_of(file)}  {name}\n")
     return total, hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _of_file(path: Path) -> tuple[int, str]:
-    size, found = 0, hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            size += len(piece)
-            found.update(piece)
-    return size, found.hexdigest()

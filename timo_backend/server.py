@@ -20,6 +20,7 @@ from timo import __version__
 from timo.errors import SpecError
 from timo_backend import leftovers, messages, protocol
 from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
+from timo_backend.database import is_full
 from timo_backend.endings import interrupted
 from timo_backend.errors import BackendError, RequestError
 from timo_backend.feeds import Feeds
@@ -158,7 +159,7 @@ class Server:
             self._outbox.answer(peer, Message("error", failed.to_dict(), ident))
 
     def _unwritten(self, error: sqlite3.Error) -> RequestError:
-        if "full" in str(error):  # SQLite's own words: the code of an error is there from Python 3.11 on
+        if is_full(error):
             return RequestError(
                 "disk_full",
                 f"The disk that holds the backend's database {self.home.database} is full.",
