@@ -16,6 +16,7 @@ import msgspec
 from affine import Affine
 from msgspec import Struct
 
+from timo import access
 from timo.card_checks import faults
 from timo.disk import unwritten
 from timo.errors import BundleError, OutputError
@@ -198,6 +199,7 @@ def load_card(folder: Path) -> Card:
             sense.
     """
     path = folder / CARD
+    access.demand(path)
     if not path.is_file():
         raise BundleError(
             "bundle_missing",
@@ -246,6 +248,7 @@ def load_model(folder: Path, card: Card) -> nn.Module:
     from timo.series.rasters import reason
 
     path = folder / WEIGHTS
+    access.demand(path)
     try:
         if sha256_of(path) != card.weights_sha256:
             raise BundleError(

@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +22,7 @@ from zmq.utils.monitor import parse_monitor_message
 from timo_backend import protocol
 from timo_backend.errors import BackendError, HomeError
 from timo_backend.protocol import CONNECTION_FILE, default_home
+from timo_backend.settings import DEFAULT
 
 __all__ = ["Authenticator", "Home", "Keys", "default_home", "guard", "self_check"]
 
@@ -34,13 +36,17 @@ class Keys:
 
     server_public: bytes
     server_secret: bytes = field(repr=False)
-    client_public: bytes
-    client_secret: bytes = field(repr=False)
+    clients: Mapping[str, tuple[bytes, bytes]] = field(repr=False)  # public and secret, by their owners
 
     @classmethod
-    def generate(cls) -> Keys:
-        """Fresh keys."""
-        return cls(*zmq.curve_keypair(), *zmq.curve_keypair())
+    def generate(cls, owners: Iterable[str] = (DEFAULT,)) -> Keys:
+        """Fresh keys, for the server and each owner."""
+        return cls(*zmq.curve_keypair(), {owner: zmq.curve_keypair() for owner in owners})
+
+    def owner(self, public: str | bytes) -> str | None:
+        """Whose key it is; None of a stranger's."""
+        key = public.encode() if isinstance(public, str) else public
+        return next((name for name, (own, _) in self.clients.items() if own == key), None)
 
 
 class Home:
@@ -70,7 +76,7 @@ class Home:
     @property
     def connection_file(self) -> Path:
         """What a client needs to get in; of mode 0600."""
-        return self.path / CONNECTION_FILE
+        return self.connection_of(DEFAULT)
 
     @property
     def database(self) -> Path:
@@ -107,32 +113,47 @@ class Home:
             self._lock = None
 
     def write_connection(self, endpoint: str, keys: Keys, version: str) -> None:
-        """Write the connection file, whole or not at all, readable by its owner alone."""
-        content = {
-            "protocol": protocol.VERSION,
-            "version": version,
-            "endpoint": endpoint,
-            "server_public_key": keys.server_public.decode("ascii"),
-            "client_public_key": keys.client_public.decode("ascii"),
-            "client_secret_key": keys.client_secret.decode("ascii"),
-            "pid": os.getpid(),
-            "started": time.time(),
-        }
-        part = self.path / f"{CONNECTION_FILE}.{os.getpid()}.part"
-        part.unlink(missing_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=1) + "\n")
-        part.replace(self.connection_file)
+        """Write each owner's connection file, whole or not at all, readable by this user alone."""
+        for old in self._connections():  # of owners that there are no more
+            old.unlink(missing_ok=True)
+        started = time.time()
+        for owner, (public, secret) in keys.clients.items():
+            content = {
+                "protocol": protocol.VERSION,
+                "version": version,
+                "endpoint": endpoint,
+                "server_public_key": keys.server_public.decode("ascii"),
+                "client_public_key": public.decode("ascii"),
+                "client_secret_key": secret.decode("ascii"),
+                "pid": os.getpid(),
+                "started": started,
+            }
+            path = self.connection_of(owner)
+            part = path.with_name(f"{path.name}.{os.getpid()}.part")
+            part.unlink(missing_ok=True)
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(json.dumps(content, indent=1) + "\n")
+            part.replace(path)
 
     def remove_connection(self, keys: Keys) -> None:
-        """Take the connection file away, if it is still the one with these keys."""
-        try:
-            content: Any = json.loads(self.connection_file.read_text(encoding="utf-8"))
-            if content["server_public_key"] == keys.server_public.decode("ascii"):
-                self.connection_file.unlink()
-        except (OSError, ValueError, KeyError, TypeError):
-            return
+        """Take the connection files away, those that are still the ones with these keys."""
+        for path in self._connections():
+            try:
+                content: Any = json.loads(path.read_text(encoding="utf-8"))
+                if content["server_public_key"] == keys.server_public.decode("ascii"):
+                    path.unlink()
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+
+    def connection_of(self, owner: str) -> Path:
+        """An owner's connection file."""
+        name = Path(CONNECTION_FILE)
+        return self.path / (name if owner == DEFAULT else f"{name.stem}-{owner}{name.suffix}")
+
+    def _connections(self) -> list[Path]:
+        name = Path(CONNECTION_FILE)
+        return [self.connection_file, *self.path.glob(f"{name.stem}-*{name.suffix}")]
 
     def _close_to_others(self) -> None:
         if os.name != "posix":  # on Windows the profile's access list does this
@@ -156,17 +177,17 @@ class Home:
 
 
 class Authenticator(AsyncioAuthenticator):
-    """Answers libzmq's question who may connect: the one client key, from this machine."""
+    """Answers libzmq's question who may connect: who has an owner's key, from this machine."""
 
     def __init__(self, context: zmq.asyncio.Context, keys: Keys) -> None:
         super().__init__(context)
-        self._client = keys.client_public
+        self._keys = keys
         self.allow("127.0.0.1")
         self.configure_curve_callback(ZAP_DOMAIN, self)
 
     def callback(self, _domain: str, key: bytes) -> bool:
-        """Whether the key, which libzmq has proven to be the peer's, is the client's."""
-        return key == self._client
+        """Whether the key, which libzmq has proven to be the peer's, is an owner's."""
+        return self._keys.owner(key) is not None
 
 
 def guard(socket: zmq.Socket[Any], keys: Keys) -> None:
@@ -181,12 +202,12 @@ def guard(socket: zmq.Socket[Any], keys: Keys) -> None:
 
 
 async def self_check(endpoint: str, keys: Keys) -> None:
-    """Dial the server with its client's key, which must be let in, and with a random one, which must not.
+    """Dial the server with an owner's key, which must be let in, and with a random one, which must not.
 
     Raises:
         BackendError: The server's door does not work (``not_guarded``).
     """
-    own = await _dial(endpoint, keys, keys.client_public, keys.client_secret)
+    own = await _dial(endpoint, keys, *keys.clients[DEFAULT])
     stranger = await _dial(endpoint, keys, *zmq.curve_keypair())
     if own is not zmq.Event.HANDSHAKE_SUCCEEDED or stranger is not zmq.Event.HANDSHAKE_FAILED_AUTH:
         raise BackendError(

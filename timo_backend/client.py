@@ -17,7 +17,7 @@ import uuid
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Deque, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Deque, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 from .core import RECONNECT_MS, Core
 from .errors import BackendError, ConnectionFailed, RequestError, silent
@@ -47,12 +47,16 @@ class Client:
         self._key = ""
 
     @classmethod
-    def connect(cls, path: Union[str, Path], timeout: float = 5.0) -> Client:
+    def connect(
+        cls, path: Union[str, Path], timeout: float = 5.0, roots: Optional[Sequence[str]] = None
+    ) -> Client:
         """Connect to the server that wrote a connection file.
 
         Args:
             path: The connection file, or the home folder that holds it.
             timeout: Seconds that this, and later each reply, may take.
+            roots: Folders that the jobs of this client may read and write; None for all that the server
+                allows.
 
         Raises:
             ConnectionFailed: There is no file, no server behind it, or it does not answer.
@@ -61,16 +65,23 @@ class Client:
         client = cls(Core(connection), path, timeout)
         client._key = connection["server_public_key"]
         try:
-            client.hello()
+            client.hello(roots)
             client._settled = True
         except BaseException:
             client.close()
             raise
         return client
 
-    def hello(self) -> Dict[str, Any]:
-        """Who the server is: version, protocol, python, pid, home, tasks."""
-        return self._request("hello", {})
+    def hello(self, roots: Optional[Sequence[str]] = None) -> Dict[str, Any]:
+        """Who the server is: version, protocol, python, pid, home, tasks; and who it takes this client for.
+
+        Args:
+            roots: As in ``connect``; they hold for the jobs that are submitted from now on.
+
+        Raises:
+            RequestError: A root is no absolute path.
+        """
+        return self._request("hello", {"roots": None if roots is None else list(roots)})
 
     def submit(self, task: str, spec: Mapping[str, Any], key: Optional[str] = None) -> str:
         """Put a job into the queue; its id. It is on disk when this returns.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from typing import Any, Dict, Iterator, List, Mapping, Set
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -37,8 +37,9 @@ class Core:
 
     It opens again by itself when the connection breaks while the server lives, sends unanswered requests
     again (every request may be repeated) and resumes subscriptions after the last event seen: no gap, no
-    event twice. When the server is gone, ``poll`` gives one message of type ``lost`` whose body is an error.
-    A new server has new keys: go on with ``reconnect(read_connection(path))``.
+    event twice. The last ``hello`` with ``roots`` is said again, too. When the server is gone, ``poll`` gives
+    one message of type ``lost`` whose body is an error. A new server has new keys: go on with
+    ``reconnect(read_connection(path))``.
 
     Args:
         connection: The content of a connection file.
@@ -50,6 +51,7 @@ class Core:
         self._subscriptions: Dict[str, Dict[str, Any]] = {}
         self._resuming: Set[str] = set()  # subscriptions that were asked for again
         self._settled: List[Message] = []  # answers that need no server
+        self._greeting: Optional[Message] = None  # the last that named folders
         self._open(connection)
 
     def _open(self, connection: Mapping[str, Any]) -> None:
@@ -83,6 +85,8 @@ class Core:
             self._forget(str(body.get("id")))
         if type == "subscribe":
             self._subscriptions[message.id] = {"job": body.get("job"), "after": body.get("after", 0)}
+        if type == "hello" and "roots" in message.body:
+            self._greeting = message
         if type != "ack":
             self._pending[message.id] = message
         self._put(data)
@@ -154,8 +158,20 @@ class Core:
             if message.type == "events":
                 self._count()
                 yield from self._news(message)
+            elif self._greets_again(message):
+                continue
             elif self._is_awaited(message):
                 yield message
+
+    def _greets_again(self, message: Message) -> bool:
+        """Name the folders on a connection that was opened anew, where a request was refused for them."""
+        asked = self._pending.get(message.id)
+        lacks = message.type == "error" and message.body.get("code") == "roots_missing"
+        if not lacks or asked is None or self._greeting is None:
+            return False
+        self._put(protocol.encode(self._greeting))
+        self._put(protocol.encode(asked))
+        return True
 
     def _is_awaited(self, message: Message) -> bool:
         awaited = self._pending.pop(message.id, None) is not None
@@ -164,6 +180,8 @@ class Core:
             awaited |= message.type == "error"  # the subscription is over
         if message.type == "error":
             self._forget(message.id)
+            if self._greeting is not None and message.id == self._greeting.id:
+                self._greeting = None
         return awaited or not message.id  # not the second answer to a request that was sent again
 
     def _news(self, message: Message) -> Iterator[Message]:
@@ -213,8 +231,10 @@ class Core:
                     yield Message("lost", gone(event == zmq.EVENT_HANDSHAKE_FAILED_AUTH).to_dict())
 
     def _resume(self) -> None:
+        if self._greeting is not None:
+            self._put(protocol.encode(self._greeting))
         for message in list(self._pending.values()):
-            if message.type != "subscribe":
+            if message.type != "subscribe" and message is not self._greeting:
                 self._put(protocol.encode(message))
         for ident in self._subscriptions:
             self._subscribe(ident)

@@ -99,6 +99,7 @@ class Database:
         self._db.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         if sys.platform == "darwin":  # there fsync alone leaves it in the disk's cache
             self._db.execute("PRAGMA fullfsync = ON")
+        self._db.execute("PRAGMA foreign_keys = OFF")  # a migration may put a new table in a table's place
         self._migrate()
         self._db.execute("PRAGMA foreign_keys = ON")
 

@@ -79,6 +79,13 @@ class StoreError(BackendError):
     """The database of jobs cannot be read or written."""
 
 
+def unknown_job(ident: str) -> BackendError:
+    """The error of a request about a job that isn't there, or is another owner's."""
+    return BackendError(
+        "unknown_job", f"There is no job '{ident}'.", "List the jobs to see those that there are."
+    )
+
+
 def silent(type: str, timeout: float) -> ConnectionFailed:
     """The error of a request that was not answered within ``timeout`` seconds."""
     return ConnectionFailed(

@@ -6,10 +6,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from timo_backend import protocol
 from timo_backend.errors import ProtocolError
+from timo_backend.settings import Roots
 
 JobId = Annotated[str, Meta(min_length=1, max_length=64)]
 RequestId = Annotated[str, Meta(max_length=128)]
@@ -36,7 +37,9 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Hello(Request, frozen=True, forbid_unknown_fields=True):
-    """Asks who the server is."""
+    """Asks who the server is, and names the folders that jobs may use; null for all that there may be."""
+
+    roots: Roots | UnsetType | None = UNSET
 
 
 class Ping(Request, frozen=True, forbid_unknown_fields=True):

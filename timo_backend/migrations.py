@@ -98,10 +98,54 @@ def _controls(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX jobs_by_state ON jobs (state, priority DESC, place)")
 
 
+def _owners(db: sqlite3.Connection) -> None:
+    """Whose a job is, and which folders it may use; a key is one owner's, which takes a new table."""
+    db.execute(
+        """
+        CREATE TABLE owned (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            owner TEXT NOT NULL DEFAULT 'default',
+            key TEXT NOT NULL,
+            task TEXT NOT NULL,
+            spec TEXT NOT NULL,
+            roots TEXT NOT NULL DEFAULT 'null',
+            state TEXT NOT NULL,
+            attempt INTEGER NOT NULL DEFAULT 0,
+            created REAL NOT NULL,
+            started REAL,
+            ended REAL,
+            fraction REAL NOT NULL DEFAULT 0,
+            message TEXT NOT NULL DEFAULT '',
+            error TEXT,
+            summary TEXT,
+            last_seq INTEGER NOT NULL DEFAULT 0,
+            kept INTEGER NOT NULL DEFAULT 0,
+            crashes INTEGER NOT NULL DEFAULT 0,
+            makes_new INTEGER,
+            priority INTEGER NOT NULL DEFAULT 0,
+            place REAL,
+            enough INTEGER NOT NULL DEFAULT 0,
+            parent TEXT,
+            UNIQUE (owner, key)
+        )
+        """
+    )
+    names = (
+        "number, id, key, task, spec, state, attempt, created, started, ended, fraction, message, error,"
+        " summary, last_seq, kept, crashes, makes_new, priority, place, enough, parent"
+    )
+    db.execute(f"INSERT INTO owned ({names}) SELECT {names} FROM jobs")  # noqa: S608 - the names above
+    db.execute("DROP TABLE jobs")
+    db.execute("ALTER TABLE owned RENAME TO jobs")
+    db.execute("CREATE INDEX jobs_by_state ON jobs (state, priority DESC, place)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _jobs_and_events,
     _curves_and_artifacts,
     _going_on,
     _controls,
+    _owners,
 )
 """Numbered from 1; ``PRAGMA user_version`` says how many a database has seen."""

@@ -63,7 +63,7 @@ class Worker:
         spec: The job's parameters.
         command: The program that speaks the worker's side of the pipes.
         log: Gets what else it prints.
-        mark: Of ``leftovers``: by it its children are found.
+        variables: Of its environment, beside the server's own; its ``leftovers.VARIABLE`` finds its children.
         owner: Records what it tells.
 
     Raises:
@@ -71,11 +71,17 @@ class Worker:
     """
 
     def __init__(
-        self, job: Job, spec: Mapping[str, Any], command: Sequence[str], log: Path, mark: str, owner: Owner
+        self,
+        job: Job,
+        spec: Mapping[str, Any],
+        command: Sequence[str],
+        log: Path,
+        variables: Mapping[str, str],
+        owner: Owner,
     ) -> None:
         self.job = job
         self.log = log
-        self._mark = mark
+        self._mark = variables[leftovers.VARIABLE]
         self._heard = time.monotonic()  # of it, in the reader's thread
         self._watched: tuple[float, float] | None = None  # since when it was quiet, and its CPU time then
         self.outcome: tuple[str, dict[str, Any]] = ("", {})
@@ -101,7 +107,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=log.parent,  # `python -m` searches it first: not a folder that others write to
-                env={**os.environ, leftovers.VARIABLE: mark},
+                env={**os.environ, **variables},
                 start_new_session=True,  # a process group of its own, to be ended with its children
             )
         self._order({"task": job.task, "spec": spec, "server": os.getpid()})

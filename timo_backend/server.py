@@ -17,13 +17,14 @@ import zmq.asyncio
 from zmq.utils.monitor import parse_monitor_message
 
 from timo import __version__
-from timo.errors import SpecError
-from timo_backend import leftovers, messages, protocol
+from timo.errors import TimoError
+from timo_backend import leftovers, messages, protocol, settings
 from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
 from timo_backend.database import is_full
 from timo_backend.endings import interrupted
 from timo_backend.errors import BackendError, RequestError
 from timo_backend.feeds import Feeds
+from timo_backend.grants import Caller, Grants
 from timo_backend.outbox import Outbox
 from timo_backend.protocol import Message
 from timo_backend.requests import Requests
@@ -52,7 +53,7 @@ class Server:
 
     Raises:
         StoreError: The home's database cannot be opened.
-        HomeError: Another program has it open.
+        HomeError: Another program has it open, or the home's settings make no sense.
     """
 
     def __init__(
@@ -60,15 +61,19 @@ class Server:
     ) -> None:
         self.home = home
         self._idle_s = idle_s
+        allowed = settings.read(home.path)
         self._store = Store(home.database)
         self._feeds = Feeds(self._store.history)
         command = {} if worker_command is None else {"worker_command": worker_command}
-        self._supervisor = Supervisor(self._store, home.logs, self._push, **command)
-        self._keys = Keys.generate()
+        grants = Grants(allowed, home.path)
+        self._supervisor = Supervisor(self._store, home.logs, self._push, grants, **command)
+        self._keys = Keys.generate(allowed.all_owners)
         self._clients: set[int] = set()
         self._needed = time.monotonic()
         self._stop = asyncio.Event()
-        self._requests = Requests(home, self._store, self._supervisor, self._feeds, self._serve, self.stop)
+        self._requests = Requests(
+            home, self._store, self._supervisor, self._feeds, grants, self._serve, self.stop
+        )
 
     async def run(self, ready: Callable[[str], None] = lambda endpoint: None) -> None:
         """Serve until the end; ``ready`` is told the endpoint once clients can connect.
@@ -124,27 +129,27 @@ class Server:
     # sockets ----------------------------------------
 
     async def _receive(self) -> None:
-        client = self._keys.client_public.decode("ascii")
         while True:
             frames = await self._socket.recv_multipart(copy=False)
             # The authenticator has seen to this; a message that got round it must not be acted upon.
-            if len(frames) != 2 or frames[1].get("User-Id") != client:
+            owner = self._keys.owner(str(frames[1].get("User-Id"))) if len(frames) == 2 else None
+            if owner is None:
                 logger.error("a message of %d frames from an unknown peer was dropped", len(frames))
                 continue
-            self._answer(frames[0].bytes, frames[1].bytes)
+            self._answer(frames[0].bytes, owner, frames[1].bytes)
 
-    def _answer(self, peer: bytes, data: bytes) -> None:
+    def _answer(self, peer: bytes, owner: str, data: bytes) -> None:
         ident = ""
         try:
             ident, request = messages.read(data)
-            body = self._requests.answer(peer, ident, request)
+            body = self._requests.answer(Caller(peer, owner, ident), request)
             if body is not None:
                 self._outbox.answer(peer, Message("reply", body, ident))
             if isinstance(request, messages.Subscribe):  # the reply comes before the first event
                 self._serve(peer)
         except messages.BadRequestError as error:
             self._outbox.answer(peer, Message("error", error.to_dict(), error.id))
-        except (BackendError, SpecError) as error:
+        except (BackendError, TimoError) as error:
             self._outbox.answer(peer, Message("error", error.to_dict(), ident))
         except sqlite3.Error as error:
             logger.exception("the database failed")

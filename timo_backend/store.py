@@ -6,15 +6,16 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from timo_backend.database import Database
-from timo_backend.errors import BackendError
+from timo_backend.errors import BackendError, unknown_job
 from timo_backend.history import History
 from timo_backend.protocol import dumps
+from timo_backend.settings import DEFAULT
 from timo_backend.states import ACTIVE, Happening, State, advance
 
 MOST_CRASHES = 3
@@ -41,15 +42,18 @@ class Job:
     priority: int
     place: float
     parent: str | None
+    owner: str
+    roots: list[str] | None
 
     def to_dict(self) -> dict[str, Any]:
         """The job as it stands in the reply to ``jobs``."""
-        return {**self.__dict__, "state": self.state.value}
+        told = {name: value for name, value in self.__dict__.items() if name not in ("owner", "roots")}
+        return {**told, "state": self.state.value}
 
 
 _COLUMNS = (
     "id, task, spec, state, attempt, created, started, ended, fraction, message, error, summary, last_seq,"
-    " priority, place, parent"
+    " priority, place, parent, owner, roots"
 )
 
 
@@ -74,27 +78,37 @@ class Store:
     # jobs ----------------------------------------
 
     def submit(
-        self, task: str, spec: Mapping[str, Any], key: str, *, parent: str | None = None
+        self,
+        task: str,
+        spec: Mapping[str, Any],
+        key: str,
+        *,
+        owner: str = DEFAULT,
+        roots: Sequence[str] | None = None,
+        parent: str | None = None,
     ) -> tuple[Job, bool]:
         """Put a job into the queue, on disk when this returns; and whether it is new.
 
-        The same ``key`` gives the same job, whatever task and spec come with it.
+        The same ``key`` of an owner gives the same job, whatever task and spec come with it.
 
         Args:
             task: Its name.
             spec: Its parameters.
             key: The client's.
+            owner: Whose job it is.
+            roots: The folders that it may use, None for all.
             parent: The job that this one tries again.
         """
         ident, now = uuid.uuid4().hex[:12], time.time()
         with self._db.transaction(durable=True):
-            row = self._db.execute("SELECT id FROM jobs WHERE key = ?", (key,)).fetchone()
+            query = "SELECT id FROM jobs WHERE owner = ? AND key = ?"
+            row = self._db.execute(query, (owner, key)).fetchone()
             if row is not None:
                 return self.job(row[0]), False
             self._db.execute(
-                "INSERT INTO jobs (id, key, task, spec, state, attempt, created, parent)"
-                " VALUES (?, ?, ?, ?, ?, 1, ?, ?)",
-                (ident, key, task, dumps(spec), State.QUEUED.value, now, parent),
+                "INSERT INTO jobs (id, owner, key, task, spec, roots, state, attempt, created, parent)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
+                (ident, owner, key, task, dumps(spec), dumps(roots), State.QUEUED.value, now, parent),
             )
             self._db.execute("UPDATE jobs SET place = number WHERE id = ?", (ident,))
             self.history.add(ident, [("state", dumps(_state_body(State.QUEUED, 1)), now)])
@@ -108,15 +122,13 @@ class Store:
         """
         row = self._db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (ident,)).fetchone()  # noqa: S608
         if row is None:
-            raise BackendError(
-                "unknown_job", f"There is no job '{ident}'.", "List the jobs to see those that there are."
-            )
+            raise unknown_job(ident)
         return _job(row)
 
-    def jobs(self, limit: int = 200) -> Iterator[Job]:
-        """The jobs, newest first."""
-        query = f"SELECT {_COLUMNS} FROM jobs ORDER BY number DESC LIMIT ?"  # noqa: S608
-        return map(_job, self._db.execute(query, (limit,)))
+    def jobs(self, limit: int = 200, owner: str = DEFAULT) -> Iterator[Job]:
+        """The jobs of an owner, newest first."""
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE owner = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
+        return map(_job, self._db.execute(query, (owner, limit)))
 
     def next_queued(self) -> Job | None:
         """The job whose turn it is."""
@@ -270,7 +282,7 @@ class Store:
 
 def _job(row: tuple[Any, ...]) -> Job:
     values = dict(zip(_COLUMNS.split(", "), row))
-    for name in ("spec", "error", "summary"):
+    for name in ("spec", "error", "summary", "roots"):
         values[name] = None if values[name] is None else json.loads(values[name])
     return Job(**{**values, "state": State(values["state"])})
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 
-from timo_backend import lines
+from timo_backend import confinement, leftovers, lines
 from timo_backend.endings import died, interrupted, not_started, with_log
 from timo_backend.errors import BackendError
-from timo_backend.leftovers import new_mark
+from timo_backend.grants import Grants
 from timo_backend.process import RETRY_S, Worker
 from timo_backend.states import Happening, State
 from timo_backend.store import Job, Store
@@ -53,6 +53,7 @@ class Supervisor:
         store: Where jobs stand; this is the only one that changes their states beside ``submit``.
         logs: The home's folder of the workers' log files, ``JOB.log``.
         changed: Called with a job's id whenever events of it were recorded.
+        grants: Which folders jobs may use.
         worker_command: The program that speaks the worker's side of the pipes.
     """
 
@@ -61,11 +62,13 @@ class Supervisor:
         store: Store,
         logs: Path,
         changed: Callable[[str], None],
+        grants: Grants,
         worker_command: Sequence[str] = (sys.executable, "-m", "timo_backend.worker"),
     ) -> None:
         self._store = store
         self._logs = logs
         self._changed = changed
+        self._grants = grants
         self._command = list(worker_command)
         self._worker: Worker | None = None
         self._stopping = False
@@ -199,7 +202,7 @@ class Supervisor:
         self._store.advance(job.id, Happening.START)
         try:
             log = self._logs / f"{job.id}.log"
-            self._worker = Worker(job, spec, self._command, log, new_mark(self._logs.parent), self)
+            self._worker = Worker(job, spec, self._command, log, self._environment(job), self)
         except OSError as error:
             scarce = error.errno in SCARCE
             logger.warning("job %s: its worker cannot be started: %s", job.id, error)
@@ -212,6 +215,13 @@ class Supervisor:
             self._worker.finish()
         self._changed(job.id)
         return True
+
+    def _environment(self, job: Job) -> dict[str, str]:
+        allowed = self._grants.of_job(job.owner, job.roots)
+        return {
+            leftovers.VARIABLE: leftovers.new_mark(self._logs.parent),
+            **confinement.environment(job.task, job.spec, allowed),
+        }
 
     def _spec(self, job: Job) -> Mapping[str, Any]:
         """A job's parameters; one that goes on may replace an output that it has made itself."""

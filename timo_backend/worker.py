@@ -24,9 +24,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
+from timo import access
 from timo.errors import Cancelled, TimoError
 from timo.tasks import run, specs
 from timo.tasks.reporter import Reporter
+from timo_backend import paths
 from timo_backend.fingerprint import digest
 from timo_backend.protocol import dumps
 
@@ -131,6 +133,8 @@ def main() -> int:
     threading.Thread(target=_listen, args=(orders, reporter, running), daemon=True).start()
     try:
         spec = specs.load(order["task"], order["spec"])
+        if allowed := access.present():  # links may have been changed since the server looked
+            paths.demand(order["task"], specs.to_dict(spec), allowed)
         import_module(f"timo.tasks.{order['task']}")
         # Until here SIGTERM ends the process at once, and nothing is left; from here on the task cleans up.
         signal.signal(signal.SIGTERM, _terminate)

@@ -169,7 +169,7 @@ class LinkThread(QThread):
         return False
 
     def _says_hello(self, core: Core) -> bool:
-        ident = core.send("hello", {})
+        ident = core.send("hello", {"roots": None})  # whatever layers the analyst picks
         until = time.monotonic() + HELLO_WITHIN
         while time.monotonic() < until and not self._ending.is_set():
             for message in core.poll(POLL_MS):

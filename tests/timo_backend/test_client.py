@@ -152,6 +152,7 @@ def take(core, count, matches=lambda message: True):
 
 def test_the_core_tells_once_that_the_server_is_gone_and_goes_on_with_the_next(server, spec):
     core = Core(read_connection(server.home))
+    core.send("hello", {"roots": None})
     submit = core.send("submit", {"task": "predict", "spec": spec("hold"), "key": "k"})
     job = take(core, 1, lambda message: message.id == submit)[0].body["job"]
     subscription = core.send("subscribe", {"job": job, "after": 0})

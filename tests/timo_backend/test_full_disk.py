@@ -17,6 +17,8 @@ from tests.timo_backend.conftest import PATIENCE_S, final
 from timo_backend import process as process_module
 from timo_backend import supervisor as supervisor_module
 from timo_backend.errors import RequestError
+from timo_backend.grants import Grants
+from timo_backend.settings import Settings
 from timo_backend.store import Store
 from timo_backend.supervisor import Supervisor
 
@@ -90,7 +92,8 @@ def run(folder, spec, command=WORKER):
 
     async def main():
         store = Store(folder / "jobs.sqlite")
-        supervisor = Supervisor(store, folder, lambda job: None, command)
+        grants = Grants(Settings(), folder / "home")
+        supervisor = Supervisor(store, folder, lambda job: None, grants, command)
         job, _ = store.submit("predict", spec, "key")
         supervisor.wake()
         deadline = time.monotonic() + PATIENCE_S

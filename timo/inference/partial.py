@@ -21,6 +21,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from timo import access
 from timo.errors import OutputError
 from timo.inference.chips import Rectangle
 from timo.inference.cog import Piece
@@ -94,6 +95,7 @@ class Partial:
         Raises:
             OutputError: It holds another map, is in use, or can't be written.
         """
+        access.demand(folder)
         with told(folder):
             folder.mkdir(exist_ok=True)
         ended = False

@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.env import ensure_env
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from timo.errors import SeriesError
+from timo.series import virtual
 from timo.series.bands import Band, describe_bands
 from timo.series.grid import Grid
 from timo.series.masks import Scheme
@@ -112,9 +114,20 @@ def source_of(path: Path, variable: str | None = None) -> str:
 
 
 def open_raster(path: Path, variable: str | None = None) -> DatasetReader:
-    """Open a file; of a netCDF file the axes x and y count by their names, for many lack CF's attributes."""
+    """Open a file; of a netCDF file the axes x and y count by their names, for many lack CF's attributes.
+
+    Raises:
+        RasterioError: It can't be read.
+        AccessError: This process may not use it, or what it is made of.
+    """
     options = {"IGNORE_XY_AXIS_NAME_CHECKS": "YES"} if path.suffix.lower() == ".nc" else {}
-    return rasterio.open(source_of(path, variable), **options)
+    if not is_remote(path):
+        virtual.demand(path)
+    formats = virtual.formats(remote=is_remote(path))
+    if formats is None:
+        return rasterio.open(source_of(path, variable), **options)
+    # `rasterio.open` takes one format, not several to choose from.
+    return ensure_env(DatasetReader)(source_of(path, variable), driver=formats, **options)
 
 
 def network(path: Path) -> contextlib.AbstractContextManager[object]:

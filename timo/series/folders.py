@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from timo import access
 from timo.errors import SeriesError
 from timo.series.dates import date_from_folder
 from timo.series.masks import scheme_of_folder
@@ -47,6 +48,7 @@ def list_folder(folder: Path) -> Listing:
     Raises:
         SeriesError: It can't be read, or holds no rasters.
     """
+    access.demand(folder)
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:

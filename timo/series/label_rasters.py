@@ -8,7 +8,6 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
@@ -16,6 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from timo.errors import LabelError, SeriesError
+from timo.series.facts import open_raster
 from timo.series.grid import Grid, is_somewhere
 from timo.series.labels import MOST_CLASSES, NOT_LABELLED, RawLabels
 from timo.series.rasters import Raster, is_nodata, read_mask, reason, warp
@@ -26,7 +26,7 @@ _STRIP = 1024  # rows read at once
 def read_raster_labels(path: Path, grid: Grid, ignore: int | None) -> RawLabels:
     """Read the first band of a raster as class indices; see ``timo.series.labels.read_labels``."""
     try:
-        with rasterio.open(path) as dataset:
+        with open_raster(path) as dataset:
             band, inside = values_on_grid(path, dataset, grid)
             usable = inside & ~is_nodata(band, dataset.nodata)
             if ignore is not None:

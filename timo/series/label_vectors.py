@@ -21,6 +21,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 
 from timo.errors import LabelError
+from timo.series import virtual
 from timo.series.grid import Grid, is_somewhere
 from timo.series.labels import MOST_CLASSES, NOT_LABELLED, RawLabels
 from timo.series.rasters import reason
@@ -110,7 +111,7 @@ def read_column(path: str | os.PathLike[str], field: str) -> NDArray[Any]:
             "Name one of its fields.",
             detail={"fields": list(fields)},
         )
-    with _told(name):
+    with _told(file):
         columns = pyogrio.raw.read(
             file, layer=layer or _layers(file)[0], columns=[field], read_geometry=False
         )
@@ -147,7 +148,9 @@ def _split_layer(path: str | os.PathLike[str]) -> tuple[str, str | None]:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _told(file: str) -> Iterator[None]:
+    virtual.demand(Path(file))
+    name = Path(file).name
     try:
         yield
     except (DataSourceError, DataLayerError, OSError) as error:
@@ -160,7 +163,7 @@ def _told(name: str) -> Iterator[None]:
 
 def _fields(path: str | os.PathLike[str]) -> Sequence[str]:
     file, layer = _split_layer(path)
-    with _told(Path(file).name):
+    with _told(file):
         layer = layer or _layers(file)[0]
         return [str(field) for field in pyogrio.read_info(file, layer=layer)["fields"]]
 
@@ -174,7 +177,7 @@ def _read(path: str | os.PathLike[str], grid: Grid, class_field: str | None) -> 
     file, layer = _split_layer(path)
     name = Path(file).name
     problems: list[str] = []
-    with _told(name):
+    with _told(file):
         layers = _layers(file)
         if layer is None and len(layers) > 1:
             layer = layers[0]

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from timo import access
 from timo.errors import OutputError, SeriesError
 from timo.series.dates import parse_date
 
@@ -105,6 +106,7 @@ def read_search(path: str | os.PathLike[str]) -> StacSearch:
     Raises:
         SeriesError: Naming the file, and the field that is wrong.
     """
+    access.demand(path)
     try:
         given = msgspec.json.decode(Path(path).read_bytes())
     except (OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

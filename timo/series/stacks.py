@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from timo import access
 from timo.errors import SeriesError
 from timo.series.dates import calendar_dates, parse_date
 from timo.series.facts import Facts, is_remote, name_of
@@ -179,6 +180,7 @@ def _from_text(facts: Facts, names: Sequence[str]) -> Stack | None:
 
 def _lines(path: Path, count: int) -> list[dt.date] | None:
     """The dates in a text file, if it has so many lines and each is one."""
+    access.demand(path)
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST_TEXT:
             return None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from timo import access
 from timo.errors import SeriesError
 from timo.series.dates import parse_date
 from timo.series.facts import reason
@@ -81,6 +82,7 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
     Raises:
         SeriesError: It can't be read as a CSV.
     """
+    access.demand(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header = file.readline()

@@ -14,7 +14,7 @@ Sources = Annotated[
         description="Dated rasters: a folder, a glob, files, a CSV with columns path,date, or a STAC search "
         "that was saved as .json.",
         min_length=1,
-        extra_json_schema={"format": "series"},
+        extra_json_schema={"format": "series", "network": True},
     ),
 ]
 Device = Annotated[

@@ -28,7 +28,7 @@ from timo.inference.plans import Plan, Shard, Source, fingerprint
 from timo.inference.polygons import Polygons
 from timo.inference.running import Job, run_job
 from timo.inference.targets import check_raster
-from timo.series.facts import is_remote
+from timo.series.facts import is_remote, open_raster
 from timo.series.series import Series, open_series
 from timo.tasks.extents import read_extent
 from timo.tasks.reporter import Reporter
@@ -106,7 +106,7 @@ def files_of(series: Series) -> list[str]:
     for path in list(found):
         if path.lower().endswith(".vrt") and not is_remote(Path(path)):
             try:
-                with rasterio.open(path) as source:
+                with open_raster(Path(path)) as source:
                     found.update(dict.fromkeys(source.files))
             except RasterioError:  # reading it will say so
                 continue

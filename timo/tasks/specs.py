@@ -5,8 +5,8 @@ The command line, the plugin's forms and the Processing algorithms are all made 
 the plugin, which has no msgspec, reads their JSON Schema from ``resources/schemas/`` (``make schemas``).
 
 Beside JSON Schema's own keywords a field may carry: ``format`` (``series``, ``labels``, ``bundle``,
-``raster-out``, ``vector-out``, ``folder-out``, ``polygons``, ``area``), ``unit``, and ``advanced`` (shown
-folded away in forms).
+``raster-out``, ``vector-out``, ``folder-out``, ``polygons``, ``area``), ``network`` (http addresses may stand
+in the place of paths), ``unit``, and ``advanced`` (shown folded away in forms).
 """
 
 from __future__ import annotations

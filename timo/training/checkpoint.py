@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from timo import __version__
+from timo import __version__, access
 from timo.disk import unwritten
 
 # A checkpoint every few seconds, but never more than a twentieth of the time for writing them.
@@ -52,6 +52,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path, key: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.path = folder / "checkpoint.pt"
+        access.demand(self.path)
         self._key, self._clock = key, clock
         self._due = clock() + SECONDS_BETWEEN
 
