@@ -7,6 +7,8 @@ The tasks of most parts are those of the backend's tests, which need no model; t
 from __future__ import annotations
 
 import os
+import random
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,16 +18,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 
+import numpy as np
 import psutil
+import rasterio
 
 from benchmarks.results_file import Figure, report
-from tests.timo_backend.conftest import ServerProcess, final, wait_until_running
+from tests.scenes import make_scene
+from tests.timo_backend.conftest import ServerProcess, final, wait_for, wait_until_running
+from timo_backend import worker
 from timo_backend.client import Client
+from timo_backend.errors import ConnectionFailed
 
 SUBMITS = 300
 EVENTS = 100_000
 MISSED = 10_000
 CANCELS = 30
+REAL_CANCELS = 20
+WIDER = 16
 STARTS = 5
 PROGRAM = [sys.executable, "-m", "timo_backend", "serve", "--home"]
 
@@ -42,8 +51,10 @@ def main() -> None:
             *cancels(client),
             *size(running),
         ]
-    figures += starts()
-    report("backend", "The backend, with tasks that cost nothing", figures)
+    figures += [*starts(), *stale_files()]
+    with tempfile.TemporaryDirectory() as folder:
+        figures += real_cancels(Path(folder))
+    report("backend", "The backend, with tasks that cost nothing, and real ones", figures)
 
 
 @contextmanager
@@ -139,6 +150,88 @@ def cancels(client: Client) -> list[Figure]:
         Figure("answered", answered, "ms", "at most 50", answered <= 50, part=part),
         Figure("ended", ended, "s", "at most 2", ended <= 2, part=part),
     ]
+
+
+def real_cancels(folder: Path) -> list[Figure]:
+    """The same of a training of `timo_tiny`, and of a prediction with it, at random moments of their work."""
+    scene = make_scene(folder)
+    wide = widen(scene.folder, folder / "wide")
+    running = ServerProcess(folder / "real").start(worker=Path(worker.__file__))
+    taught = {"labels": str(scene.labels), "class_field": "kind", "model": "timo_tiny"}
+    learn = {"series": [str(scene.folder)], **taught}
+    model = str(folder / "model")
+    chance = random.Random(0)  # noqa: S311 - no secret
+    figures = []
+    try:
+        with running.client(timeout=120.0) as client:
+            once = final(client, client.submit("finetune", {**learn, "out": model, "epochs": 1}))
+            assert once["state"] == "succeeded", once
+            for task, given in (
+                ("finetune", {**learn, "epochs": 10_000}),
+                ("predict", {"series": [str(wide)], "model": model}),
+            ):
+                answers, ends = [], []
+                for number in range(REAL_CANCELS):
+                    out = folder / f"{task}{number}{'.tif' if task == 'predict' else ''}"
+                    job = client.submit(task, {**given, "out": str(out)})
+                    at_work = "metric" if task == "finetune" else "progress"
+                    wait_for(client, job, lambda event, kind=at_work: event.kind == kind)
+                    time.sleep(chance.uniform(0.0, 3.0))
+                    started = time.perf_counter()
+                    answers.append(timed(lambda job=job: client.cancel(job)))
+                    assert final(client, job)["state"] == "cancelled"
+                    ends.append(time.perf_counter() - started)
+                answered, ended = spread_of(answers)[1], spread_of(ends)[1]
+                part = f"Cancel, p95 of {REAL_CANCELS}, of a {task} with timo_tiny"
+                spread = (min(ends), max(ends))
+                figures += [
+                    Figure("answered", answered, "ms", "at most 50", answered <= 50, part=part),
+                    Figure("ended", ended, "s", "at most 2", ended <= 2, spread=spread, part=part),
+                ]
+    finally:
+        running.kill()
+    return figures
+
+
+def widen(folder: Path, wide: Path) -> Path:
+    """The same rasters, many times beside each other: a map of them takes minutes."""
+    wide.mkdir()
+    for path in sorted(folder.glob("*.tif")):
+        with rasterio.open(path) as file:
+            bands = np.tile(file.read(), (1, WIDER, WIDER))
+            profile = {**file.profile, "height": bands.shape[1], "width": bands.shape[2]}
+            with rasterio.open(wide / path.name, "w", **profile) as target:
+                target.write(bands)
+                target.descriptions = file.descriptions
+    return wide
+
+
+def stale_files() -> list[Figure]:
+    """Until a client says that its connection file is of a server that is gone."""
+    with tempfile.TemporaryDirectory() as folder:
+        running = ServerProcess(Path(folder) / "home").start()
+        running.kill()
+        file = running.home / "connection.json"
+        free = median(timed(lambda: refused(file)) for _ in range(5)) / 1000
+        with socket.socket() as other:
+            port = int(running.endpoint.rpartition(":")[2])
+            other.bind(("127.0.0.1", port))
+            other.listen()
+            taken = median(timed(lambda: refused(file)) for _ in range(5)) / 1000
+    part = "A connection file of a server that was killed, noticed"
+    return [
+        Figure("its port is free", free, "s", "below 1", free < 1, part=part),
+        Figure("its port is a mute program's", taken, "s", "below 1", taken < 1, part=part),
+    ]
+
+
+def refused(file: Path) -> None:
+    """Connect, and be told that nobody is there."""
+    try:
+        Client.connect(file, timeout=60.0)
+    except ConnectionFailed:
+        return
+    raise AssertionError("somebody answered")
 
 
 def size(running: ServerProcess) -> list[Figure]:

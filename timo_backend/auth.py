@@ -6,8 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import stat
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ import zmq.asyncio
 from zmq.auth.asyncio import AsyncioAuthenticator
 from zmq.utils.monitor import parse_monitor_message
 
-from timo_backend import protocol
+from timo_backend import platforms, protocol
 from timo_backend.errors import BackendError, HomeError
 from timo_backend.protocol import CONNECTION_FILE, default_home
 from timo_backend.settings import DEFAULT
@@ -96,7 +94,7 @@ class Home:
         """
         handle = (self.path / "lock").open("a+", encoding="ascii")
         try:
-            _lock_file(handle)
+            platforms.lock(handle)
         except OSError as error:
             handle.close()
             raise HomeError(
@@ -134,7 +132,7 @@ class Home:
             handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(json.dumps(content, indent=1) + "\n")
-            part.replace(path)
+            platforms.replace(part, path)
 
     def remove_connection(self, keys: Keys) -> None:
         """Take the connection files away, those that are still the ones with these keys."""
@@ -156,24 +154,22 @@ class Home:
         return [self.connection_file, *self.path.glob(f"{name.stem}-*{name.suffix}")]
 
     def _close_to_others(self) -> None:
-        if os.name != "posix":  # on Windows the profile's access list does this
-            return
-        status = self.path.stat()
-        if status.st_uid != os.getuid():
+        if platforms.is_foreign(self.path):
             raise HomeError(
                 "home_foreign",
                 f"The folder {self.path} belongs to another user.",
                 "Give one of your own with --home or TIMO_HOME.",
             )
-        if stat.S_IMODE(status.st_mode) & 0o077:
-            # A folder with other things in it was not made for this: its mode is not ours to change.
-            if any(self.path.iterdir()) and not (self.path / "lock").exists():
+        # A folder with other things in it was not made for this: its mode is not ours to change.
+        ours = (self.path / "lock").exists() or not any(self.path.iterdir())
+        if platforms.is_open(self.path):
+            if not ours:
                 raise HomeError(
                     "home_shared",
                     f"The folder {self.path} can be read by other users and holds other files.",
                     "Give a new folder with --home or TIMO_HOME.",
                 )
-            self.path.chmod(0o700)
+            platforms.close(self.path)
 
 
 class Authenticator(AsyncioAuthenticator):
@@ -243,15 +239,3 @@ async def _dial(endpoint: str, keys: Keys, public: bytes, secret: bytes) -> zmq.
     finally:
         socket.disable_monitor()
         context.destroy(linger=0)
-
-
-def _lock_file(handle: IO[str]) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        handle.seek(0)
-        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

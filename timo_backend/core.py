@@ -15,11 +15,14 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from . import protocol
-from .errors import ConnectionFailed, ProtocolError, gone
+from .errors import ConnectionFailed, ProtocolError, denied, gone, mute
 from .protocol import Message
 
 RECONNECT_MS = 100
 HANDSHAKE_MS = 3000
+# Of the first one: that a connection file's port is another program's by now shall show within a second; and
+# Windows dials a port that nobody has for two.
+FIRST_HANDSHAKE_MS, DIAL_MS = 900, 800
 LINGER_MS = 300
 ACKNOWLEDGE_EVERY = 8
 
@@ -62,7 +65,8 @@ class Core:
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, LINGER_MS)
         self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-        self._socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        self._socket.setsockopt(zmq.HANDSHAKE_IVL, FIRST_HANDSHAKE_MS)
+        self._socket.setsockopt(zmq.CONNECT_TIMEOUT, DIAL_MS)
         self._socket.setsockopt(zmq.MAXMSGSIZE, 2 * protocol.MAX_BYTES)
         self._socket.curve_serverkey = connection["server_public_key"].encode("ascii")
         self._socket.curve_publickey = connection["client_public_key"].encode("ascii")
@@ -115,7 +119,7 @@ class Core:
         self._open(connection)
         for message in [one for one in self._pending.values() if one.type == "stop"]:
             del self._pending[message.id]
-            self._settled.append(Message("error", gone(refused=False).to_dict(), message.id))
+            self._settled.append(Message("error", gone().to_dict(), message.id))
         self._resume()
 
     def withdraw(self, ident: str) -> None:
@@ -219,6 +223,7 @@ class Core:
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.connected, self._lost = True, False
                 self._handshakes += 1
+                self._socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
                 self._came = self._told = 0
                 if self._handshakes > 1:
                     self._resume()
@@ -228,7 +233,7 @@ class Core:
                 self.connected = False
                 if not self._lost:
                     self._lost = True
-                    yield Message("lost", gone(event == zmq.EVENT_HANDSHAKE_FAILED_AUTH).to_dict())
+                    yield Message("lost", _reason(event).to_dict())
 
     def _resume(self) -> None:
         if self._greeting is not None:
@@ -247,3 +252,9 @@ class Core:
     def _forget(self, ident: str) -> None:
         self._subscriptions.pop(ident, None)
         self._resuming.discard(ident)
+
+
+def _reason(event: int) -> ConnectionFailed:
+    if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        return denied()
+    return gone() if event == zmq.EVENT_CLOSED else mute()

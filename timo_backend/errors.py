@@ -96,14 +96,27 @@ def silent(type: str, timeout: float) -> ConnectionFailed:
     )
 
 
-def gone(refused: bool) -> ConnectionFailed:
-    """The error of a connection that is refused, or broken for good."""
-    if refused:
-        return ConnectionFailed(
-            "access_denied",
-            "The backend does not know this client's key: the connection file is not of its present run.",
-            "Read the connection file again, or start the backend anew.",
-        )
+def denied() -> ConnectionFailed:
+    """The error of a connection whose key the server doesn't know."""
+    return ConnectionFailed(
+        "access_denied",
+        "The backend does not know this client's key: the connection file is not of its present run.",
+        "Read the connection file again, or start the backend anew.",
+    )
+
+
+def mute() -> ConnectionFailed:
+    """The error of a connection that is taken, but whose handshake does not come to its end."""
+    return ConnectionFailed(
+        "backend_mute",
+        "Something listens where the backend did, but does not answer as a backend does.",
+        "Try again in a moment; if it stays so, start the backend anew.",
+        retryable=True,
+    )
+
+
+def gone() -> ConnectionFailed:
+    """The error of a connection where nobody listens."""
     return ConnectionFailed(
         "backend_gone",
         "The backend that wrote the connection file does not run any more.",

@@ -18,7 +18,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 from timo import __version__
 from timo.errors import TimoError
-from timo_backend import leftovers, messages, protocol, settings
+from timo_backend import leftovers, messages, platforms, protocol, settings
 from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
 from timo_backend.database import is_full
 from timo_backend.endings import interrupted
@@ -222,10 +222,7 @@ class Server:
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is None:
-                continue
+        for number in platforms.stop_signals():
             try:
                 loop.add_signal_handler(number, self.stop)
             except (NotImplementedError, RuntimeError):  # Windows, or not the main thread

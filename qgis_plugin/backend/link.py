@@ -173,7 +173,7 @@ class LinkThread(QThread):
         until = time.monotonic() + HELLO_WITHIN
         while time.monotonic() < until and not self._ending.is_set():
             for message in core.poll(POLL_MS):
-                if message.type == "lost":
+                if message.type == "lost" and message.body["code"] != "backend_mute":  # it may be busy
                     return False
                 if message.id == ident:
                     return message.type == "reply"

@@ -127,18 +127,21 @@ def test_a_port_that_another_program_has_taken_is_noticed(tmp_path, connection):
         (tmp_path / "connection.json").write_text(json.dumps({**connection, "endpoint": endpoint}))
         with pytest.raises(ConnectionFailed) as caught:
             Client.connect(tmp_path, timeout=10 * PATIENCE_S)
-    assert caught.value.code == "backend_gone"
+    assert caught.value.code == "backend_mute" and caught.value.retryable
 
 
 def test_the_keys_of_an_earlier_run_are_refused_with_a_sentence(server, tmp_path, connection):
     present = read_connection(server.home)
-    for keep in (("endpoint", "server_public_key"), ("endpoint",)):
+    for keep, code in (
+        (("endpoint", "server_public_key"), "access_denied"),
+        (("endpoint",), "backend_mute"),
+    ):
         (tmp_path / "connection.json").write_text(
             json.dumps({**connection, **{key: present[key] for key in keep}})
         )
         with pytest.raises(ConnectionFailed) as caught:
             Client.connect(tmp_path, timeout=10 * PATIENCE_S)
-        assert caught.value.code in ("access_denied", "backend_gone")
+        assert caught.value.code == code
 
 
 def take(core, count, matches=lambda message: True):
