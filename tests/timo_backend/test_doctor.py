@@ -54,7 +54,7 @@ def failed(server, client, spec):
     log.write_text(
         f"ERROR 4: /data/hush client/S2 1.tif: No such file\n"
         f"opened '{server.home}/results/hush map.tif' for {USER} on {socket.gethostname()}\n"
-        f"{json.dumps(keys)}\nits last word\n",
+        f"{json.dumps(keys)}\n{'/hush ' * 1000}\nits last word\n",
         encoding="utf-8",
     )
     return job
@@ -81,6 +81,7 @@ def test_a_report_beside_a_running_server_tells_the_last_failures_and_nothing_pr
     assert "1 failed" in report and f"{failed} predict, attempt 1: series_empty" in report
     assert "Folder <path> has no rasters." in report and "Pick another folder." in report
     assert "<path>.tif: No such file" in report and "its last word" in report
+    assert "(a line of 6000 characters)" in report
     assert "listens on tcp://127.0.0.1:" in report  # of server.log
     assert "libzmq" in report and "CURVE" in report and "torch 2" in report and "has GDAL 3" in report
     assert_private(report, server.home, read_connection(server.home))

@@ -42,6 +42,7 @@ windows = Scrubber(
         ("'/data/clients' files' has no band 'red'", "'<path>' has no band 'red'"),
         ("file:///data/secret client/x", "<path>"),
         ("from https://ada:pass@example.org/secret?sig=1 now", "from <url> now"),
+        ("'/home/ada\u0308 lovelace', as macOS spells it", "'~', as macOS spells it"),
         ("ADÄ on engine.example, engine", "USER on HOST, HOST"),
         ("TIMO_WORKER=0123456789abcdef:0123456789abcdef", "KEY"),
         ("3/10 and/or m/s, 1 / 2", "3/10 and/or m/s, 1 / 2"),
