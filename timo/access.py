@@ -73,15 +73,17 @@ class Access:
         shown = ascii(text)[1:-1] if not text.isprintable() else text
         if not is_plain(text):
             raise AccessError(
-                f"{what or shown!r} is no path of a file or folder on this computer.",
+                "path_denied",
+                f"{what or repr(shown)} is no path of a file or folder on this computer.",
                 "Give the file's own path, without a prefix of GDAL's.",
-                shown,
+                detail={"path": shown},
             )
         if not self.allows(text):
             raise AccessError(
+                "path_denied",
                 f"{what or shown} lies outside the folders that this job may use.",
                 "Move it there, or let the backend's client name its folder.",
-                shown,
+                detail={"path": shown},
             )
 
     def to_text(self) -> str:

@@ -73,16 +73,7 @@ class OutputError(TimoError):
 
 
 class AccessError(TimoError):
-    """A file that a task may not use; ``path_denied``.
-
-    Args:
-        message: One sentence that names it.
-        action: What the analyst can do about it.
-        path: Of the file.
-    """
-
-    def __init__(self, message: str, action: str, path: str) -> None:
-        super().__init__("path_denied", message, action, detail={"path": path})
+    """A file that a task may not use."""
 
 
 class Cancelled(TimoError):  # noqa: N818  # nothing went wrong

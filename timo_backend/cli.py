@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of the backend: ``timo-backend serve|status|jobs|cancel|stop``."""
+"""The command line of the backend: ``timo-backend serve|status|jobs|cancel|stop|doctor``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import typer
 
 from timo_backend.auth import Home, default_home
 from timo_backend.client import Client
+from timo_backend.doctor import Report
 from timo_backend.errors import BackendError, HomeError
 from timo_backend.server import IDLE_S, Server
 
@@ -107,6 +108,16 @@ def stop(home: HomeOption = None) -> None:
     with _connect(home) as client:
         ended = client.stop()
     _print("The backend ends" + (f"; so does job {', '.join(ended)}, which was running" if ended else ""))
+
+
+@app.command()
+def doctor(home: HomeOption = None) -> None:
+    """Print a report to send to the makers, without paths, names or keys; status 1 if something is wrong."""
+    report = Report(home or default_home())
+    text, encoding = report.examine(), sys.stdout.encoding or "utf-8"
+    _print(text.encode(encoding, "replace").decode(encoding))
+    if not report.well:
+        raise typer.Exit(1)
 
 
 def main() -> None:

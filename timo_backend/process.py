@@ -37,6 +37,8 @@ GRACE_S = {"finetune": 5.0, "pretrain": 5.0}
 """Seconds from the flag to SIGTERM: a training step must end; other tasks have ``GRACE_DEFAULT_S``."""
 GRACE_DEFAULT_S = 1.0
 KILL_AFTER_S = 5.0
+MOST_LOG = 1_000_000
+"""Bytes of a job's earlier attempts that stay in its log."""
 LOOK_S, QUIET_S, HUNG_S = 2.0, 6.0, 24.0
 """A worker, which says something every two seconds, is ended when it was quiet and idle for half a minute."""
 
@@ -99,6 +101,7 @@ class Worker:
         self._room = threading.Condition()
         self._timers: list[asyncio.TimerHandle] = []
         self._reaping = threading.Lock()
+        _shorten(log)
         with log.open("ab") as errors:
             # Called in the main thread: the kernel's parent-death signal is tied to the thread that forks.
             self._process = subprocess.Popen(
@@ -260,6 +263,17 @@ class Worker:
             timer.cancel()
         self._orders.put(b"")
         self.ended.set()
+
+
+def _shorten(log: Path) -> None:
+    """Leave only the end of a log, in its place: a full disk has no room for a copy."""
+    with suppress(FileNotFoundError), log.open("r+b") as file:
+        if file.seek(0, os.SEEK_END) > MOST_LOG:
+            file.seek(-MOST_LOG, os.SEEK_END)
+            end = file.read()
+            file.seek(0)
+            file.write(end)
+            file.truncate()
 
 
 def _cpu_seconds(pid: int) -> float:

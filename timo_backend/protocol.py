@@ -32,6 +32,8 @@ UNDER_WAY_BYTES = 4 * 1024 * 1024
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 """The states that a job does not leave."""
 
+_SAME_RELEASE = "Install the same release of the plugin and of the backend."
+
 
 @dataclass(frozen=True)
 class Message:
@@ -102,7 +104,9 @@ def encode(message: Message) -> bytes:
         data = dumps(asdict(message)).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise ProtocolError(
-            "message_invalid", f"A message of type '{message.type}' cannot be written as JSON: {error}."
+            "message_invalid",
+            f"A message of type '{message.type}' cannot be written as JSON: {error}.",
+            "Send text, numbers, lists and objects alone.",
         ) from error
     if len(data) > MAX_BYTES:
         raise too_large(len(data))
@@ -120,15 +124,17 @@ def decode(data: bytes) -> Message:
     try:
         value = loads(data)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError("message_invalid", f"A message is not JSON: {error}.") from error
+        raise ProtocolError("message_invalid", f"A message is not JSON: {error}.", _SAME_RELEASE) from error
     if not isinstance(value, dict) or not isinstance(value.get("v"), int):
-        raise ProtocolError("message_invalid", "A message is no object with a version in 'v'.")
+        raise ProtocolError("message_invalid", "A message is no object with a version in 'v'.", _SAME_RELEASE)
     if value["v"] != VERSION:
         raise unsupported(value["v"])
     name, body, ident = value.get("type"), value.get("body"), value.get("id")
     if not isinstance(name, str) or not isinstance(body, dict) or not isinstance(ident, str):
         raise ProtocolError(
-            "message_invalid", "A message lacks 'id', 'type' or 'body', or one has a wrong type."
+            "message_invalid",
+            "A message lacks 'id', 'type' or 'body', or one has a wrong type.",
+            _SAME_RELEASE,
         )
     return Message(name, body, ident, value["v"])
 
@@ -147,7 +153,7 @@ def unsupported(version: Any) -> ProtocolError:
     return ProtocolError(
         "protocol_unsupported",
         f"Version {version} of the protocol is not spoken here; version {VERSION} is.",
-        "Install the same release of the plugin and of the backend.",
+        _SAME_RELEASE,
         detail={"version": VERSION},
     )
 
@@ -190,7 +196,7 @@ def read_connection(path: Union[str, Path]) -> Dict[str, Any]:
             "protocol_unsupported",
             f"The backend of {file} speaks version {content.get('protocol')} of the protocol, "
             f"this client version {VERSION}.",
-            "Install the same release of the plugin and of the backend.",
+            _SAME_RELEASE,
         )
     return content
 

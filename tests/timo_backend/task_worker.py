@@ -85,6 +85,8 @@ def play(task, spec, reporter):
             Path(spec.out).write_text("cleaned up")
     if act == "deny":
         raise SeriesError("series_empty", "Folder /x has no rasters.", "Pick another folder.")
+    if act == "lack":  # names a path in its error
+        raise SeriesError("series_empty", f"Folder {spec.series[0]} has no rasters.", "Pick another folder.")
     if act == "break":
         raise ZeroDivisionError("a fault of the code")
     if act == "huge":

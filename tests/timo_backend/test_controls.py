@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.timo_backend.conftest import final, wait_for, wait_until_gone, wait_until_running
 from tests.timo_backend.test_server import states
+from timo_backend import process
 from timo_backend.errors import RequestError
 from timo_backend.store import Store
 
@@ -228,3 +229,18 @@ def test_a_late_cancel_of_an_earlier_attempt_stops_nothing(client, spec):
     assert client.job(job)["state"] in ("queued", "starting", "running")
     client.cancel(job, attempt=2)
     assert final(client, job)["state"] == "cancelled"
+
+
+def test_a_job_that_goes_on_keeps_no_more_than_the_end_of_a_long_log(server, client, spec, tmp_path):
+    job = client.submit("predict", spec("keep"))
+    wait_until_running(client, job)
+    client.pause(job)
+    wait_for(client, job, lambda event: event.body.get("state") == "paused")
+    log = server.home / "logs" / f"{job}.log"
+    log.write_text("begin" + "x" * 3 * process.MOST_LOG + "end\n")
+    (tmp_path / "act").write_text("succeed")
+    client.resume(job)
+    assert final(client, job)["state"] == "succeeded"
+    text = log.read_text()
+    assert text.endswith("xend\na library that prints\n")
+    assert len(text) == process.MOST_LOG + len("a library that prints\n")

@@ -138,7 +138,8 @@ def _demand_part(place: str | Path, value: str, path: Path, allowed: Access) -> 
 
 def _refused(path: Path, why: str) -> AccessError:
     return AccessError(
+        "path_denied",
         f"The virtual raster {path} is not opened: it {why}.",
         "Make it of files in the folders that the job may use, or give those files themselves.",
-        str(path),
+        detail={"path": str(path)},
     )
