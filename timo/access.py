@@ -53,10 +53,8 @@ class Access:
     def allows(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file or folder, there or not, may be read and written."""
         place = real(path)
-        if self.home is not None and _lies_in(place, self.home):
-            below = Path(place).relative_to(self.home).parts
-            if below[:1] in ((), (PRIVATE,)) or (len(below) == 1 and not Path(place).is_dir()):
-                return False
+        if self.home is not None and _is_closed(Path(place), self.home):
+            return False
         return self.roots is None or any(_lies_in(place, root) for root in self.roots)
 
     def demand(self, path: str | os.PathLike[str], what: str = "") -> None:
@@ -117,9 +115,34 @@ def demand(path: str | os.PathLike[str]) -> None:
         access.demand(path)
 
 
+def demand_links(folder: Path) -> None:
+    """Refuse a folder, there or not, with links in it that lead where this process may not go.
+
+    Raises:
+        AccessError: ``path_denied``, naming one.
+    """
+    if present() is not None:
+        for place in (folder, *folder.rglob("*")):
+            if place.is_symlink():
+                demand(place)
+
+
 def real(path: str | os.PathLike[str]) -> str:
     """A path with all symbolic links resolved, as far as it is there, in the platform's one spelling."""
     return os.path.normcase(os.path.realpath(path))
+
+
+def _is_closed(place: Path, home: str) -> bool:
+    """Whether a path is of a home's own files; told by what lies there, for disks don't all tell A from a."""
+    for folder in (place, *place.parents):
+        try:
+            if not folder.samefile(home):
+                continue
+        except OSError:
+            continue
+        below = place.relative_to(folder).parts
+        return not below or below[0].lower() == PRIVATE or (len(below) == 1 and not place.is_dir())
+    return False
 
 
 def _lies_in(path: str, folder: str) -> bool:

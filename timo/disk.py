@@ -39,6 +39,16 @@ def unwritten(what: str, path: Path, error: BaseException, why: str) -> OutputEr
     )
 
 
+def fresh(path: Path) -> Path:
+    """A path at which nothing stands: what was left there is removed; of a link, not what it leads to.
+
+    Raises:
+        OSError: It can't be removed.
+    """
+    path.unlink(missing_ok=True)
+    return path
+
+
 def is_full(error: BaseException, path: Path) -> bool:
     """Whether an error came from a full disk: torch and GDAL tell it in their own words, or as another."""
     cause: BaseException | None = error

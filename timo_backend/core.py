@@ -89,8 +89,6 @@ class Core:
             self._forget(str(body.get("id")))
         if type == "subscribe":
             self._subscriptions[message.id] = {"job": body.get("job"), "after": body.get("after", 0)}
-        if type == "hello" and "roots" in message.body:
-            self._greeting = message
         if type != "ack":
             self._pending[message.id] = message
         self._put(data)
@@ -178,14 +176,15 @@ class Core:
         return True
 
     def _is_awaited(self, message: Message) -> bool:
-        awaited = self._pending.pop(message.id, None) is not None
+        asked = self._pending.pop(message.id, None)
+        awaited = asked is not None
+        if asked is not None and asked.type == "hello" and "roots" in asked.body and message.type == "reply":
+            self._greeting = asked
         if message.id in self._resuming:
             self._resuming.discard(message.id)
             awaited |= message.type == "error"  # the subscription is over
         if message.type == "error":
             self._forget(message.id)
-            if self._greeting is not None and message.id == self._greeting.id:
-                self._greeting = None
         return awaited or not message.id  # not the second answer to a request that was sent again
 
     def _news(self, message: Message) -> Iterator[Message]:

@@ -98,8 +98,10 @@ class Requests:
         return {}
 
     def _submit(self, request: messages.Submit, caller: Caller) -> dict[str, Any]:
-        spec = specs.to_dict(specs.load(request.task, request.spec))
         granted = self._grants.of(caller)
+        if known := self._store.find(caller.owner, request.key):
+            return self._queue(known, False)
+        spec = specs.to_dict(specs.load(request.task, request.spec))
         paths.demand(request.task, spec, granted)
         if len(protocol.dumps(spec)) > SPEC_LIMIT:
             raise SpecError(
@@ -150,6 +152,8 @@ class Requests:
     def _retry(self, request: messages.Retry, caller: Caller) -> dict[str, Any]:
         old = self._own(request.job, caller)
         granted = self._grants.of(caller)
+        if known := self._store.find(caller.owner, request.key):
+            return self._queue(known, False)
         if old.state not in (State.FAILED, State.CANCELLED):
             raise RequestError(
                 "job_not_failed",

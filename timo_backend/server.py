@@ -136,7 +136,13 @@ class Server:
             if owner is None:
                 logger.error("a message of %d frames from an unknown peer was dropped", len(frames))
                 continue
-            self._answer(frames[0].bytes, owner, frames[1].bytes)
+            peer = frames[0].bytes
+            # What the server remembers of a connection goes by its routing id. One that ZeroMQ gave, which
+            # begins so, is never given again; one that a client chose may be another owner's tomorrow.
+            if not peer.startswith(b"\0"):
+                logger.error("a message of a client that chose its own routing id was dropped")
+                continue
+            self._answer(peer, owner, frames[1].bytes)
 
     def _answer(self, peer: bytes, owner: str, data: bytes) -> None:
         ident = ""

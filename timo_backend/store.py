@@ -101,10 +101,8 @@ class Store:
         """
         ident, now = uuid.uuid4().hex[:12], time.time()
         with self._db.transaction(durable=True):
-            query = "SELECT id FROM jobs WHERE owner = ? AND key = ?"
-            row = self._db.execute(query, (owner, key)).fetchone()
-            if row is not None:
-                return self.job(row[0]), False
+            if known := self.find(owner, key):
+                return known, False
             self._db.execute(
                 "INSERT INTO jobs (id, owner, key, task, spec, roots, state, attempt, created, parent)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
@@ -113,6 +111,11 @@ class Store:
             self._db.execute("UPDATE jobs SET place = number WHERE id = ?", (ident,))
             self.history.add(ident, [("state", dumps(_state_body(State.QUEUED, 1)), now)])
         return self.job(ident), True
+
+    def find(self, owner: str, key: str) -> Job | None:
+        """The job that an owner submitted with a key."""
+        row = self._db.execute("SELECT id FROM jobs WHERE owner = ? AND key = ?", (owner, key)).fetchone()
+        return None if row is None else self.job(row[0])
 
     def job(self, ident: str) -> Job:
         """One job.

@@ -22,6 +22,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from timo import access
+from timo.disk import fresh
 from timo.errors import OutputError
 from timo.inference.chips import Rectangle
 from timo.inference.cog import Piece
@@ -95,7 +96,7 @@ class Partial:
         Raises:
             OutputError: It holds another map, is in use, or can't be written.
         """
-        access.demand(folder)
+        access.demand_links(folder)
         with told(folder):
             folder.mkdir(exist_ok=True)
         ended = False
@@ -225,7 +226,7 @@ class Partial:
                 # Another process may do the same block: a node of a cluster that was thought lost.
                 partial = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.partial")
                 profile = block_profile(grid, values.dtype.name, len(values))
-                with rasterio.open(partial, "w", **profile) as file:
+                with rasterio.open(fresh(partial), "w", **profile) as file:
                     file.write(values)
                 check_blocks(partial)
                 _sync(partial)

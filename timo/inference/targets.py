@@ -12,7 +12,7 @@ from pathlib import Path
 import rasterio
 from rasterio.errors import RasterioError
 
-from timo.disk import unwritten
+from timo.disk import fresh, unwritten
 from timo.errors import OutputError
 from timo.series.facts import reason
 
@@ -89,10 +89,15 @@ class Targets:
         self._gone: list[Path] = []
 
     def new(self, path: Path) -> Path:
-        """The temporary name, in the same folder, of a file that shall stand at ``path``."""
+        """The temporary name, in the same folder, of a file that shall stand at ``path``.
+
+        Raises:
+            OutputError: What stands at that name can't be removed.
+        """
         partial = path.with_name(f".{path.stem}.partial{path.suffix}")
         self._made.append((partial, path))
-        return partial
+        with told(path):
+            return fresh(partial)
 
     def drop(self, partial: Path) -> None:
         """Remove a temporary file that was only needed on the way."""

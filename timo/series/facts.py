@@ -22,7 +22,7 @@ from rasterio.env import ensure_env
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
-from timo.errors import SeriesError
+from timo.errors import AccessError, SeriesError
 from timo.series import virtual
 from timo.series.bands import Band, describe_bands
 from timo.series.grid import Grid
@@ -127,7 +127,13 @@ def open_raster(path: Path, variable: str | None = None) -> DatasetReader:
     if formats is None:
         return rasterio.open(source_of(path, variable), **options)
     # `rasterio.open` takes one format, not several to choose from.
-    return ensure_env(DatasetReader)(source_of(path, variable), driver=formats, **options)
+    dataset = ensure_env(DatasetReader)(source_of(path, variable), driver=formats, **options)
+    try:
+        virtual.demand_own_overviews(path, dataset)
+    except AccessError:
+        dataset.close()
+        raise
+    return dataset
 
 
 def network(path: Path) -> contextlib.AbstractContextManager[object]:

@@ -42,8 +42,9 @@ class _Features:
 
 def is_vector(path: str | os.PathLike[str]) -> bool:
     """Whether a file opens as a vector source with at least one layer of geometries."""
+    file, _ = _split_layer(path)
     try:
-        return bool(_layers(_split_layer(path)[0]))
+        return virtual.may_be_vector(Path(file)) and bool(_layers(file))
     except DataSourceError:
         return False
 
@@ -149,7 +150,7 @@ def _split_layer(path: str | os.PathLike[str]) -> tuple[str, str | None]:
 
 @contextmanager
 def _told(file: str) -> Iterator[None]:
-    virtual.demand(Path(file))
+    virtual.demand_vector(Path(file))
     name = Path(file).name
     try:
         yield
@@ -170,6 +171,7 @@ def _fields(path: str | os.PathLike[str]) -> Sequence[str]:
 
 def _layers(file: str) -> list[str]:
     """The layers that have geometries."""
+    virtual.demand_vector(Path(file))
     return [str(layer) for layer, kind in pyogrio.list_layers(file) if kind is not None]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from timo import __version__, access
-from timo.disk import unwritten
+from timo.disk import fresh, unwritten
 
 # A checkpoint every few seconds, but never more than a twentieth of the time for writing them.
 SECONDS_BETWEEN = 5.0
@@ -91,7 +91,7 @@ class Checkpoint:
         unfinished = self.path.with_suffix(".partial")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
+            with fresh(unfinished).open("wb") as file:
                 torch.save({"key": self._key, "state": state}, file)
                 file.flush()
                 os.fsync(file.fileno())
