@@ -104,10 +104,10 @@ def cancel(job: JobArgument, home: HomeOption = None) -> None:
 
 @app.command()
 def stop(home: HomeOption = None) -> None:
-    """End the server; the job that runs ends with it, those that wait go on with the next server."""
+    """End the server; the jobs that run end with it, those that wait go on with the next server."""
     with _connect(home) as client:
         ended = client.stop()
-    _print("The backend ends" + (f"; so does job {', '.join(ended)}, which was running" if ended else ""))
+    _print("The backend ends" + (f"; so do the jobs that were running: {', '.join(ended)}" if ended else ""))
 
 
 @app.command()

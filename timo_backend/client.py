@@ -73,7 +73,7 @@ class Client:
         return client
 
     def hello(self, roots: Optional[Sequence[str]] = None) -> Dict[str, Any]:
-        """Who the server is: version, protocol, python, pid, home, tasks; and who it takes this client for.
+        """Who the server is: version, protocol, python, pid, home, tasks; its devices; this client to it.
 
         Args:
             roots: As in ``connect``; they hold for the jobs that are submitted from now on.
@@ -83,18 +83,23 @@ class Client:
         """
         return self._request("hello", {"roots": None if roots is None else list(roots)})
 
-    def submit(self, task: str, spec: Mapping[str, Any], key: Optional[str] = None) -> str:
+    def submit(
+        self, task: str, spec: Mapping[str, Any], key: Optional[str] = None, gpu: Optional[str] = None
+    ) -> str:
         """Put a job into the queue; its id. It is on disk when this returns.
 
         Args:
             task: ``predict``, ``finetune``: see ``hello()["tasks"]``.
             spec: The task's parameters: the command line's long options with ``_`` for ``-``, absolute paths.
             key: Any string; the same key gives the same job. Without one each call makes a new job.
+            gpu: The id of the GPU that it shall run on, of ``hello()["devices"]``; else the first free one.
 
         Raises:
-            RequestError: The spec is not valid; the error names the field.
+            RequestError: The spec is not valid, and the error names the field; or there is no such GPU.
         """
         body = {"task": task, "spec": dict(spec), "key": key or uuid.uuid4().hex}
+        if gpu is not None:
+            body["gpu"] = gpu
         job: str = self._request("submit", body)["job"]
         return job
 

@@ -52,6 +52,7 @@ class Submit(Request, frozen=True, forbid_unknown_fields=True):
     task: Annotated[str, Meta(max_length=64)]
     spec: dict[str, Any]
     key: Annotated[str, Meta(min_length=1, max_length=256)]
+    gpu: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
 
 
 class Cancel(Request, frozen=True, forbid_unknown_fields=True):
@@ -132,7 +133,7 @@ class Unsubscribe(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Stop(Request, frozen=True, forbid_unknown_fields=True):
-    """Ends the server, and the job that runs."""
+    """Ends the server, and the jobs that run."""
 
 
 REQUESTS: dict[str, type[Request]] = {

@@ -141,11 +141,17 @@ def _owners(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX jobs_by_state ON jobs (state, priority DESC, place)")
 
 
+def _gpus(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE jobs ADD COLUMN gpu TEXT")  # the analyst's choice
+    db.execute("ALTER TABLE jobs ADD COLUMN device TEXT")  # what it was started on
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _jobs_and_events,
     _curves_and_artifacts,
     _going_on,
     _controls,
     _owners,
+    _gpus,
 )
 """Numbered from 1; ``PRAGMA user_version`` says how many a database has seen."""

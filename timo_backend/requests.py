@@ -18,6 +18,7 @@ from timo.errors import SpecError
 from timo.tasks import specs
 from timo_backend import messages, paths, protocol
 from timo_backend.auth import Home
+from timo_backend.devices import Devices
 from timo_backend.errors import RequestError, unknown_job
 from timo_backend.feeds import Feeds
 from timo_backend.grants import Caller, Grants
@@ -42,6 +43,7 @@ class Requests:
         supervisor: Of their workers.
         feeds: Of its clients.
         grants: Of their connections.
+        devices: Of its computer.
         serve: Sends a client the events that it has room for.
         stop_server: Lets the server end.
     """
@@ -53,11 +55,12 @@ class Requests:
         supervisor: Supervisor,
         feeds: Feeds,
         grants: Grants,
+        devices: Devices,
         serve: Callable[[bytes], None],
         stop_server: Callable[[], None],
     ) -> None:
         self._home, self._store, self._supervisor, self._feeds = home, store, supervisor, feeds
-        self._grants, self._serve, self._stop_server = grants, serve, stop_server
+        self._grants, self._serve, self._stop_server, self._devices = grants, serve, stop_server, devices
         self._handlers: dict[type[messages.Request], Handler] = {
             kind: getattr(self, f"_{name}") for name, kind in messages.REQUESTS.items()
         }
@@ -92,6 +95,7 @@ class Requests:
             "pid": os.getpid(),
             "home": str(self._home.path),
             "tasks": list(specs.SPECS),
+            **self._devices.describe(),
         }
 
     def _ping(self, _request: messages.Ping, _caller: Caller) -> dict[str, Any]:
@@ -109,8 +113,16 @@ class Requests:
                 f"The parameters of task '{request.task}' are over {SPEC_LIMIT // 1024} KiB.",
                 "Name a folder or a CSV of the rasters instead of listing them.",
             )
-        owner, roots = caller.owner, granted.roots
-        return self._queue(*self._store.submit(request.task, spec, request.key, owner=owner, roots=roots))
+        self._demand_gpu(request.gpu)
+        made = self._store.submit(
+            request.task, spec, request.key, owner=caller.owner, roots=granted.roots, gpu=request.gpu
+        )
+        return self._queue(*made)
+
+    def _demand_gpu(self, gpu: str | None) -> None:
+        error = None if gpu is None else self._devices.refusal(gpu)
+        if error is not None:
+            raise error
 
     def _queue(self, job: Job, new: bool) -> dict[str, Any]:
         if new:
@@ -161,8 +173,11 @@ class Requests:
                 "Submit its parameters as a new job.",
             )
         paths.demand(old.task, old.spec, granted)
+        self._demand_gpu(old.gpu)
         owner, roots = caller.owner, granted.roots
-        again = self._store.submit(old.task, old.spec, request.key, owner=owner, roots=roots, parent=old.id)
+        again = self._store.submit(
+            old.task, old.spec, request.key, owner=owner, roots=roots, parent=old.id, gpu=old.gpu
+        )
         return self._queue(*again)
 
     def _jobs(self, request: messages.Jobs, caller: Caller) -> dict[str, Any]:

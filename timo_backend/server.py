@@ -21,6 +21,7 @@ from timo.errors import TimoError
 from timo_backend import leftovers, messages, platforms, protocol, settings
 from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
 from timo_backend.database import is_full
+from timo_backend.devices import Devices
 from timo_backend.endings import interrupted
 from timo_backend.errors import BackendError, RequestError
 from timo_backend.feeds import Feeds
@@ -50,6 +51,7 @@ class Server:
         home: The folder, locked by this process.
         idle_s: Seconds without client and job after which it ends by itself.
         worker_command: The worker's program; left out, the real one.
+        devices: Of this computer; left out, the real ones.
 
     Raises:
         StoreError: The home's database cannot be opened.
@@ -57,22 +59,28 @@ class Server:
     """
 
     def __init__(
-        self, home: Home, *, idle_s: float = IDLE_S, worker_command: Sequence[str] | None = None
+        self,
+        home: Home,
+        *,
+        idle_s: float = IDLE_S,
+        worker_command: Sequence[str] | None = None,
+        devices: Devices | None = None,
     ) -> None:
         self.home = home
         self._idle_s = idle_s
         allowed = settings.read(home.path)
         self._store = Store(home.database)
         self._feeds = Feeds(self._store.history)
+        self._devices = devices or Devices()
         command = {} if worker_command is None else {"worker_command": worker_command}
         grants = Grants(allowed, home.path)
-        self._supervisor = Supervisor(self._store, home.logs, self._push, grants, **command)
+        self._supervisor = Supervisor(self._store, home.logs, self._push, grants, self._devices, **command)
         self._keys = Keys.generate(allowed.all_owners)
         self._clients: set[int] = set()
         self._needed = time.monotonic()
         self._stop = asyncio.Event()
         self._requests = Requests(
-            home, self._store, self._supervisor, self._feeds, grants, self._serve, self.stop
+            home, self._store, self._supervisor, self._feeds, grants, self._devices, self._serve, self.stop
         )
 
     async def run(self, ready: Callable[[str], None] = lambda endpoint: None) -> None:
@@ -109,10 +117,12 @@ class Server:
             self.home.write_connection(endpoint, self._keys, __version__)
             logger.info("version %s listens on %s, home %s", __version__, endpoint, self.home.path)
             ready(endpoint)
+            tasks.append(asyncio.create_task(self._try_devices()))
             self._supervisor.wake()
             await self._stop.wait()
         finally:
             self.home.remove_connection(self._keys)
+            self._devices.end()
             await self._supervisor.stop()
             for task in tasks:
                 task.cancel()
@@ -215,6 +225,12 @@ class Server:
                 self.stop()
                 return
             await asyncio.sleep(min(left, self._idle_s / 10) + 0.01)
+
+    async def _try_devices(self) -> None:
+        try:
+            await self._devices.try_out(self.home.path)
+        finally:
+            self._supervisor.wake()
 
     async def _prune(self) -> None:
         """Remove now and then what is too much of what jobs told, a little at a time."""

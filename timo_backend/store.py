@@ -44,6 +44,8 @@ class Job:
     parent: str | None
     owner: str
     roots: list[str] | None
+    gpu: str | None
+    device: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """The job as it stands in the reply to ``jobs``."""
@@ -53,7 +55,7 @@ class Job:
 
 _COLUMNS = (
     "id, task, spec, state, attempt, created, started, ended, fraction, message, error, summary, last_seq,"
-    " priority, place, parent, owner, roots"
+    " priority, place, parent, owner, roots, gpu, device"
 )
 
 
@@ -86,6 +88,7 @@ class Store:
         owner: str = DEFAULT,
         roots: Sequence[str] | None = None,
         parent: str | None = None,
+        gpu: str | None = None,
     ) -> tuple[Job, bool]:
         """Put a job into the queue, on disk when this returns; and whether it is new.
 
@@ -98,6 +101,7 @@ class Store:
             owner: Whose job it is.
             roots: The folders that it may use, None for all.
             parent: The job that this one tries again.
+            gpu: The id of the GPU that it shall run on; None: any.
         """
         ident, now = uuid.uuid4().hex[:12], time.time()
         with self._db.transaction(durable=True):
@@ -108,7 +112,7 @@ class Store:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
                 (ident, owner, key, task, dumps(spec), dumps(roots), State.QUEUED.value, now, parent),
             )
-            self._db.execute("UPDATE jobs SET place = number WHERE id = ?", (ident,))
+            self._db.execute("UPDATE jobs SET place = number, gpu = ? WHERE id = ?", (gpu, ident))
             self.history.add(ident, [("state", dumps(_state_body(State.QUEUED, 1)), now)])
         return self.job(ident), True
 
@@ -133,11 +137,13 @@ class Store:
         query = f"SELECT {_COLUMNS} FROM jobs WHERE owner = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
         return map(_job, self._db.execute(query, (owner, limit)))
 
-    def next_queued(self) -> Job | None:
-        """The job whose turn it is."""
-        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY priority DESC, place LIMIT 1"  # noqa: S608
-        row = self._db.execute(query, (State.QUEUED.value,)).fetchone()
-        return None if row is None else _job(row)
+    def queued(self) -> Iterator[tuple[str, str, str | None]]:
+        """The jobs that wait for their turn, in that order: id, the spec's ``device``, chosen GPU."""
+        query = (
+            "SELECT id, coalesce(json_extract(spec, '$.device'), 'auto'), gpu FROM jobs WHERE state = ?"
+            " ORDER BY priority DESC, place"
+        )
+        return self._db.execute(query, (State.QUEUED.value,))
 
     # states ----------------------------------------
 
@@ -149,6 +155,7 @@ class Store:
         error: Mapping[str, Any] | None = None,
         summary: Mapping[str, Any] | None = None,
         crashed: bool = False,
+        device: str | None = None,
     ) -> State | None:
         """Change a job's state as ``states.advance`` says, and record the event, in one durable step.
 
@@ -158,6 +165,7 @@ class Store:
             error: Why, where it fails with this.
             summary: What came of it, where it succeeds with this.
             crashed: That it is queued again counts as one more crash.
+            device: What it is started on, where it starts with this.
 
         Returns:
             The new state; None where this cannot happen in the job's state, which then stays as it is.
@@ -171,9 +179,10 @@ class Store:
             attempt = job.attempt + (happening in (Happening.REQUEUE, Happening.RESUME))
             failed = error if new is State.FAILED else None
             done = summary if new is State.SUCCEEDED else None
+            device = device if new is State.STARTING else job.device
             changed = self._db.execute(
                 "UPDATE jobs SET state = ?, attempt = ?, started = ?, ended = ?, error = ?, summary = ?,"
-                " fraction = ?, crashes = crashes + ? WHERE id = ? AND state = ?",
+                " fraction = ?, crashes = crashes + ?, device = ? WHERE id = ? AND state = ?",
                 (
                     new.value,
                     attempt,
@@ -183,13 +192,15 @@ class Store:
                     None if done is None else dumps(done),
                     1.0 if new is State.SUCCEEDED else job.fraction,
                     crashed,
+                    device,
                     ident,
                     job.state.value,
                 ),
             ).rowcount
             if changed != 1:
                 return None
-            self.history.add(ident, [("state", dumps(_state_body(new, attempt, failed, done)), now)])
+            body = _state_body(new, attempt, failed, done, device)
+            self.history.add(ident, [("state", dumps(body), now)])
         return new
 
     def order(self, ident: str, priority: int | None, before: str | None) -> Job:
@@ -295,10 +306,12 @@ def _state_body(
     attempt: int,
     error: Mapping[str, Any] | None = None,
     summary: Mapping[str, Any] | None = None,
+    device: str | None = None,
 ) -> dict[str, Any]:
     return {
         "state": state.value,
         "attempt": attempt,
         "error": None if error is None else dict(error),
         "summary": None if summary is None else dict(summary),
+        "device": device,
     }

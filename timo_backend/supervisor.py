@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the queue: one job at a time, each in a worker process, watched until nothing of it is left."""
+"""Runs the queue: one job a device, each in a worker process, watched until nothing of it is left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from typing import Any
 
 import msgspec
 
-from timo_backend import confinement, leftovers, lines
+from timo_backend import confinement, leftovers, lines, slots
+from timo_backend.devices import Devices
 from timo_backend.endings import died, interrupted, not_started, with_log
 from timo_backend.errors import BackendError
 from timo_backend.grants import Grants
@@ -45,7 +46,7 @@ SCARCE_S = 5.0
 
 
 class Supervisor:
-    """Starts the next job when there is none, and records what its worker tells.
+    """Starts the next job of each device that has none, and records what their workers tell.
 
     All methods are called in the event loop's thread.
 
@@ -54,6 +55,7 @@ class Supervisor:
         logs: The home's folder of the workers' log files, ``JOB.log``.
         changed: Called with a job's id whenever events of it were recorded.
         grants: Which folders jobs may use.
+        devices: Of this computer; ``wake`` when its ``gpus`` are known.
         worker_command: The program that speaks the worker's side of the pipes.
     """
 
@@ -63,14 +65,16 @@ class Supervisor:
         logs: Path,
         changed: Callable[[str], None],
         grants: Grants,
+        devices: Devices,
         worker_command: Sequence[str] = (sys.executable, "-m", "timo_backend.worker"),
     ) -> None:
         self._store = store
         self._logs = logs
         self._changed = changed
         self._grants = grants
+        self._devices = devices
         self._command = list(worker_command)
-        self._worker: Worker | None = None
+        self._workers: dict[str, Worker] = {}  # by slot
         self._stopping = False
         self._again: asyncio.TimerHandle | None = None
         # What became of a job that could not be started, where the disk did not take it.
@@ -79,7 +83,7 @@ class Supervisor:
     @property
     def busy(self) -> bool:
         """Whether a worker process runs, or is to be started as soon as there is room for it."""
-        return self._worker is not None or self._again is not None
+        return bool(self._workers) or self._again is not None
 
     @property
     def stopping(self) -> bool:
@@ -88,25 +92,33 @@ class Supervisor:
 
     def running(self) -> list[str]:
         """The ids of the jobs that have a worker process."""
-        return [] if self._worker is None else [self._worker.job.id]
+        return [worker.job.id for worker in self._workers.values()]
 
     def wake(self) -> None:
-        """Start the next job of the queue, if none runs."""
+        """Start the next jobs of the queue, as far as the devices that they need are free."""
         if self._again is not None:
             self._again.cancel()
             self._again = None
         try:
             self._write_unwritten()
-            while self._worker is None and not self._stopping:
-                job = self._store.next_queued()
-                if job is None:
-                    return
-                if not self._start(job):
+            while not self._stopping and (found := self._next()) is not None:
+                if not self._start(*found):
                     self._later(SCARCE_S)
                     return
         except sqlite3.Error:
             logger.exception("the next job cannot be started")
             self._later(RETRY_S)
+
+    def _next(self) -> tuple[Job, str] | None:
+        """The job whose turn it is, of those whose device is free, and its slot."""
+        gpus = self._devices.gpus
+        if slots.CPU in self._workers and all(gpu in self._workers for gpu in gpus or ()):
+            return None
+        for ident, device, gpu in self._store.queued():
+            slot = slots.slot_for(device, gpu, gpus, self._workers)
+            if slot is not None:
+                return self._store.job(ident), slot
+        return None
 
     def _write_unwritten(self) -> None:
         if self._unwritten is not None:
@@ -168,12 +180,13 @@ class Supervisor:
             )
         if not job.state.final:
             self._store.want_end(ident)
-            if self._worker is not None and self._worker.job.id == ident:
-                self._worker.finish()
+            worker = self._worker_of(ident)
+            if worker is not None:
+                worker.finish()
         return job.state
 
     def _end(self, ident: str, happening: Happening) -> State:
-        worker = self._worker if self._worker is not None and self._worker.job.id == ident else None
+        worker = self._worker_of(ident)
         try:
             new = self._store.advance(ident, happening)
         except sqlite3.Error:
@@ -188,38 +201,49 @@ class Supervisor:
         self._changed(ident)
         return new
 
-    async def stop(self) -> None:
-        """End the worker, and start no other."""
-        self._stopping = True
-        worker = self._worker
-        if worker is not None:
-            worker.cancel(grace=0)
-            await worker.ended.wait()
+    def _worker_of(self, ident: str) -> Worker | None:
+        return next((worker for worker in self._workers.values() if worker.job.id == ident), None)
 
-    def _start(self, job: Job) -> bool:
+    async def stop(self) -> None:
+        """End the workers, and start no other."""
+        self._stopping = True
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.cancel(grace=0)
+        await asyncio.gather(*(worker.ended.wait() for worker in workers))
+
+    def _start(self, job: Job, slot: str) -> bool:
         """Start a job's worker, or record why it can't be; False if there is no room for a process now."""
         spec, enough = self._spec(job), self._store.wants_end(job.id)
-        self._store.advance(job.id, Happening.START)
+        refusal = None if slot in (slots.CPU, *(self._devices.gpus or ())) else self._devices.refusal(slot)
+        self._store.advance(job.id, Happening.START, device=slot)
+        if refusal is not None:  # of a GPU that was there when it was chosen
+            self._stay(job.id, Happening.FAIL, refusal.to_dict())
+            return True
+        log = self._logs / f"{job.id}.log"
         try:
-            log = self._logs / f"{job.id}.log"
-            self._worker = Worker(job, spec, self._command, log, self._environment(job), self)
+            worker = Worker(job, spec, self._command, log, self._environment(job, slot), self)
         except OSError as error:
             scarce = error.errno in SCARCE
             logger.warning("job %s: its worker cannot be started: %s", job.id, error)
-            happening = Happening.UNSTARTED if scarce else Happening.FAIL
-            write = functools.partial(self._store.advance, job.id, happening, error=not_started(error))
-            self._unwritten = job.id, write
-            self._write_unwritten()
+            self._stay(job.id, Happening.UNSTARTED if scarce else Happening.FAIL, not_started(error))
             return not scarce
+        self._workers[slot] = worker
         if enough:
-            self._worker.finish()
+            worker.finish()
         self._changed(job.id)
         return True
 
-    def _environment(self, job: Job) -> dict[str, str]:
+    def _stay(self, ident: str, happening: Happening, error: Mapping[str, Any]) -> None:
+        """Record what became of a job that was not started."""
+        self._unwritten = ident, functools.partial(self._store.advance, ident, happening, error=error)
+        self._write_unwritten()
+
+    def _environment(self, job: Job, slot: str) -> dict[str, str]:
         allowed = self._grants.of_job(job.owner, job.roots)
         return {
             leftovers.VARIABLE: leftovers.new_mark(self._logs.parent),
+            **slots.environment(slot),
             **confinement.environment(job.task, job.spec, allowed),
         }
 
@@ -274,7 +298,7 @@ class Supervisor:
             logger.exception("job %s: its end could not be recorded", worker.job.id)
             if not self._stopping:
                 return False
-        self._worker = None
+        self._workers = {slot: other for slot, other in self._workers.items() if other is not worker}
         self._changed(worker.job.id)
         self.wake()
         return True

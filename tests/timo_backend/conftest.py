@@ -22,9 +22,10 @@ class ServerProcess:
         self.home = home
         self.process = None
 
-    def start(self, idle_s=1800.0, worker=HERE / "task_worker.py"):
+    def start(self, idle_s=1800.0, worker=HERE / "task_worker.py", gpus=()):
+        program = [sys.executable, str(HERE / "server_program.py")]
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "server_program.py"), str(self.home), str(idle_s), str(worker)],
+            [*program, str(self.home), str(idle_s), str(worker), ",".join(gpus)],
             stdout=subprocess.PIPE,
             text=True,
         )

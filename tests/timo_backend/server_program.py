@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real server of the home in the first argument; the third is its workers' program.
+"""The real server of the home in the first argument; the third is its workers' program, the fourth the GPUs.
 
 SIGUSR1 leaves its database no more room, as a full disk does; SIGUSR2 gives it room again.
 """
@@ -10,18 +10,22 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.timo_backend.fake_nvml import FakeNvml
 from timo_backend import process
 from timo_backend.auth import Home
+from timo_backend.devices import Devices
 from timo_backend.server import Server
 
 process.LOOK_S, process.QUIET_S, process.HUNG_S = 0.2, 4.0, 1.0  # a test need not wait for half a minute
 
 
-async def serve(path, idle_s, program):
+async def serve(path, idle_s, program, gpus=""):
     home = Home(Path(path))
     home.lock()
     logging.basicConfig(filename=home.logs / "server.log", level=logging.INFO)
-    server = Server(home, idle_s=idle_s, worker_command=[sys.executable, program])
+    probe = [sys.executable, str(Path(__file__).with_name("fake_probe.py")), gpus]
+    devices = Devices(FakeNvml(filter(None, gpus.split(","))), probe)
+    server = Server(home, idle_s=idle_s, worker_command=[sys.executable, program], devices=devices)
 
     def room(most):
         server._store._db.execute(f"PRAGMA max_page_count = {most}").fetchall()
@@ -33,4 +37,4 @@ async def serve(path, idle_s, program):
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], float(sys.argv[2]), sys.argv[3]))
+    asyncio.run(serve(sys.argv[1], float(sys.argv[2]), *sys.argv[3:]))

@@ -47,6 +47,12 @@ def play(task, spec, reporter):
         while True:
             reporter.check()
             reporter.cancelled.wait(0.02)
+    if act == "gpu":  # says which it sees, and has a checkpoint
+        reporter.checkpoint()
+        reporter.log(f"sees {os.environ.get('CUDA_VISIBLE_DEVICES')}")
+        while True:
+            reporter.check()
+            reporter.cancelled.wait(0.02)
     if act == "learn":  # a training: its last step is what it says at the end
         done = Path(spec.out).with_suffix(".step")
         step = int(done.read_text()) if done.exists() else 0

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.timo_backend.conftest import PATIENCE_S, final
+from tests.timo_backend.fake_nvml import FakeNvml
 from timo_backend import process as process_module
 from timo_backend import supervisor as supervisor_module
+from timo_backend.devices import Devices
 from timo_backend.errors import RequestError
 from timo_backend.grants import Grants
 from timo_backend.settings import Settings
@@ -91,10 +93,11 @@ def run(folder, spec, command=WORKER):
     """The states that one job goes through, under a supervisor in this process."""
 
     async def main():
-        store = Store(folder / "jobs.sqlite")
+        store, devices = Store(folder / "jobs.sqlite"), Devices(FakeNvml())
         grants = Grants(Settings(), folder / "home")
-        supervisor = Supervisor(store, folder, lambda job: None, grants, command)
+        supervisor = Supervisor(store, folder, lambda job: None, grants, devices, command)
         job, _ = store.submit("predict", spec, "key")
+        await devices.try_out(folder)
         supervisor.wake()
         deadline = time.monotonic() + PATIENCE_S
         while not store.job(job.id).state.final:
