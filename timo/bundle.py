@@ -164,7 +164,7 @@ def save(
 
     from timo.series.rasters import reason
 
-    partial = folder.with_name(folder.name + ".partial")
+    partial = _unfinished(folder)
     try:
         if partial.exists():
             shutil.rmtree(partial)
@@ -189,6 +189,15 @@ def save(
         raise unwritten(f"The model bundle '{folder}'", folder, error, reason(error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def unfinished_bytes(folder: Path) -> int:
+    """What a ``save`` that was killed has left beside a bundle's folder; the next one removes it first."""
+    return sum(file.stat().st_size for file in _unfinished(folder).glob("*"))
+
+
+def _unfinished(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".partial")
 
 
 def load_card(folder: Path) -> Card:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why something could not be written: its disk is full, or something else."""
+"""What a disk has room for, and why something could not be written."""
 
 from __future__ import annotations
 
@@ -57,7 +57,14 @@ def is_full(error: BaseException, path: Path) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     folder = next((place for place in (path, *path.parents) if place.is_dir()), None)
+    left = None if folder is None else free(folder)
+    return left is not None and left < _NOTHING
+
+
+def free(folder: Path) -> int | None:
+    """Bytes that may be written to a folder's disk; None where it doesn't tell, as some network drives."""
     try:
-        return folder is not None and shutil.disk_usage(folder).free < _NOTHING
+        usage = shutil.disk_usage(folder)
     except OSError:
-        return False
+        return None
+    return usage.free if usage.total else None

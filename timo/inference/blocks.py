@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from timo.inference.area import Area
 from timo.inference.blending import Blend
 from timo.inference.chips import Rectangle, chips_of
-from timo.inference.memory import Shortage
 from timo.inference.sizing import Size
+from timo.memory import Shortage
 from timo.models.checks import check_inputs
 from timo.models.threads import computing_threads
 from timo.series.prepared import PreparedSeries

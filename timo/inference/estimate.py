@@ -15,11 +15,11 @@ import psutil
 from timo.errors import LabelError
 from timo.inference.blocks import BlockPredictor
 from timo.inference.chips import Rectangle
-from timo.inference.memory import Shortage
 from timo.inference.partial import Partial
 from timo.inference.plans import blocks_of
 from timo.inference.running import Job
 from timo.inference.sizing import block_bytes
+from timo.memory import Shortage
 from timo.tasks.reporter import Reporter
 
 WARM_UP = 3  # batches: the first starts kernels and fills caches, and doesn't count

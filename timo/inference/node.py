@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from timo.inference.blocks import Chip, Frames
 from timo.inference.chips import Rectangle
-from timo.inference.memory import Shortage
 from timo.inference.partial import Partial
 from timo.inference.plans import Done
 from timo.inference.running import Job
+from timo.memory import Shortage
 
 _Reading = tuple[list[Chip], "Future[Frames]"]
 

@@ -19,12 +19,12 @@ from timo.inference.blocks import Block, BlockPredictor
 from timo.inference.chips import Rectangle
 from timo.inference.cluster import Cluster, Predict
 from timo.inference.joining import join
-from timo.inference.memory import Shortage
 from timo.inference.partial import Partial
 from timo.inference.plans import WHOLE, Done, Plan, Shard
 from timo.inference.sizing import block_bytes
+from timo.memory import Shortage
 from timo.models.threads import computing_threads
-from timo.series.words import counted
+from timo.series.words import counted, sized
 from timo.tasks.reporter import Reporter
 
 MAPPED = 0.95  # of the progress; the rest is joining the blocks
@@ -221,11 +221,12 @@ def _shrink(job: Job, partial: Partial, shortage: Shortage, reporter: Reporter) 
         ModelError: ``out_of_memory``, with what was needed.
     """
     predictor, plan = job.predictor, partial.plan
-    size, side, free = predictor.size, plan.side >> plan.halved, shortage.free()
+    size, side, free = predictor.size, plan.side >> plan.halved, sized(shortage.free())
     if plan.halved:
-        needed = block_bytes(side, predictor.chip, predictor.values, plan.depth) / 2**30
+        needed = block_bytes(side, predictor.chip, predictor.values, plan.depth)
         chips = counted(size.batch, "chip", "chips")
-        raise shortage.error(f"Blocks of {side} pixels take {needed:.1f} GB, beside the model with {chips}.")
+        sentence = f"Blocks of {side} pixels take {sized(needed)}, beside the model with {chips}."
+        raise shortage.error(sentence, needed)
     if size.batch > 1 and not job.halved_batch:
         job.halved_batch = True
         predictor.size = replace(size, batch=size.batch // 2)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from timo.inference.memory import available
+from timo.memory import available
 
 # What fewer chips a side would compute twice, at the borders of blocks, would no longer be little.
 LEAST_CHIPS = 8

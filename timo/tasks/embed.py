@@ -23,6 +23,7 @@ from timo.models.device import compute_on
 from timo.models.zoom import enlarged
 from timo.tasks.planning import carry_out, on_nodes, open_inputs, plan_of, shard_of
 from timo.tasks.reporter import Reporter
+from timo.tasks.room import check_mapping
 from timo.tasks.specs import EmbedSpec
 
 STEM = 4  # pixels of a first-stage feature; each stage after it halves the rows and columns
@@ -78,6 +79,7 @@ def _prepare(spec: EmbedSpec, reporter: Reporter) -> Job:
     card, series, _ = open_inputs(spec, Path(spec.out), bundle.fit_series, reporter)
     stride = _stride(card, spec.stage)
     compute = compute_on(spec.device, spec.precision)
+    check_mapping(card, series, compute.device, features=True)
     encoder: Any = bundle.load_model(Path(spec.model), card).encoder
     depth = int(encoder.embed_dims[spec.stage - 1])
     values = len(series.dates) * len(series.bands)

@@ -35,6 +35,7 @@ from timo.series.seen_labels import seen_labels
 from timo.series.transforms import Augmentation
 from timo.tasks.presets import PRESETS
 from timo.tasks.reporter import Reporter
+from timo.tasks.room import check_finetune
 from timo.tasks.specs import FinetuneSpec, to_dict
 from timo.training.beginning import Beginning
 from timo.training.budget import epochs_of
@@ -95,6 +96,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     started = time.monotonic()
     out = Path(spec.out)
     bundle.check_writable(out, overwrite=spec.overwrite)
+    check_finetune(spec)
     begun = Beginning.read(spec)
     fabric = fabric_for(spec.device, spec.seed, spec.precision)
     reporter.progress(0.0, "Reading the series and the labels")

@@ -20,6 +20,7 @@ from timo.models.device import compute_on
 from timo.series.series import Series
 from timo.tasks.planning import carry_out, on_nodes, open_inputs, plan_of, replaceable, shard_of
 from timo.tasks.reporter import Reporter
+from timo.tasks.room import check_mapping
 from timo.tasks.specs import PredictSpec
 
 
@@ -50,6 +51,7 @@ def _prepare(spec: PredictSpec, reporter: Reporter) -> Job:
             check_raster(path, overwrite=replaceable(spec, out, path), sources=sources)
     area = None if spec.aoi is None else open_area(spec.aoi, series.grid)
     compute = compute_on(spec.device, spec.precision)
+    check_mapping(card, series, compute.device)
     values = len(series.dates) * len(series.bands)
     of_pixel = len(card.classes) * (len(series.dates) if card.architecture.per_date else 1)
     size = choose(chip=card.chip, values=values, layers=of_pixel, device=compute.device, batch=spec.batch)

@@ -21,6 +21,7 @@ from timo.report.training import training_page
 from timo.series.places import Place, open_places
 from timo.series.prepared import PreparedSeries, Statistics, statistics
 from timo.tasks.reporter import Reporter
+from timo.tasks.room import check_pretrain
 from timo.tasks.specs import PretrainSpec, to_dict
 from timo.training.bands import BandsOfBatch
 from timo.training.checkpoint import Checkpoint, fingerprint
@@ -45,6 +46,7 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
     started = time.monotonic()
     out = Path(spec.out)
     bundle.check_writable(out, overwrite=spec.overwrite)
+    check_pretrain(spec)
     reporter.progress(0.0, "Reading the series")
     opened = _open(spec.series)
     places = [place for of_source in opened for place in of_source]

@@ -15,13 +15,16 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from timo.errors import Cancelled, ModelError
+from timo.memory import Shortage
 from timo.models.checks import check_inputs
 from timo.models.pixels import PixelSeries
+from timo.series.words import sized
 from timo.tasks.reporter import Reporter
 from timo.training.checkpoint import Checkpoint
 from timo.training.data import Batch
 from timo.training.device import random_state, set_random_state
 from timo.training.objectives import Judgement, Objective
+from timo.training.sizing import least_bytes
 
 WEIGHT_DECAY = 0.05
 GRADIENT_NORM = 1.0
@@ -31,6 +34,7 @@ FIRST_RATE = 1 / 25  # of the peak, in the first step
 # The weights that are judged and kept are a running mean over about so many epochs: with few labels a single
 # step moves the map more than it improves it.
 AVERAGED_EPOCHS = 2
+HALVINGS = 3  # of what goes through the model at once, where memory is short
 
 
 class Chips(Protocol):
@@ -81,7 +85,8 @@ class Fit:
         epoch: The best of those that were judged, or the last of them where all labels were learnt from then.
         score: Its score.
         figures: Its figures.
-        kept: The epoch whose weights are kept: the best, or the last one where all labels were learnt from.
+        kept: The epoch whose weights are kept: the best, or the last whole one where all labels were learnt
+            from, also where the analyst ended it before its time.
         state: Those weights.
         history: Figures of every epoch; None where it was not judged.
     """
@@ -117,10 +122,25 @@ def fit(
 
     Raises:
         Cancelled: When the reporter says so.
-        ModelError: The loss is no number any more (``training_diverged``), or the model can't take a batch.
+        ModelError: The loss is no number any more (``training_diverged``), the model can't take a batch, or
+            memory doesn't suffice for a part of one (``out_of_memory``): the checkpoint stays.
         OutputError: The checkpoint can't be written.
     """
-    training = Training(fabric, model, objective, chips, schedule)
+    try:
+        return _fit(Training(fabric, model, objective, chips, schedule), reporter, checkpoint)
+    except (MemoryError, RuntimeError) as error:
+        if (shortage := Shortage.of(error, fabric.device)) is None:
+            raise
+    # Outside of the handler, which holds on to what is to be free.
+    needed = least_bytes(model)
+    raise shortage.error(
+        f"The model with its gradients and means takes {sized(needed)}, beside what it makes of a batch.",
+        needed,
+        "take a smaller model, smaller chips or fewer dates",
+    )
+
+
+def _fit(training: Training, reporter: Reporter, checkpoint: Checkpoint | None) -> Fit:
     if checkpoint is not None:
         saved, doubt = checkpoint.load()
         if doubt:
@@ -132,7 +152,7 @@ def fit(
         while not training.ended and not _enough(training, reporter):
             _epoch(training, reporter, checkpoint)
     except Cancelled:
-        if checkpoint is not None and fabric.is_global_zero:
+        if checkpoint is not None and training.fabric.is_global_zero:
             checkpoint.save(training.state())
             reporter.checkpoint()
             reporter.log(f"What was learnt is kept in {checkpoint.path.parent}: the same command goes on.")
@@ -179,19 +199,33 @@ class Training:
         return done >= self.schedule.epochs or waited
 
     def learn(self, batch: Batch) -> None:
-        """One step; where the device's memory is too small for the batch, in smaller and smaller parts."""
+        """One step; where memory is too small for the batch, in smaller and smaller parts.
+
+        It is then the step that it would have been in these parts from the first.
+
+        Raises:
+            ModelError: The loss is no number any more, or the model can't take the batch.
+            MemoryError, RuntimeError: Memory doesn't suffice, see ``Shortage``.
+        """
         check_inputs(self.model, batch.series, batch.valid, batch.dates)
+        random = random_state(self.fabric.device)
+        buffers = [buffer.clone() for buffer in self.model.buffers()]  # BatchNorm's statistics: small
         while True:
             try:
                 value = self._backward(batch)
                 break
-            except torch.OutOfMemoryError:
-                if self.parts >= min(8 * self.schedule.parts, len(batch.series)):
+            except (MemoryError, RuntimeError) as error:
+                shortage = Shortage.of(error, self.fabric.device)
+                # Other processes would wait for gradients that come twice.
+                if shortage is None or self.fabric.world_size > 1 or self.parts >= self._most_parts(batch):
                     raise
             # Outside of the handler, which holds on to what has to be freed.
             self.parts *= 2
             self.optimizer.zero_grad()
-            torch.cuda.empty_cache()
+            shortage.free()
+            set_random_state(self.fabric.device, random)
+            for buffer, before in zip(self.model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
         norm = self.fabric.clip_gradients(
             self.wrapped, self.optimizer, max_norm=GRADIENT_NORM, error_if_nonfinite=False
         )
@@ -207,6 +241,9 @@ class Training:
         self.scheduler.step()
         self.averaged.update_parameters(self.model)
         self.step, self.total = self.step + 1, total
+
+    def _most_parts(self, batch: Batch) -> int:
+        return min(self.schedule.parts << HALVINGS, len(batch.series))
 
     def _backward(self, batch: Batch) -> float:
         """The batch's loss, its gradients added to the parameters'."""
@@ -269,7 +306,11 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
         reporter.check()
         if _enough(training, reporter):
             return
+        parts = training.parts
         training.learn(batch)
+        if training.parts > parts:
+            now = f"a batch now goes through the model in {training.parts} parts"
+            reporter.log(f"Memory was not enough: {now}, which takes longer.", "warning")
         done = (epoch - 1) * chips.steps + training.step
         reporter.progress(done / training.steps, f"Epoch {epoch} of {epochs}")
         first = training.fabric.is_global_zero
@@ -278,7 +319,7 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
     averaged, outcome = training.averaged.module, training.outcome
     row: dict[str, float | None] = {"train_loss": training.total / chips.steps}
     if all_labels:
-        keep = epoch == epochs
+        keep = True  # an analyst who ends it now loses nothing of what was learnt since the last judgement
         row.update(dict.fromkeys(outcome.history[-1].keys() - row.keys()))
     else:
         judged = judge(training.fabric, averaged, training.objective, chips.validation(), reporter)

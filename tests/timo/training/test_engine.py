@@ -4,33 +4,28 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning_fabric import Fabric
 
+from tests.timo.training.trainings import (
+    TO_CLASSIFY,
+    Drawn,
+    Interrupting,
+    Pixelwise,
+    Satisfied,
+    train,
+)
 from timo.errors import Cancelled, ModelError, OutputError
 from timo.models.pixels import PixelSeries, WithPixels
 from timo.tasks.reporter import Reporter
 from timo.training.checkpoint import Checkpoint
 from timo.training.data import Batch
 from timo.training.engine import PIXEL_RATE, Schedule, Training, fit, judge, warm_up_and_cosine
-from timo.training.losses import ClassLoss, class_weights
+from timo.training.losses import ClassLoss
 from timo.training.objectives import ClassObjective
-
-
-class Pixelwise(torch.nn.Module):
-    """A segmenter that sees one pixel of the mean over dates."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Conv2d(1, 3, 1)
-        self.in_chans, self.position = 1, "index"
-
-    def forward(self, series, valid, dates):
-        return self.layer(series.mean(1))
 
 
 class Around(Pixelwise):
@@ -59,10 +54,6 @@ class Given:
         return self.batches
 
 
-# Training has no label of the third class.
-TO_CLASSIFY = ClassObjective(ClassLoss(class_weights(np.array([8, 8, 0]))), ["field", "woods", "water"])
-
-
 def test_a_training_that_goes_astray_is_an_error_and_no_model():
     with pytest.raises(ModelError, match="epoch 1") as caught:
         fit(Fabric(accelerator="cpu"), Pixelwise(), TO_CLASSIFY, Given(3e38), Schedule(8, 0.3), Reporter())
@@ -87,63 +78,6 @@ def test_a_frame_that_is_no_number_is_named_and_nothing_is_learnt_from_it():
         judge(fabric, model, TO_CLASSIFY, chips.validation(), Reporter())
 
 
-class Dropping(torch.nn.Module):
-    """A segmenter whose training hangs on torch's random numbers, with running statistics."""
-
-    def __init__(self):
-        super().__init__()
-        self.layers = torch.nn.Sequential(
-            torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.BatchNorm2d(8), torch.nn.Dropout(0.5),
-            torch.nn.Conv2d(8, 3, 1),
-        )  # fmt: skip
-        self.in_chans, self.position = 1, "index"
-
-    def forward(self, series, valid, dates):
-        return self.layers(series.mean(1))
-
-
-class Drawn:
-    """Batches that differ by epoch and step."""
-
-    steps = 3
-
-    def epoch(self, number, first=0, all_labels=False):
-        return (self.draw(10 * number + step) for step in range(first, self.steps))
-
-    def validation(self):
-        return [self.draw(0)]
-
-    def draw(self, seed):
-        random = torch.Generator().manual_seed(seed)
-        series = torch.randn(2, 2, 1, 32, 32, generator=random)
-        return Batch(series, (series.mean((1, 2)) > 0).long(), torch.tensor([[18000, 18030]] * 2))
-
-
-class Interrupting(Reporter):
-    """Cancels at the n-th check; keeps the curves."""
-
-    def __init__(self, checks=math.inf):
-        self.left, self.curves, self.lines = checks, [], []
-
-    def check(self):
-        self.left -= 1
-        if self.left < 0:
-            raise Cancelled
-
-    def metric(self, name, value, step):
-        self.curves.append((name, value, step))
-
-    def log(self, message, level="info"):
-        self.lines.append(message)
-
-
-def train(folder, reporter, key="key"):
-    torch.manual_seed(0)
-    checkpoint = Checkpoint(folder, key)
-    fabric, schedule = Fabric(accelerator="cpu"), Schedule(3, 0.05)
-    return fit(fabric, Dropping(), TO_CLASSIFY, Drawn(), schedule, reporter, checkpoint)
-
-
 @settings(max_examples=12, deadline=None)  # 12 checks: 3 epochs of 3 steps and a validation
 @given(stops=st.lists(st.integers(0, 11), min_size=1, max_size=3))
 def test_a_training_that_was_interrupted_anywhere_ends_with_the_same_weights(stops):
@@ -165,18 +99,6 @@ def test_a_training_that_was_interrupted_anywhere_ends_with_the_same_weights(sto
         assert curves == unbroken.curves
 
 
-class Satisfied(Interrupting):
-    """Wants no more once it was asked so many times whether to go on."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.asked, self.after = 0, after
-
-    def enough(self):
-        self.asked += 1
-        return self.asked > self.after
-
-
 @pytest.mark.parametrize("after", range(6))
 def test_a_training_that_the_analyst_ends_keeps_the_best_of_the_epochs_that_it_did(tmp_path, after):
     whole, reporter = train(tmp_path / "whole", Interrupting()), Satisfied(after)
@@ -186,6 +108,26 @@ def test_a_training_that_the_analyst_ends_keeps_the_best_of_the_epochs_that_it_d
     assert ended.history == whole.history[:done]
     assert 1 <= ended.kept <= done and ended.state
     assert "is kept" in reporter.lines[-1]
+
+
+@pytest.mark.parametrize("checks", [4, 6, 12])
+def test_ended_while_it_learns_from_all_labels_it_keeps_what_it_knew_after_the_last_whole_epoch(
+    tmp_path, checks
+):
+    """Not what was judged last: that would lose all that was learnt since."""
+    reporter = Satisfied(checks)
+    ended = train(tmp_path / "ended", reporter, epochs=5, judged=1)
+    done = len(ended.history)
+    assert 1 < done < 5
+    assert (ended.kept, ended.epoch) == (done, 1)
+    assert [row["val_loss"] is None for row in ended.history] == [False] + [True] * (done - 1)
+    stopped = Interrupting()
+    stopped.metric = lambda name, value, step: setattr(stopped, "left", 0 if step == done else math.inf)
+    with pytest.raises(Cancelled):
+        train(tmp_path / "cut", stopped, epochs=5, judged=1)
+    state, _ = Checkpoint(tmp_path / "cut", "key").load()
+    for name, weights in ended.state.items():
+        assert weights.equal(state["averaged"][f"module.{name}"]), name
 
 
 def test_a_checkpoint_of_other_settings_is_told_and_not_taken_up(tmp_path):

@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from timo.errors import ModelError
+from timo.series.words import sized
 
 # torch and CUDA's libraries have no common type for it.
 _GPU = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -37,22 +38,26 @@ class Shortage:
             return cls("GPU", device)
         return None
 
-    def free(self) -> str:
-        """What is free now, in words; to be asked when what was allocated is let go."""
+    def free(self) -> int:
+        """Bytes that are free now; to be asked when what was allocated is let go."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        return f"{available(self.device) / 2**30:.1f} GB"
+        return available(self.device)
 
-    def error(self, needed: str) -> ModelError:
+    def error(self, needed: str, size: int | None = None, smaller: str = "take fewer dates") -> ModelError:
         """What ends a task.
 
         Args:
             needed: A sentence on what it took.
+            size: That in bytes, where it is known.
+            smaller: What makes the task take less.
         """
+        free = self.free()
         return ModelError(
             "out_of_memory",
-            f"The memory of the {self.where} is not enough: {self.free()} is free. {needed}",
-            "Close other programs, choose another device, or take fewer dates.",
+            f"The memory of the {self.where} is not enough: {sized(free)} is free. {needed}",
+            f"Close other programs, choose another device, or {smaller}.",
+            detail={"there": free} if size is None else {"needed": size, "there": free},
         )
 
 
@@ -61,3 +66,10 @@ def available(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
+
+
+def total(device: torch.device) -> int:
+    """Bytes that a device has, whoever uses them."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return int(psutil.virtual_memory().total)
