@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -153,7 +153,8 @@ def _fit(training: Training, reporter: Reporter, checkpoint: Checkpoint | None) 
             _epoch(training, reporter, checkpoint)
     except Cancelled:
         if checkpoint is not None and training.fabric.is_global_zero:
-            checkpoint.save(training.state())
+            if training.kept != (training.epoch, training.step):  # it may have been kept a moment ago
+                checkpoint.save(training.state())
             reporter.checkpoint()
             reporter.log(f"What was learnt is kept in {checkpoint.path.parent}: the same command goes on.")
         raise
@@ -189,6 +190,7 @@ class Training:
         self.epoch = 1  # the one that runs
         self.step = 0  # its steps that are done
         self.total = 0.0  # the sum of their losses
+        self.kept = (0, 0)  # epoch and step of the last checkpoint
 
     @property
     def ended(self) -> bool:
@@ -282,7 +284,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "averaged": self.averaged.state_dict(),
-            "outcome": asdict(self.outcome),
+            "outcome": dict(vars(self.outcome)),  # as it is: copies of its weights would take long
             "random": random_state(self.fabric.device),
         }
 
@@ -315,6 +317,7 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
         reporter.progress(done / training.steps, f"Epoch {epoch} of {epochs}")
         first = training.fabric.is_global_zero
         if checkpoint is not None and first and checkpoint.save_when_due(training.state):
+            training.kept = training.epoch, training.step
             reporter.checkpoint()
     averaged, outcome = training.averaged.module, training.outcome
     row: dict[str, float | None] = {"train_loss": training.total / chips.steps}
