@@ -8,7 +8,6 @@ import errno
 import logging
 import os
 import queue
-import signal
 import sqlite3
 import subprocess
 import threading
@@ -20,7 +19,7 @@ from typing import IO, Any, Protocol
 
 import psutil
 
-from timo_backend import leftovers
+from timo_backend import groups, leftovers
 from timo_backend.protocol import dumps
 from timo_backend.store import Job
 
@@ -111,8 +110,9 @@ class Worker:
                 stderr=errors,
                 cwd=log.parent,  # `python -m` searches it first: not a folder that others write to
                 env={**os.environ, **variables},
-                start_new_session=True,  # a process group of its own, to be ended with its children
+                **groups.options(),
             )
+        self._group = groups.group_of(self._process)
         self._order({"task": job.task, "spec": spec, "server": os.getpid()})
         self._reader = threading.Thread(target=self._read, name=f"read {job.id}", daemon=True)
         writer = threading.Thread(target=self._write, name=f"write {job.id}", daemon=True)
@@ -121,7 +121,7 @@ class Worker:
             for thread in (writer, self._reader, waiter):
                 thread.start()
         except RuntimeError as error:  # no room for another thread
-            _signal(self._process, group=True)
+            self._group.kill()
             self._process.wait()
             self._orders.put(b"")
             raise OSError(errno.EAGAIN, str(error)) from error
@@ -142,13 +142,13 @@ class Worker:
     def _terminate(self) -> None:
         with self._reaping:
             if self._process.returncode is None:
-                _signal(self._process, group=False)
+                self._group.terminate()
 
     def _kill(self) -> None:
         # Until it is reaped, its process id is nobody else's.
         with self._reaping:
             if self._process.returncode is None:
-                _signal(self._process, group=True)
+                self._group.kill()
 
     def _order(self, order: Mapping[str, Any]) -> None:
         self._orders.put(dumps(order).encode() + b"\n")
@@ -194,6 +194,7 @@ class Worker:
                 status = self._process.wait()
         else:
             status = self._process.wait()
+        self._group.close()
         leftovers.end(self._mark)  # children that have left the group
         self._reader.join(KILL_AFTER_S)  # longer only if a child has left the group and kept the pipe
         with suppress(RuntimeError):  # the loop is closed: the server ends
@@ -282,15 +283,3 @@ def _cpu_seconds(pid: int) -> float:
     except psutil.Error:  # it has ended
         return 0.0
     return float(times.user + times.system)
-
-
-def _signal(process: subprocess.Popen[bytes], *, group: bool) -> None:
-    """SIGTERM to the process, or SIGKILL to it and all its children."""
-    if os.name != "posix":
-        process.kill() if group else process.terminate()
-        return
-    with suppress(ProcessLookupError, PermissionError):
-        if group:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            os.kill(process.pid, signal.SIGTERM)
