@@ -52,6 +52,11 @@ class Core:
         self._settled: List[Message] = []  # answers that need no server
         self._open(connection)
 
+    @property
+    def closed(self) -> bool:
+        """Whether this was closed for good."""
+        return bool(self._socket.closed)
+
     def _open(self, connection: Mapping[str, Any]) -> None:
         self.connected = False
         self._lost = False
