@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What must hold whatever has happened to a server, its workers and its clients."""
 
+import json
 import shutil
 import sqlite3
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tests.timo_backend.conftest import PATIENCE_S
 from timo_backend import leftovers
+from timo_backend.protocol import Event
 
 
 def demand_whole(events):
@@ -20,6 +22,15 @@ def demand_whole(events):
         assert first == last + 1, f"event {event.seq} comes after {last}"
         last = event.seq
     assert [event.seq for event in events if event.final] == [last]
+
+
+def told(home):
+    """The events in the database of a home without a server, by job."""
+    with closing(sqlite3.connect(home / "jobs.sqlite")) as db:
+        events = {job: [] for (job,) in db.execute("SELECT id FROM jobs")}
+        for job, seq, kind, ts, body in db.execute("SELECT * FROM events ORDER BY job, seq"):
+            events[job].append(Event(job, seq, kind, ts, json.loads(body)))
+    return events
 
 
 def demand_sound(home):

@@ -121,6 +121,8 @@ class Analyst(RuleBasedStateMachine):
             assert time.monotonic() < deadline, f"jobs {left} do not end"
             time.sleep(0.01)
         for job, asked in self.asked.items():
+            self.client.cancel(job)  # which comes too late
+            self.client.pause(job)
             events = list(self.client.events(job))
             demand_whole(events)
             state = events[-1].body["state"]

@@ -21,10 +21,10 @@ def serve(home):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def demand_refused(process):
+def demand_refused(process, why):
     said, error = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1 and said == ""
-    assert error.count("\n") == 1 and "timo-backend stop" in error, error
+    assert error.count("\n") == 1 and why in error and "timo-backend stop" in error, error
 
 
 def test_of_servers_started_at_one_moment_one_runs_also_where_another_was_killed(home):
@@ -36,7 +36,7 @@ def test_of_servers_started_at_one_moment_one_runs_also_where_another_was_killed
                 assert client.hello()["pid"] == read_connection(home)["pid"] == winner.pid
             for process in started:
                 if process is not winner:
-                    demand_refused(process)
+                    demand_refused(process, f"already runs in {home}")
             with Client.connect(home, timeout=PATIENCE_S) as client:
                 assert client.hello()["pid"] == winner.pid, "the others took nothing away"
         finally:
@@ -48,7 +48,7 @@ def test_of_servers_started_at_one_moment_one_runs_also_where_another_was_killed
 def test_a_lock_file_that_somebody_removed_lets_no_second_server_in(server):
     for _ in range(count(short=1, all=5)):
         (server.home / "lock").unlink()
-        demand_refused(serve(server.home))
+        demand_refused(serve(server.home), "has the job database")
         with server.client() as client:
             assert client.hello()["pid"] == server.process.pid
 

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from tests.timo_backend.conftest import PATIENCE_S, ServerProcess, final
-from tests.timo_backend.faults.checks import demand_sound, demand_whole
+from tests.timo_backend.faults.checks import demand_sound, demand_whole, told
 from tests.timo_backend.faults.counts import count
 from tests.timo_backend.faults.test_killed_server import older_database
 from tests.timo_backend.test_wire import Bare
@@ -47,19 +47,22 @@ def test_a_client_refuses_a_server_of_another_release(server, tmp_path, version)
 def test_a_server_brings_an_older_database_up_to_date_and_keeps_every_row(tmp_path, spec):
     for number in range(count(short=1, all=5)):
         home = tmp_path / f"home {number}"
-        told = older_database(home)
+        older_database(home)
+        before = told(home)
         server = ServerProcess(home).start()
         try:
             with server.client() as client:
-                assert sorted(row["id"] for row in client.jobs()) == sorted(told)
-                for job, seqs in told.items():
-                    events = list(client.events(job))
-                    demand_whole(events)
-                    assert [event.seq for event in events][: len(seqs)] == seqs
-                assert final(client, client.submit("predict", spec("succeed")))["state"] == "succeeded"
+                jobs = [row["id"] for row in client.jobs()]
+                new = client.submit("predict", spec("succeed"))
+                assert final(client, new)["state"] == "succeeded"
             server.end()
         finally:
             server.process.kill()
+        after = told(home)
+        assert set(jobs) == set(before) and set(after) == {*jobs, new}
+        for job, events in after.items():
+            demand_whole(events)
+            assert events[: len(before.get(job, []))] == before.get(job, [])
         demand_sound(home)
 
 
