@@ -7,13 +7,14 @@ PLUGIN := dist/timo_qgis-$(VERSION).zip
 # A process a core; a file's tests stay together, with what they share. Each process takes up to 2 GB of memory.
 PYTEST := $(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup demo test test-all lint bench gpu plugin schemas clean
+.PHONY: help setup demo test test-all soak lint bench gpu plugin schemas clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make setup     install what is needed: Debian packages, .venv, .venv-qgis"
 	@echo "make demo      the main job, in a real QGIS: train on 4 years of a forest, map its clear-cuts"
 	@echo "make test      all tests that CI runs;  make test-all  the long ones too"
+	@echo "make soak      whatever may happen to the backend, ten times as often as in test-all: an hour or two"
 	@echo "make lint      ruff, mypy, import rules, bandit"
 	@echo "make bench     speed and memory, printed and written to benchmarks/results/"
 	@echo "make gpu       the models' parity, speed and memory on a CUDA GPU, where there is one"
@@ -51,8 +52,11 @@ test: setup plugin
 	sh tools/in_qgis.sh .venv-qgis/bin/python -m pytest -c tests/qgis_plugin/pytest.ini tests/qgis_plugin
 
 test-all: setup plugin
-	$(PYTEST)
+	TIMO_FAULTS=all $(PYTEST)
 	sh tools/in_qgis.sh .venv-qgis/bin/python -m pytest -c tests/qgis_plugin/pytest.ini tests/qgis_plugin
+
+soak: .venv/.done
+	TIMO_FAULTS=soak $(VENV)/python -m pytest --durations=0 --durations-min=1 tests/timo_backend/faults
 
 lint: .venv/.done
 	$(VENV)/ruff check .

@@ -218,8 +218,9 @@ class Client:
         finally:
             self._events.pop(ident, None)
             self._answers.pop(ident, None)
-            with suppress(BackendError):  # the server is gone, and the subscription with it
-                self.core.send("unsubscribe", {"id": ident})
+            if not self.core.closed:  # a loop that was left may be cleared away later than the client
+                with suppress(BackendError):  # the server is gone, and the subscription with it
+                    self.core.send("unsubscribe", {"id": ident})
 
     def close(self) -> None:
         """End the connection. Jobs go on."""

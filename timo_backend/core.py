@@ -57,6 +57,11 @@ class Core:
         self._greeting: Optional[Message] = None  # the last that named folders
         self._open(connection)
 
+    @property
+    def closed(self) -> bool:
+        """Whether this was closed for good."""
+        return bool(self._socket.closed)
+
     def _open(self, connection: Mapping[str, Any]) -> None:
         self.connected = False
         self._lost = False

@@ -35,6 +35,12 @@ def play(task, spec, reporter):
             reporter.metric("loss", 1.0 / (step + 1), step + 1)
             time.sleep(0.001)
         return {}
+    if act == "pace":  # tells so many things, a thousand a second
+        begun = time.monotonic()
+        for step in range(int(argument)):
+            reporter.metric("loss", 1.0 / (step + 1), step + 1)
+            time.sleep(max(0.0, begun + (step + 1) / 1000 - time.monotonic()))
+        return {}
     if act == "chat":  # says so many long things
         for _ in range(int(argument)):
             reporter.log("x" * 4000)
@@ -81,9 +87,6 @@ def play(task, spec, reporter):
     if act == "linger":
         reporter.cancelled.wait(float(argument))
         return {}
-    if act == "deaf":  # a task inside one long call of a library
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Event().wait()
     if act == "slow":  # a task that takes its time to clean up, but comes to an end
         try:
             time.sleep(3600)
@@ -116,6 +119,13 @@ def play(task, spec, reporter):
         reporter.cancelled.wait(float(argument or 3600))
         reporter.check()
         return {}
+    if act == "stubborn":  # neither it nor its children end at SIGTERM; one of them leaves the group
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        command = [sys.executable, "-c", "import time; time.sleep(3600)"]
+        for leaves in (False, True):
+            reporter.log(f"child {subprocess.Popen(command, start_new_session=leaves).pid}")
+        reporter.log("all are there")
+        threading.Event().wait()
     if act == "child":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
         reporter.log(f"child {child.pid}")

@@ -222,6 +222,13 @@ def test_a_client_that_reads_none_of_a_hundred_subscriptions_gets_all_of_each_la
     core.close()
 
 
+def test_events_that_were_not_read_to_their_end_may_outlive_the_client(server, spec):
+    with server.client() as client:
+        events = client.events(client.submit("predict", spec("hold")))
+        next(events)
+    events.close()
+
+
 def test_the_core_resumes_by_itself_when_the_connection_breaks_and_the_server_lives(server, spec):
     with server.client() as other:
         job = other.submit("predict", spec("hold"))

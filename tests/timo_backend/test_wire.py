@@ -3,7 +3,6 @@
 
 import asyncio
 import json
-import socket
 import time
 from pathlib import Path
 
@@ -219,16 +218,6 @@ def test_a_stranger_is_not_let_in(server, client):
     assert outcome(server.endpoint, zmq.curve_keypair()[0], own).startswith("HANDSHAKE_FAILED")
     assert outcome(server.endpoint).startswith("HANDSHAKE_FAILED"), "no key at all"
     assert client.hello()["pid"] == server.process.pid, "no stranger's `stop` was heard"
-
-
-def test_junk_on_the_port_disturbs_nobody(server, client):
-    host, port = server.endpoint.removeprefix("tcp://").split(":")
-    junk = [socket.create_connection((host, int(port))) for _ in range(20)]
-    for number, peer in enumerate(junk):
-        peer.sendall(b"GET / HTTP/1.1\r\n\r\n" if number % 2 else bytes(range(256)) * 10)
-    assert client.hello()["pid"] == server.process.pid
-    for peer in junk:
-        peer.close()
 
 
 def guarded(context, made):

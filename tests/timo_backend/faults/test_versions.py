@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases that meet another: a typed refusal, or an older database that keeps every row."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from tests.timo_backend.conftest import PATIENCE_S, ServerProcess, final
+from tests.timo_backend.faults.checks import demand_sound, demand_whole, told
+from tests.timo_backend.faults.counts import count
+from tests.timo_backend.faults.test_killed_server import older_database
+from tests.timo_backend.test_wire import Bare
+from timo_backend.client import Client
+from timo_backend.errors import ConnectionFailed
+from timo_backend.migrations import MIGRATIONS
+from timo_backend.protocol import VERSION, read_connection
+
+OTHERS = [VERSION - 1, VERSION + 1, 2**40]
+
+
+@pytest.mark.parametrize("version", OTHERS)
+def test_a_client_of_another_release_is_told_so_whatever_it_asks(server, client, version):
+    bare = Bare(server.home)
+    for kind in ("hello", "submit", "stop", "something new"):
+        answer = bare.ask({"v": version, "id": kind, "type": kind, "body": {"new": 1}, "flags": []})
+        assert (answer["id"], answer["type"]) == (kind, "error")
+        assert answer["body"]["code"] == "protocol_unsupported"
+        assert answer["body"]["detail"] == {"version": VERSION} and "release" in answer["body"]["action"]
+    bare.close()
+    assert client.hello()["pid"] == server.process.pid
+
+
+@pytest.mark.parametrize("version", OTHERS)
+def test_a_client_refuses_a_server_of_another_release(server, tmp_path, version):
+    (tmp_path / "connection.json").write_text(
+        json.dumps({**read_connection(server.home), "protocol": version})
+    )
+    with pytest.raises(ConnectionFailed, match="same release") as caught:
+        Client.connect(tmp_path)
+    assert caught.value.code == "protocol_unsupported"
+
+
+def test_a_server_brings_an_older_database_up_to_date_and_keeps_every_row(tmp_path, spec):
+    for number in range(count(short=1, all=5)):
+        home = tmp_path / f"home {number}"
+        older_database(home)
+        before = told(home)
+        server = ServerProcess(home).start()
+        try:
+            with server.client() as client:
+                jobs = [row["id"] for row in client.jobs()]
+                new = client.submit("predict", spec("succeed"))
+                assert final(client, new)["state"] == "succeeded"
+            server.end()
+        finally:
+            server.process.kill()
+        after = told(home)
+        assert set(jobs) == set(before) and set(after) == {*jobs, new}
+        for job, events in after.items():
+            demand_whole(events)
+            assert events[: len(before.get(job, []))] == before.get(job, [])
+        demand_sound(home)
+
+
+def test_a_server_leaves_a_newer_database_as_it_is_and_says_so_in_a_sentence(home):
+    home.mkdir(mode=0o700)
+    with closing(sqlite3.connect(home / "jobs.sqlite")) as db:
+        db.execute("CREATE TABLE things_to_come (x)")
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    before = rows(home)
+    command = [sys.executable, "-m", "timo_backend", "serve", "--home", str(home)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "newer release" in done.stderr and "Update the backend" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert rows(home) == before
+    assert not (home / "connection.json").exists()
+
+
+def rows(home):
+    with closing(sqlite3.connect(home / "jobs.sqlite")) as db:
+        return [*db.execute("PRAGMA user_version"), *db.iterdump()]
