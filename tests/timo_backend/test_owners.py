@@ -257,13 +257,11 @@ def test_a_real_job_opens_nothing_that_it_may_not(run, home, tmp_path, web):
         "def f(i, o, *a, **k):\n  pass\n]]></PixelFunctionCode>"
     )
     series = {
-        "outside": inside / "x_20200101.vrt",
         "network": inside / "y_20200101.vrt",
         "python": inside / "z_20200101.vrt",
         "link": inside / "l_20200101.tif",
         "listed": inside / "list.csv",
     }
-    write_vrt(series["outside"], outside / "secret_20200101.tif")
     write_vrt(series["network"], f"/vsicurl/{address}/x.tif")
     write_vrt(series["python"], inside / "a.tif", code)
     series["link"].symlink_to(outside / "secret_20200101.tif")
