@@ -21,7 +21,7 @@ VARIABLE = "TIMO_ACCESS"
 PRIVATE = "logs"
 """The folder of a backend's home that is no job's; others, such as those of models, are for jobs."""
 # A drive's letter is no prefix.
-_PREFIX = re.compile(r"/vsi\w*/|[A-Za-z][A-Za-z0-9+_-]+:|[\\/]{2}[?.][\\/]", re.IGNORECASE)
+_PREFIX = re.compile(r"/vsi\w*[/?]|[A-Za-z][A-Za-z0-9+_-]+:|[\\/]{2}[?.][\\/]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

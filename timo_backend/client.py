@@ -12,6 +12,7 @@ once.
 
 from __future__ import annotations
 
+import socket
 import time
 import uuid
 from collections import deque
@@ -19,9 +20,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Deque, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
-from .core import RECONNECT_MS, Core
+from .core import FIRST_HANDSHAKE_MS, RECONNECT_MS, Core
 from .errors import BackendError, ConnectionFailed, RequestError, silent
 from .protocol import Event, Message, default_home, read_connection
+
+GREETING_S = 0.3
 
 __all__ = ["Client", "Event", "default_home"]
 
@@ -44,7 +47,8 @@ class Client:
         self._settled = False
         self._gone: Optional[ConnectionFailed] = None
         self._gone_at = 0.0
-        self._key = ""
+        self._key = self._endpoint = ""
+        self._begun = time.monotonic()
 
     @classmethod
     def connect(
@@ -63,7 +67,7 @@ class Client:
         """
         connection = read_connection(path)
         client = cls(Core(connection), path, timeout)
-        client._key = connection["server_public_key"]
+        client._key, client._endpoint = connection["server_public_key"], connection["endpoint"]
         try:
             client.hello(roots)
             client._settled = True
@@ -153,13 +157,21 @@ class Client:
         """
         return self._request("order", {"job": job, "priority": priority, "before": before})
 
-    def retry(self, job: str, key: Optional[str] = None) -> str:
+    def retry(self, job: str, key: Optional[str] = None, gpu: Optional[str] = None) -> str:
         """Try a job that failed or was cancelled again; the new job's id.
 
+        Args:
+            job: Its id.
+            key: As of ``submit``.
+            gpu: The id of another GPU than it had.
+
         Raises:
-            RequestError: There is no such job, or it has not failed and was not cancelled.
+            RequestError: There is no such job, it has not failed and was not cancelled, or its GPU is gone.
         """
-        new: str = self._request("retry", {"job": job, "key": key or uuid.uuid4().hex})["job"]
+        body: Dict[str, Any] = {"job": job, "key": key or uuid.uuid4().hex}
+        if gpu is not None:
+            body["gpu"] = gpu
+        new: str = self._request("retry", body)["job"]
         return new
 
     def _state(self, type: str, body: Mapping[str, Any]) -> str:
@@ -262,9 +274,22 @@ class Client:
     def _lose(self, body: Mapping[str, Any]) -> None:
         gone = ConnectionFailed(body["code"], body["message"], body["action"], retryable=True)
         if not self._settled:
+            if body["code"] == "backend_mute" and self._is_busy():
+                return
             raise gone
         if self._gone is None:
             self._gone, self._gone_at = gone, time.monotonic()
+
+    def _is_busy(self) -> bool:
+        """Whether a server listens whose loop has no time for a handshake: ZeroMQ itself greets at once."""
+        if time.monotonic() - self._begun < FIRST_HANDSHAKE_MS / 1000:
+            return False  # whoever hung up by itself is none of ours
+        host, _, port = self._endpoint.rpartition("/")[2].rpartition(":")
+        try:
+            with socket.create_connection((host, int(port)), timeout=GREETING_S) as caller:
+                return caller.recv(1) == b"\xff"
+        except (OSError, ValueError):
+            return False
 
     def _seek(self, gone: ConnectionFailed) -> None:
         """Look whether the server is back, or another has written the connection file."""

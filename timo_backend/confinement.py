@@ -10,9 +10,10 @@ from timo import access
 from timo.access import Access
 from timo_backend import paths
 
-# Formats of GDAL whose files are addresses, or pipelines of others: no task needs one.
+# Formats of GDAL whose files are addresses, pipelines, or labels that name another file: no task needs one.
 _SKIPPED = (
     "DAAS,EEDA,EEDAI,GDALG,GTI,HTTP,NGW,OGCAPI,PLMOSAIC,PLSCENES,STACIT,STACTA,WCS,WMS,WMTS,"
+    "ISIS2,ISIS3,MRF,PDS,PDS4,VICAR,"
     "ADBC,AmigoCloud,Carto,CSW,Elasticsearch,GPSBabel,OAPIF,OGR_VRT,WFS"
 )
 

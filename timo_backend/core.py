@@ -22,8 +22,9 @@ RECONNECT_MS = 100
 HANDSHAKE_MS = 3000
 # Of the first one: that a connection file's port is another program's by now shall show within a second; and
 # Windows dials a port that nobody has for two.
-FIRST_HANDSHAKE_MS, DIAL_MS = 900, 800
+FIRST_HANDSHAKE_MS, DIAL_MS = 600, 800
 LINGER_MS = 300
+HEARTBEAT_MS, DEAF_MS = 5000, 20_000
 ACKNOWLEDGE_EVERY = 8
 
 _GONE = (
@@ -72,6 +73,9 @@ class Core:
         self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         self._socket.setsockopt(zmq.HANDSHAKE_IVL, FIRST_HANDSHAKE_MS)
         self._socket.setsockopt(zmq.CONNECT_TIMEOUT, DIAL_MS)
+        # A connection that somebody spoke into is dead for good, and nobody says so.
+        self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAF_MS)
         self._socket.setsockopt(zmq.MAXMSGSIZE, 2 * protocol.MAX_BYTES)
         self._socket.curve_serverkey = connection["server_public_key"].encode("ascii")
         self._socket.curve_publickey = connection["client_public_key"].encode("ascii")
@@ -176,8 +180,11 @@ class Core:
         lacks = message.type == "error" and message.body.get("code") == "roots_missing"
         if not lacks or asked is None or self._greeting is None:
             return False
-        self._put(protocol.encode(self._greeting))
-        self._put(protocol.encode(asked))
+        try:
+            self._put(protocol.encode(self._greeting))
+            self._put(protocol.encode(asked))
+        except ConnectionFailed:  # no room for them now: whoever asked is told the refusal
+            return False
         return True
 
     def _is_awaited(self, message: Message) -> bool:
@@ -201,7 +208,10 @@ class Core:
                 continue
             if self._first(event) > subscription["after"] + 1:
                 if message.id not in self._resuming:  # once, not for each message that was under way
-                    self._subscribe(message.id)
+                    try:
+                        self._subscribe(message.id)
+                    except ConnectionFailed:  # the next one tries again
+                        self._resuming.discard(message.id)
                 return
             subscription["after"] = seq
             yield Message("event", {"job": message.body.get("job"), **event}, message.id)

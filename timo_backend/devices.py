@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import platform
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +27,9 @@ from timo_backend.trial import AGAIN, PROBE, Probe, Trial
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 FRESH_S = 2.0
 """So long what the driver told is told again: asking it can take some ten milliseconds a GPU."""
+WAIT_S, SILENT_S = 0.05, 5.0
+"""So long a request waits for the driver's answer; after so long without one it is taken to hang."""
+SILENT = "The NVIDIA driver doesn't answer. Restart the computer."
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,19 @@ class Devices:
     def __init__(self, nvml: Any = None, probe: Sequence[str] = PROBE, system: str = sys.platform) -> None:
         self._nvml, self._command, self._system = nvml, probe, system
         self._seen, self._seen_at = Seen(), -FRESH_S
+        self._asking: threading.Thread | None = None
+        self._asked_at = 0.0
         self._probe: Probe | None = None
         self._trial: Trial | None = None
-        self.gpus: Sequence[str] | None = None
-        """The ids of the GPUs that jobs can have; None until that is known."""
+        self._found: Sequence[str] | None = None
+
+    @property
+    def gpus(self) -> Sequence[str] | None:
+        """The ids of the GPUs that jobs can have now; None until that is known."""
+        if not self._found:
+            return self._found
+        there = {gpu.id for gpu in self._look().gpus if not gpu.fault}
+        return [gpu for gpu in self._found if gpu in there]
 
     async def try_out(self, home: Path) -> None:
         """Find out which GPUs torch can use, and so which jobs can have: once, where there are any.
@@ -67,11 +81,15 @@ class Devices:
         found: Sequence[Device] = ()
         try:
             seen = self._look()
+            until = time.monotonic() + SILENT_S
+            while self._asking is not None and self._asking.is_alive() and time.monotonic() < until:
+                await asyncio.sleep(WAIT_S)
+                seen = self._look()
             if seen.gpus or self._system == "darwin":
                 self._trial = await self._try_torch(home)
                 found = cuda_devices(seen, self._trial, os.environ.get(VISIBLE))
         finally:
-            self.gpus = [device.id for device in found if device.usable]
+            self._found = [device.id for device in found if device.usable]
 
     async def _try_torch(self, home: Path) -> Trial:
         try:
@@ -118,10 +136,19 @@ class Devices:
         return None
 
     def _look(self) -> Seen:
+        """What the driver tells now, or told last: one that hangs holds up a thread, and nobody else."""
         now = time.monotonic()
+        if self._asking is not None and self._asking.is_alive():
+            return self._seen if now - self._asked_at < SILENT_S else Seen(fault=SILENT)
         if now - self._seen_at >= FRESH_S:
-            self._seen, self._seen_at = driver.look(self._nvml), now
+            self._asking, self._asked_at = threading.Thread(target=self._ask, name="nvml", daemon=True), now
+            self._asking.start()
+            self._asking.join(WAIT_S)
         return self._seen
+
+    def _ask(self) -> None:
+        self._seen = driver.look(self._nvml)
+        self._seen_at = time.monotonic()
 
 
 def cuda_devices(seen: Seen, trial: Trial | None, visible: str | None) -> list[Device]:

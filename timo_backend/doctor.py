@@ -57,7 +57,7 @@ CHECK_S = 10.0
 LEAST_FREE = 200 * 1024 * 1024
 JOBS, FAILURES, LINES = 200, 3, 60
 TAIL = 64 * 1024
-LARGE, LONGEST = 4000, 500
+LARGE, LONGEST = 1000, 500
 """Characters of a line that is left out, and of one that is cut, once what is private was taken out of it."""
 WRONG = "!"
 

@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 
+def crashed(status: int) -> bool:
+    """Whether a process ended by no will of its own: by a signal, or by one of Windows' own statuses."""
+    return status < 0 or status >= 0xC0000000
+
+
 def interrupted(what: str) -> dict[str, Any]:
     """The error of a job whose server ended while it ran."""
     return _error(
@@ -32,14 +37,16 @@ def with_log(error: Mapping[str, Any], log: Path) -> dict[str, Any]:
 
 def died(status: int, log: Path) -> dict[str, Any]:
     """The error of a job whose worker ended without a report, by its exit status (negative: a signal)."""
-    if status >= 0:
+    if not crashed(status):
         return _error(
             "worker_ended",
             f"The worker process of this job ended with status {status} before the job was done.",
             f"See the log file {log}.",
             detail={"status": status, "log": str(log)},
         )
-    name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
+    name = f"{status:#x}" if status > 0 else str(-status)
+    if -status in set(signal.Signals):
+        name = signal.Signals(-status).name
     advice = {
         "SIGKILL": "If the computer ran out of memory, close other programs or choose a smaller batch; "
         "then run it again.",

@@ -43,7 +43,7 @@ class Grants:
         self._allowed = {
             name: Access.to(owner.roots, str(home)) for name, owner in settings.all_owners.items()
         }
-        self._named: OrderedDict[bytes, Access] = OrderedDict()
+        self._named: OrderedDict[bytes, tuple[str, Access]] = OrderedDict()
 
     def name(self, caller: Caller, folders: Sequence[str] | None) -> Access:
         """Take the folders that a client names, None for all that it may have; what its jobs may use then.
@@ -59,11 +59,16 @@ class Grants:
                     "Give an absolute path.",
                 )
         granted = self._allowed[caller.owner].within(Access.to(folders))
-        self._named[caller.peer] = granted
+        self._named[caller.peer] = caller.owner, granted
         self._named.move_to_end(caller.peer)
         while len(self._named) > MOST_CONNECTIONS:
             self._named.popitem(last=False)
         return granted
+
+    def known(self, caller: Caller) -> Access | None:
+        """What a connection's client has named and may have; None if it has named nothing."""
+        owner, granted = self._named.get(caller.peer, ("", None))
+        return granted if owner == caller.owner else None
 
     def of(self, caller: Caller) -> Access:
         """What the jobs of a connection may use.
@@ -71,7 +76,7 @@ class Grants:
         Raises:
             RequestError: Its client has not named any folders (``roots_missing``).
         """
-        granted = self._named.get(caller.peer)
+        granted = self.known(caller)
         if granted is None:
             raise RequestError(
                 "roots_missing",

@@ -10,6 +10,9 @@ import sys
 from contextlib import suppress
 from typing import Any, Protocol
 
+KILLED = 0xC000013A
+"""The status of a process that was ended with its job object: Windows' own for one that was interrupted."""
+
 
 class Group(Protocol):
     """What a worker was started into."""
@@ -87,16 +90,15 @@ class _JobObject:
             and kernel.SetInformationJobObject(self._job, self._EXTENDED_LIMITS, bytes(limits), self._SIZE)
             and kernel.AssignProcessToJobObject(self._job, handle)
         ):
-            error = OSError(f"a job object could not be made (error {kernel.GetLastError()})")
             self.close()
-            raise error
+            raise OSError("a job object could not be made")
 
     def terminate(self) -> None:
         """There is no signal that a process could clean up after: the order that it got has to do."""
 
     def kill(self) -> None:
         if self._job:
-            self._kernel.TerminateJobObject(self._job, 1)
+            self._kernel.TerminateJobObject(self._job, KILLED)
 
     def close(self) -> None:
         if self._job:

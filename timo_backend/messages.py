@@ -13,6 +13,7 @@ from timo_backend.errors import ProtocolError
 from timo_backend.settings import Roots
 
 JobId = Annotated[str, Meta(min_length=1, max_length=64)]
+GpuId = Annotated[str, Meta(min_length=1, max_length=128)]
 RequestId = Annotated[str, Meta(max_length=128)]
 
 
@@ -52,7 +53,7 @@ class Submit(Request, frozen=True, forbid_unknown_fields=True):
     task: Annotated[str, Meta(max_length=64)]
     spec: dict[str, Any]
     key: Annotated[str, Meta(min_length=1, max_length=256)]
-    gpu: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    gpu: GpuId | None = None
 
 
 class Cancel(Request, frozen=True, forbid_unknown_fields=True):
@@ -89,10 +90,11 @@ class Order(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Retry(Request, frozen=True, forbid_unknown_fields=True):
-    """Puts a job that failed or was cancelled into the queue again, as a new job."""
+    """Puts a job that failed or was cancelled into the queue again, as a new job; on its GPU or another."""
 
     job: JobId
     key: Annotated[str, Meta(min_length=1, max_length=256)]
+    gpu: GpuId | UnsetType | None = UNSET
 
 
 class Jobs(Request, frozen=True, forbid_unknown_fields=True):

@@ -56,6 +56,13 @@ def look(nvml: Any = None) -> Seen:
     except ImportError as error:
         return Seen(fault=f"What asks the driver is not installed ({error}). Install the backend anew.")
     try:
+        return _look(nvml)
+    except Exception as error:  # whatever a driver that doesn't fit its library brings about
+        return Seen(fault=f"The NVIDIA driver's answer is not understood ({error}). Restart the computer.")
+
+
+def _look(nvml: Any) -> Seen:
+    try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:
         return Seen(fault=_why_closed(nvml, error))

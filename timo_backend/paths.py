@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from timo.access import Access, is_plain
-from timo.errors import SpecError
+from timo.errors import AccessError, SpecError
 from timo.tasks import specs
 from timo.tasks.extents import read_extent
 
@@ -35,6 +35,12 @@ def demand(task: str, spec: Mapping[str, Any], allowed: Access) -> None:
         SpecError: Naming the field (``path_relative``).
         AccessError: Naming the field and the path (``path_denied``).
     """
+    if allowed.roots is not None and spec.get("ray") not in (None, "local"):
+        raise AccessError(
+            "path_denied",
+            f"Parameter 'ray' of task '{task}', '{spec['ray']}', is of computers whose files no root limits.",
+            "Leave it out, or let the backend's client name no folders.",
+        )
     for field, properties, value in _values(task, spec):
         if properties.get("network") and _ADDRESS.match(value):
             continue

@@ -39,8 +39,9 @@ def find_out() -> Trial:
     try:
         if torch.version.cuda is not None:
             torch.cuda.init()  # type: ignore[no-untyped-call]
-            gpus = [_try(torch, index) for index in range(torch.cuda.device_count())]
-    except RuntimeError as failed:
+            for index in range(torch.cuda.device_count()):
+                gpus.append(_try(torch, index))
+    except Exception as failed:  # torch's errors about a GPU have no common type; what was found counts
         none = _brief(failed)
     return Trial(
         torch=str(torch.__version__),
@@ -59,7 +60,7 @@ def _try(torch: ModuleType, index: int) -> Tried:
     try:
         square = torch.ones(64, 64, device=f"cuda:{index}")
         (square @ square).sum().item()
-    except RuntimeError as failed:
+    except Exception as failed:  # as above
         if "out of memory" not in str(failed):  # others use it up at present: it can be used
             error = _brief(failed)
     ident = f"GPU-{str(about.uuid).removeprefix('GPU-')}"

@@ -194,7 +194,8 @@ class Worker:
                 status = self._process.wait()
         else:
             status = self._process.wait()
-        self._group.close()
+        with self._reaping:
+            self._group.close()
         leftovers.end(self._mark)  # children that have left the group
         self._reader.join(KILL_AFTER_S)  # longer only if a child has left the group and kept the pipe
         with suppress(RuntimeError):  # the loop is closed: the server ends

@@ -82,8 +82,9 @@ class Requests:
         return job
 
     def _hello(self, request: messages.Hello, caller: Caller) -> dict[str, Any]:
-        granted = Access(())
-        if not isinstance(request.roots, UnsetType):
+        if isinstance(request.roots, UnsetType):
+            granted = self._grants.known(caller) or Access(())
+        else:
             granted = self._grants.name(caller, request.roots)
         return {
             "owner": caller.owner,
@@ -173,10 +174,11 @@ class Requests:
                 "Submit its parameters as a new job.",
             )
         paths.demand(old.task, old.spec, granted)
-        self._demand_gpu(old.gpu)
+        gpu = old.gpu if isinstance(request.gpu, UnsetType) else request.gpu
+        self._demand_gpu(gpu)
         owner, roots = caller.owner, granted.roots
         again = self._store.submit(
-            old.task, old.spec, request.key, owner=owner, roots=roots, parent=old.id, gpu=old.gpu
+            old.task, old.spec, request.key, owner=owner, roots=roots, parent=old.id, gpu=gpu
         )
         return self._queue(*again)
 

@@ -29,6 +29,8 @@ def slot_for(device: str, gpu: str | None, gpus: Sequence[str] | None, taken: Co
     return next((slot for slot in fitting if slot not in taken), None)
 
 
-def environment(slot: str) -> dict[str, str]:
-    """The variables that keep a worker to its slot's device."""
-    return {} if slot == CPU else {"CUDA_VISIBLE_DEVICES": slot}
+def environment(slot: str, gpus: Sequence[str] | None) -> dict[str, str]:
+    """The variables that keep a worker to its slot's device, and from the GPUs of others."""
+    if slot != CPU:
+        return {"CUDA_VISIBLE_DEVICES": slot}
+    return {"CUDA_VISIBLE_DEVICES": ""} if gpus else {}

@@ -19,7 +19,7 @@ import msgspec
 
 from timo_backend import confinement, leftovers, lines, slots
 from timo_backend.devices import Devices
-from timo_backend.endings import died, interrupted, not_started, with_log
+from timo_backend.endings import crashed, died, interrupted, not_started, with_log
 from timo_backend.errors import BackendError
 from timo_backend.grants import Grants
 from timo_backend.process import RETRY_S, Worker
@@ -243,7 +243,7 @@ class Supervisor:
         allowed = self._grants.of_job(job.owner, job.roots)
         return {
             leftovers.VARIABLE: leftovers.new_mark(self._logs.parent),
-            **slots.environment(slot),
+            **slots.environment(slot, self._devices.gpus),
             **confinement.environment(job.task, job.spec, allowed),
         }
 
@@ -318,7 +318,7 @@ class Supervisor:
             self._store.advance(ident, Happening.FAIL, error=with_log(body, worker.log))
         elif self._stopping:
             self._store.settle_lost(ident, interrupted("was stopped"), crashed=False)
-        elif status < 0:
+        elif crashed(status):
             self._store.settle_lost(ident, died(status, worker.log), crashed=True)
         else:
             self._store.advance(ident, Happening.FAIL, error=died(status, worker.log))

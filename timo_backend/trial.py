@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from timo_backend import leftovers
+from timo_backend import groups, leftovers
 
 PROBE = (sys.executable, "-m", "timo_backend.probe")
 WITHIN_S = 60.0
@@ -81,7 +81,7 @@ class Probe:
             stderr=subprocess.DEVNULL,
             cwd=home,  # as a worker's
             env={**os.environ, leftovers.VARIABLE: leftovers.new_mark(home)},
-            start_new_session=True,
+            **groups.options(),
         )
 
     async def trial(self) -> Trial:

@@ -26,6 +26,7 @@ from typing import IO, Any
 
 from timo import access
 from timo.errors import Cancelled, TimoError
+from timo.series import readable
 from timo.tasks import run, specs
 from timo.tasks.reporter import Reporter
 from timo_backend import paths
@@ -135,6 +136,7 @@ def main() -> int:
         spec = specs.load(order["task"], order["spec"])
         if allowed := access.present():  # links may have been changed since the server looked
             paths.demand(order["task"], specs.to_dict(spec), allowed)
+            readable.narrow()
         import_module(f"timo.tasks.{order['task']}")
         # Until here SIGTERM ends the process at once, and nothing is left; from here on the task cleans up.
         signal.signal(signal.SIGTERM, _terminate)

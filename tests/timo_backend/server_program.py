@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The real server of the home in the first argument; the third is its workers' program, the fourth the GPUs.
 
-SIGUSR1 leaves its database no more room, as a full disk does; SIGUSR2 gives it room again.
+SIGUSR1 leaves its database no more room, as a full disk does; SIGUSR2 gives it room again. SIGWINCH makes it
+stand still for some seconds, as a disk that takes long does.
 """
 
 import asyncio
 import logging
 import signal
 import sys
+import time
 from pathlib import Path
 
 from tests.timo_backend.fake_nvml import FakeNvml
@@ -33,6 +35,7 @@ async def serve(path, idle_s, program, gpus=""):
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, room, 1)  # never less than there are
     loop.add_signal_handler(signal.SIGUSR2, room, 2**31)
+    loop.add_signal_handler(signal.SIGWINCH, time.sleep, 3.0)
     await server.run(lambda endpoint: print(endpoint, flush=True))
 
 

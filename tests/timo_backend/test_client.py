@@ -130,6 +130,12 @@ def test_a_port_that_another_program_has_taken_is_noticed(tmp_path, connection):
     assert caught.value.code == "backend_mute" and caught.value.retryable
 
 
+def test_a_server_that_has_no_time_at_the_moment_is_waited_for(server):
+    server.process.send_signal(signal.SIGWINCH)  # ZeroMQ's own thread goes on
+    with server.client() as client:
+        assert client.hello()["pid"] == server.process.pid
+
+
 def test_the_keys_of_an_earlier_run_are_refused_with_a_sentence(server, tmp_path, connection):
     present = read_connection(server.home)
     for keep, code in (

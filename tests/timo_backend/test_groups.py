@@ -68,7 +68,7 @@ def test_on_windows_a_worker_gets_a_job_object_that_ends_with_the_server():
     group.close()
     group.kill()
     group.close()
-    assert kernel.asked[3:] == [("TerminateJobObject", 77, 1), ("CloseHandle", 77)]
+    assert kernel.asked[3:] == [("TerminateJobObject", 77, 0xC000013A), ("CloseHandle", 77)]
     assert groups.options("win32") == {"creationflags": 0x08000200}
 
 

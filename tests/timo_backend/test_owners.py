@@ -341,6 +341,14 @@ def test_every_text_of_a_spec_is_known_as_a_path_or_as_none():
                 assert (properties.get("format") in paths.FORMATS) != (field in others), (task, field)
 
 
+def test_a_job_that_is_kept_to_folders_computes_on_this_computer():
+    spec = {"series": ["/d/s"], "model": "/d/m", "out": "/d/o.tif"}
+    paths.demand("predict", {**spec, "ray": "local"}, Access.to(["/d"]))
+    paths.demand("predict", {**spec, "ray": "head:6379"}, Access.to(None))
+    with pytest.raises(AccessError, match="'ray'"):
+        paths.demand("predict", {**spec, "ray": "head:6379"}, Access.to(["/d"]))
+
+
 def test_addresses_stand_in_the_series_alone_and_wildcards_behind_allowed_folders():
     spec = {"series": ["https://h/x.tif", "HTTP://h/y.tif"], "out": "/d/m"}
     paths.demand("pretrain", spec, Access.to(["/d"]))

@@ -18,6 +18,7 @@ from timo.inference.chips import Rectangle
 from timo.inference.outputs import Output
 from timo.inference.sidecars import category_names, paletted_style, rgb
 from timo.inference.targets import Targets, told
+from timo.series import virtual
 from timo.series.facts import reason
 from timo.series.grid import Grid
 
@@ -113,6 +114,7 @@ def _colors(band: ET.Element, output: Output) -> None:
 
 
 def _source(band: ET.Element, piece: Piece, number: int, kind: str) -> None:
+    virtual.demand(piece.path)
     place = piece.place
     size = {"xSize": str(place.width), "ySize": str(place.height)}
     source = ET.SubElement(band, "SimpleSource")

@@ -97,6 +97,8 @@ class Targets:
         partial = path.with_name(f".{path.stem}.partial{path.suffix}")
         self._made.append((partial, path))
         with told(path):
+            for end in (".aux.xml", ".msk", ".ovr"):  # which GDAL would take for its own
+                fresh(partial.with_name(partial.name + end))
             return fresh(partial)
 
     def drop(self, partial: Path) -> None:

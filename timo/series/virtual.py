@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -22,30 +22,18 @@ from rasterio.io import DatasetReader
 from timo import access
 from timo.access import Access
 from timo.errors import AccessError
+from timo.series import readable
 
-# What files begin with that hold all that they show. An HDF5 file, a netCDF of version 4 among them, may be
-# made of parts of any others.
-_RASTERS = (
-    b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"CDF",
-    b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51",
-)  # fmt: skip
-_VECTORS = (b"SQLite format 3\0", b"\0\0\x27\x0a", b"fgb", b"{", b"\xef\xbb\xbf{")
-_TIFFS = _RASTERS[:4]
-_FORMATS = ("GTiff", "VRT", "netCDF", "JP2OpenJPEG", "PNG", "JPEG", "GIF", "WEBP")
-# Of a server's files no beginning is looked at.
-_REMOTE_FORMATS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
-_READ_TOO = (".ovr", ".msk", ".aux", ".aux.xml")  # with a raster of the name before, by itself
+_READ_TOO = (".ovr", ".msk", ".aux.xml")  # with a raster of the name before, by itself
 _ROOT = b"<VRTDataset"
-_HEAD = 8192
+_BEGINNING = re.compile(rb"(?:\xef\xbb\xbf)?(?:<\?xml[^>]*\?>\s*)?<VRTDataset[\s>]")
 _LARGEST = 64 * 1024 * 1024
 _DEEPEST, _MOST = 8, 20_000
-# GDAL's names for a part of a file: of a format, the file, and what of it.
-_SUBDATASET = re.compile(
-    r'(?:NETCDF|HDF5|HDF4_SDS|HDF4_EOS\w*|SENTINEL2_\w+|GPKG):"?(?P<file>(?:[A-Za-z]:[\\/])?[^":]+)"?(?::.*)?'
-    r"|GTIFF_(?:DIR|RAW):(?:(?:off:)?\d+:)?(?P<tiff>.+)"
-)
 _ENCODING = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*['"](?!utf-8['"])""", re.IGNORECASE)
-_FROM_HERE = ":::BASE:::"  # the folder of the file that says so
+_SUBDATASET = re.compile(
+    r"(?:NETCDF|HDF5|HDF4_\w+|SENTINEL2_\w+|GPKG|GTIFF_DIR|GTIFF_RAW|NITF_IM):(?!.*/vsi)"
+)
+_ADDRESS = re.compile(r"/vsi\w*[/?]|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 def demand(path: Path) -> None:
@@ -77,7 +65,7 @@ def demand_vector(path: Path) -> None:
     allowed.demand(path)
     if allowed.roots is None:
         return
-    if not may_be_vector(path):
+    if not may_be_vector(path) or readable.has_virtual_tables(path):
         raise AccessError(
             "path_denied",
             f"{path} is of a format that may refer to files outside the folders that this job may use.",
@@ -90,15 +78,15 @@ def demand_vector(path: Path) -> None:
 def may_be_vector(path: Path) -> bool:
     """Whether a file is of features, of a format that a process may read to which folders are named."""
     allowed = access.present()
-    return allowed is None or allowed.roots is None or _head(path).lstrip(b" \r\n\t").startswith(_VECTORS)
+    return allowed is None or allowed.roots is None or readable.is_of(readable.VECTORS, path)
 
 
 def formats(*, remote: bool) -> list[str] | None:
-    """GDAL's names of the formats that this process may read; None for all."""
+    """GDAL's names of the formats in which this process may read rasters; None for all."""
     allowed = access.present()
     if allowed is None or allowed.roots is None:
         return None
-    return list(_REMOTE_FORMATS if remote else _FORMATS)
+    return list(readable.OPENED_FAR if remote else readable.OPENED)
 
 
 def demand_own_overviews(path: Path, dataset: DatasetReader) -> None:
@@ -126,122 +114,140 @@ class _Examination:
         self.seen: set[str] = set()
 
     def examine(self, path: Path, depth: int) -> None:
-        """A file that may be used itself."""
-        if str(path) in self.seen or not path.is_file():
+        """A file that may be used itself; what it names is seen from where it really lies, as GDAL does."""
+        path = Path(os.path.realpath(path))
+        if str(path) in self.seen or not os.path.lexists(path):
             return
         self.seen.add(str(path))
         if depth > _DEEPEST or len(self.seen) > _MOST:
             raise _refused(path, "refers to too many others")
-        head = _head(path)
-        if self.strict:
-            for beside in self.demand_beside(path):
-                self.examine(beside, depth + 1)
-        if path.name.lower().endswith(".aux.xml"):
+        if not path.is_file():
             if self.strict:
-                self._document(path.read_bytes(), path, depth)
-        elif _ROOT in head:
-            self._document(path.read_bytes(), path, depth)
-        elif self.strict and not head.startswith(_RASTERS):
-            raise _refused(path, "is of a format that may refer to files outside the folders of this job")
-        elif self.strict and depth and head.startswith(_TIFFS):
-            _demand_tiff(path)
+                raise _refused(path, "is no file")
+            return
+        is_virtual = _ROOT in readable.head(path)
+        if self.strict:
+            self._examine_strictly(path, depth, is_virtual=is_virtual)
+        elif is_virtual:
+            self._look_into(path.read_bytes(), path, depth)
 
-    def demand_beside(self, path: Path) -> Iterator[Path]:
+    def _examine_strictly(self, path: Path, depth: int, *, is_virtual: bool) -> None:
+        for beside in self.demand_beside(path):
+            if beside.name.lower().endswith(".aux.xml"):
+                self._look_beside(beside)
+            else:
+                self.examine(beside, depth + 1)
+        if is_virtual:
+            if path.suffix.lower() == ".vrt" and _BEGINNING.match(readable.head(path)):
+                self._read_strictly(path, depth)
+                return
+        elif readable.is_of(readable.RASTERS, path):
+            if depth:
+                _demand_plain(path)
+            return
+        raise _refused(path, "is of a format that may refer to files outside the folders of this job")
+
+    def demand_beside(self, path: Path) -> list[Path]:
         """Refuse links among the files of the same name; those that are read with it."""
-        found = []
-        for name, is_link in _entries(path.parent, path.parent.stat().st_mtime_ns):
-            low = name.lower()
-            if not low.startswith((path.name.lower() + ".", path.stem.lower() + ".")) or name == path.name:
-                continue
+        entries = _entries(path.parent, path.parent.stat().st_mtime_ns)
+        found = {
+            name: is_link for end in (path.name, path.stem) for name, is_link in entries.get(end.lower(), ())
+        }
+        found.pop(path.name, None)
+        for name, is_link in found.items():
             if is_link:
                 self.allowed.demand(path.parent / name)
-            if low.endswith(_READ_TOO):
-                found.append(path.parent / name)
-        return iter(found)
+        return [path.parent / name for name in found if name.lower().endswith(_READ_TOO)]
 
-    def _document(self, text: bytes, path: Path, depth: int) -> None:
+    def _parsed(self, path: Path, text: bytes) -> Iterator[ET.Element]:
         if len(text) > _LARGEST:
             raise _refused(path, f"is larger than {_LARGEST >> 20} MiB")
         plain = text.replace(b"<!--", b"").replace(b"<![CDATA[", b"")
-        if b"<!" in plain or _ENCODING.search(text[:_HEAD]):
+        if b"<!" in plain or _ENCODING.search(text[: readable.HEAD]):
             raise _refused(path, "declares a document type, entities or another encoding than UTF-8")
         try:
-            root = ET.fromstring(text)  # noqa: S314 - neither entities nor a document type
+            return ET.fromstring(text).iter()  # noqa: S314 - neither entities nor a document type
         except ET.ParseError as error:
             raise _refused(path, f"is no XML ({error})") from error
-        for element in root.iter():
-            self._element(element, path, depth)
 
-    def _element(self, element: ET.Element, path: Path, depth: int) -> None:
-        # GDAL takes names in either case.
-        tag, value = element.tag.lower(), element.text or ""
-        given = {name.lower(): text for name, text in element.attrib.items()}
-        if tag == "pixelfunctionlanguage" and value.strip().lower() != "c":
-            raise _refused(path, f"has pixels computed by a program in {value.strip()}")
-        if (tag.endswith("filename") or tag == "sourcedataset") and value.strip():
-            relative = given.pop("relativetovrt", "0")
-            if relative not in ("0", "1"):
-                raise _refused(path, f"says '{relative}' where 0 or 1 is meant")
-            folder = path.parent if relative == "1" else Path()  # GDAL's own default is the working folder
-            for spelled in dict.fromkeys((value, value.strip())):
-                self._part(spelled, folder, path, depth)
-        else:
-            given[""] = value
-        for text in given.values():
-            self._mention(text, path, depth)
+    def _look_into(self, text: bytes, path: Path, depth: int) -> None:
+        """Refuse what is never read, whatever a process may use: programs, servers and archives."""
+        for element in self._parsed(path, text):
+            tag = element.tag.lower().rpartition("}")[2]
+            value = (element.text or "").strip()
+            for name, given in {tag: value, **element.attrib}.items():
+                words = given.strip()
+                if name.lower() == "pixelfunctionlanguage" and words.lower() != "c":
+                    raise _refused(path, f"has pixels computed by a program in {words}")
+                if _ADDRESS.match(words) and (tag != "mdi" or words.lower().startswith("/vsi")):
+                    raise _refused(path, f"refers to {words}, which may not be used")
+            if (tag.endswith("filename") or tag == "sourcedataset") and value:
+                self._look_at_part(value, element.get("relativeToVRT") == "1", path, depth)
 
-    def _part(self, value: str, folder: Path, path: Path, depth: int) -> None:
-        """A file, a part of one, or another virtual raster as text."""
-        if value.lstrip().startswith("<"):
+    def _look_at_part(self, value: str, relative: bool, path: Path, depth: int) -> None:
+        if value.startswith("<"):
             if depth >= _DEEPEST:
                 raise _refused(path, "refers to too many others")
-            self._document(value.lstrip().encode(), path, depth + 1)
-            return
-        if subdataset := _SUBDATASET.fullmatch(value):
-            value = subdataset["file"] or subdataset["tiff"]
-        self._demand(folder / value if access.is_plain(value) else value, value, path)
-        self.examine(folder / value, depth + 1)
+            self._look_into(value.encode(), path, depth + 1)
+        elif access.is_plain(value):
+            part = (path.parent if relative else Path()) / value
+            self._demand(part, value, path)
+            self.examine(part, depth + 1)
+        elif not _SUBDATASET.match(value):
+            raise _refused(path, f"refers to {value}, which may not be used")
 
-    def _mention(self, value: str, path: Path, depth: int) -> None:
-        """Other texts are mostly numbers and names; one that is a file's path is taken for one."""
-        if len(value) > 4096 or "\0" in value:
-            return
-        for spelled in dict.fromkeys((value, value.strip())):
-            if spelled.lower().startswith("/vsi"):
-                raise _refused(path, f"refers to {spelled}")
-            place = path.parent / spelled.removeprefix(_FROM_HERE)
-            if self.strict and spelled.strip("./\\ \r\n\t") and os.path.lexists(place):
-                self._demand(place, spelled, path)
-                self.examine(place, depth + 1)
+    def _look_beside(self, path: Path) -> None:
+        """Of what GDAL keeps beside a raster, only what names another file matters."""
+        text = path.read_bytes().lower()
+        if b"overview_file" in text or b"/vsi" in text or b"geolocation" in text:
+            raise _refused(path, "names other files")
 
-    def _demand(self, place: str | Path, value: str, path: Path) -> None:
+    def _read_strictly(self, path: Path, depth: int) -> None:
+        text = path.read_bytes()
+        if b"\r" in text.replace(b"\r\n", b""):
+            raise _refused(path, "has a line's end that is read in two ways")
+        for element in self._parsed(path, text):
+            tag, value = element.tag.lower(), element.text or ""
+            given = {name.lower(): text for name, text in element.attrib.items()}
+            known = tag in readable.VRT_ELEMENTS and readable.VRT_ATTRIBUTES.issuperset(given)
+            twice = len(given) < len(element.attrib)
+            if not known or twice or given.get("domain", "").lower() not in readable.VRT_DOMAINS:
+                raise _refused(path, f"has a part <{element.tag}> that is not read where folders are named")
+            if tag not in readable.VRT_FILES:
+                continue
+            relative = given.get("relativetovrt", "0")
+            fits = value == value.strip() and access.is_plain(value) and relative in ("0", "1")
+            if not fits or not {"relativetovrt", "shared"}.issuperset(given):
+                raise _refused(path, f"refers to {value}, which may not be used")
+            part = (path.parent if relative == "1" else Path()) / value
+            self._demand(part, value, path)
+            self.examine(part, depth + 1)
+
+    def _demand(self, place: Path, value: str, path: Path) -> None:
         try:
             self.allowed.demand(place)
         except AccessError as error:
             raise _refused(path, f"refers to {value}, which may not be used") from error
 
 
-def _demand_tiff(path: Path) -> None:
+def _demand_plain(path: Path) -> None:
     try:
-        with rasterio.open(path, driver="GTiff") as dataset:
+        with rasterio.open(path) as dataset:
             demand_own_overviews(path, dataset)
     except RasterioError:  # reading the virtual raster will say so
         return
 
 
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD)
-    except OSError:
-        return b""
-
-
 @lru_cache(maxsize=256)
-def _entries(folder: Path, _stamp: int) -> tuple[tuple[str, bool], ...]:
-    """The names in a folder, and which are links."""
+def _entries(folder: Path, _stamp: int) -> Mapping[str, list[tuple[str, bool]]]:
+    """The names in a folder, and which are links, by what stands before any of their dots."""
+    found: dict[str, list[tuple[str, bool]]] = {}
     with os.scandir(folder) as entries:
-        return tuple((entry.name, entry.is_symlink()) for entry in entries)
+        for entry in entries:
+            low, is_link = entry.name.lower(), entry.is_symlink()
+            for dot in (place for place, letter in enumerate(low) if letter == "."):
+                found.setdefault(low[:dot], []).append((entry.name, is_link))
+    return found
 
 
 def _refused(path: Path, why: str) -> AccessError:

@@ -280,6 +280,7 @@ class Training:
             "epoch": self.epoch,
             "step": self.step,
             "total": self.total,
+            "parts": self.parts,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
@@ -291,6 +292,7 @@ class Training:
     def restore(self, saved: dict[str, Any]) -> None:
         """Be what ``state`` told."""
         self.epoch, self.step, self.total = saved["epoch"], saved["step"], saved["total"]
+        self.parts = saved["parts"]
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])

@@ -124,6 +124,7 @@ def test_what_a_client_sent_does_nothing_when_somebody_sends_it_again(server, cl
             tap.again(b"".join(recorded))
             assert client.hello()["pid"] == server.process.pid
             assert client.job(job)["state"] == "running"
+            assert tapped.job(job)["state"] == "running", "its client has connected anew"
     states = [event.body["state"] for event in events_so_far(client, job) if event.kind == "state"]
     assert states.count("pausing") == 1
 
