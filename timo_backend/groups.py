@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -91,7 +92,7 @@ class _JobObject:
             and kernel.AssignProcessToJobObject(self._job, handle)
         ):
             self.close()
-            raise OSError("a job object could not be made")
+            raise OSError(errno.EPERM, "a job object could not be made")
 
     def terminate(self) -> None:
         """There is no signal that a process could clean up after: the order that it got has to do."""
