@@ -5,6 +5,9 @@ VENV := .venv/bin
 VERSION := $(shell sed -n 's/^version=//p' metadata.txt)
 PLUGIN := dist/timo_qgis-$(VERSION).zip
 # A process a core; a file's tests stay together, with what they share. Each process takes up to 2 GB of memory.
+FAULTS := tests/timo_backend/faults
+# It judges a time, and so runs alone.
+GARBAGE := $(FAULTS)/test_garbage.py
 PYTEST := $(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help setup demo test test-all soak lint bench gpu plugin schemas clean
@@ -56,7 +59,9 @@ test-all: setup plugin
 	sh tools/in_qgis.sh .venv-qgis/bin/python -m pytest -c tests/qgis_plugin/pytest.ini tests/qgis_plugin
 
 soak: .venv/.done
-	TIMO_FAULTS=soak $(VENV)/python -m pytest --durations=0 --durations-min=1 tests/timo_backend/faults
+	TIMO_FAULTS=soak $(VENV)/python -m pytest $(GARBAGE)
+	TIMO_FAULTS=soak $(PYTEST) $(FAULTS) --deselect $(GARBAGE)
+	TIMO_FAULTS=soak $(PYTEST) -m fault
 
 lint: .venv/.done
 	$(VENV)/ruff check .

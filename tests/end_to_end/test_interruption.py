@@ -3,17 +3,21 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.scenes import make_scene
 from tests.timo_backend.conftest import ServerProcess, final, wait_until_gone
+from tests.timo_backend.faults.counts import RUN
 from timo_backend.fingerprint import digest
 
+GONE_WITHIN_S = 2.0
 WORKER = Path(__file__).with_name("keen_worker.py")
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("victim", ["server", "worker"])
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(tmp_path, victim):
     scene = make_scene(tmp_path)
@@ -37,11 +41,13 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(tmp_path, vict
             for event in client.events(job):
                 if event.kind == "metric" and event.body["step"] == 2:
                     pid = worker_of(server, client, job)
+                    begun = time.monotonic()
                     if victim == "server":
                         server.kill()
                     else:
                         os.kill(pid, signal.SIGKILL)
                     wait_until_gone(pid)
+                    assert RUN == "short" or time.monotonic() - begun < GONE_WITHIN_S
                     break
         if victim == "server":
             server.start(worker=WORKER)

@@ -27,6 +27,7 @@ def disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.fault
 def test_a_checkpoint_that_finds_no_room_is_told_so_and_the_last_one_loads(disk):
     checkpoint = Checkpoint(disk / "model.training", "key")
     checkpoint.save({"weights": torch.ones(1000)})
@@ -38,6 +39,7 @@ def test_a_checkpoint_that_finds_no_room_is_told_so_and_the_last_one_loads(disk)
     assert [file.name for file in (disk / "model.training").iterdir()] == ["checkpoint.pt"]
 
 
+@pytest.mark.fault
 def test_a_raster_that_finds_no_room_is_told_so(disk):
     profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "width": 2000, "height": 2000}
     values = np.random.default_rng(0).integers(0, 255, (2000, 2000), np.uint8)

@@ -35,6 +35,7 @@ def wait_for_log(server, text):
         time.sleep(0.05)
 
 
+@pytest.mark.fault
 def test_a_job_on_a_full_disk_waits_and_loses_nothing(server, client, spec):
     job, after = client.submit("predict", spec("tick-10000")), client.submit("predict", spec("succeed"))
     large = spec("succeed", series=["/" + "x" * 1000] * 100)  # finds no room in the pages that there are
@@ -56,6 +57,7 @@ def test_a_job_on_a_full_disk_waits_and_loses_nothing(server, client, spec):
     assert final(client, client.submit("predict", large, key="late"))["state"] == "succeeded"
 
 
+@pytest.mark.fault
 def test_a_server_on_a_full_disk_can_be_ended_and_the_next_one_settles_the_job(server, client, spec):
     job = client.submit("predict", spec("tick-100000"))
     for event in client.events(job):

@@ -190,6 +190,7 @@ def test_what_is_allowed_when_a_job_starts_counts_too(run, home, tmp_path, spec)
         assert error["code"] == "path_denied" and str(tmp_path) in error["message"]
 
 
+@pytest.mark.fault
 def test_a_link_that_was_changed_since_the_submit_is_not_followed(run, home, tmp_path, spec):
     inside, outside = tmp_path / "in", tmp_path / "out"
     for folder in (inside / "maps", outside):
@@ -243,6 +244,7 @@ def write_vrt(path, source, code=""):
     )
 
 
+@pytest.mark.fault
 def test_a_real_job_opens_nothing_that_it_may_not(run, home, tmp_path, web):
     address, asked = web
     inside, outside = tmp_path / "in", tmp_path / "out"
