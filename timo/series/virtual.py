@@ -115,10 +115,10 @@ class _Examination:
 
     def examine(self, path: Path, depth: int) -> None:
         """A file that may be used itself; what it names is seen from where it really lies, as GDAL does."""
-        path = Path(os.path.realpath(path))
-        if str(path) in self.seen or not os.path.lexists(path):
+        given, path = path, Path(os.path.realpath(path))
+        if str(given) in self.seen or not os.path.lexists(path):
             return
-        self.seen.add(str(path))
+        self.seen.add(str(given))
         if depth > _DEEPEST or len(self.seen) > _MOST:
             raise _refused(path, "refers to too many others")
         if not path.is_file():
@@ -127,16 +127,16 @@ class _Examination:
             return
         is_virtual = _ROOT in readable.head(path)
         if self.strict:
+            for beside in self.demand_beside(given):
+                if beside.name.lower().endswith(".aux.xml"):
+                    self._look_beside(beside)
+                else:
+                    self.examine(beside, depth + 1)
             self._examine_strictly(path, depth, is_virtual=is_virtual)
         elif is_virtual:
             self._look_into(path.read_bytes(), path, depth)
 
     def _examine_strictly(self, path: Path, depth: int, *, is_virtual: bool) -> None:
-        for beside in self.demand_beside(path):
-            if beside.name.lower().endswith(".aux.xml"):
-                self._look_beside(beside)
-            else:
-                self.examine(beside, depth + 1)
         if is_virtual:
             if path.suffix.lower() == ".vrt" and _BEGINNING.match(readable.head(path)):
                 self._read_strictly(path, depth)

@@ -103,6 +103,9 @@ WAYS = {
     "of a link to a raster elsewhere": lambda own, other: linked(
         own / "x.vrt", vrt(own / "deep/y.vrt", "../../out/b.tif", relative=1)
     ),
+    "beside a link to a part": lambda own, other: vrt(
+        own / "x.vrt", linked(own / "l.tif", own / "good2.tif")
+    ),
     "a link beside a part": lambda own, other: vrt(own / "x.vrt", own / "good.tif"),
 }
 
@@ -129,6 +132,8 @@ def isis(path, pixels):
 def test_a_virtual_raster_is_not_opened_where_any_part_lies_outside(way, raster, tmp_path, restrict):
     inside, outside = tmp_path / "in", raster(tmp_path / "out/b.tif")
     raster(inside / "good.tif")
+    raster(inside / "good2.tif")
+    (inside / "l.tif.ovr").symlink_to(outside)
     for link in ("link.tif", "link ", "é.tif", "good.tif.OVR"):
         (inside / link).symlink_to(outside)
     path = WAYS[way](inside, outside)
