@@ -17,7 +17,7 @@ help:
 	@echo "make setup     install what is needed: Debian packages, .venv, .venv-qgis"
 	@echo "make demo      the main job, in a real QGIS: train on 4 years of a forest, map its clear-cuts"
 	@echo "make test      all tests that CI runs;  make test-all  the long ones too"
-	@echo "make soak      whatever may happen to the backend, ten times as often as in test-all: an hour or two"
+	@echo "make soak      whatever may happen to the backend, ten times as often as in test-all: hours"
 	@echo "make lint      ruff, mypy, import rules, bandit"
 	@echo "make bench     speed and memory, printed and written to benchmarks/results/"
 	@echo "make gpu       the models' parity, speed and memory on a CUDA GPU, where there is one"
