@@ -104,6 +104,12 @@ def present() -> Access | None:
     return Access.from_environment()
 
 
+def is_limited() -> bool:
+    """Whether folders are named to this process, and it may use no others."""
+    access = present()
+    return access is not None and access.roots is not None
+
+
 def demand(path: str | os.PathLike[str]) -> None:
     """Refuse a path that this process may not use.
 

@@ -20,6 +20,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 
+from timo import access
 from timo.errors import LabelError
 from timo.series import virtual
 from timo.series.grid import Grid, is_somewhere
@@ -43,8 +44,12 @@ class _Features:
 def is_vector(path: str | os.PathLike[str]) -> bool:
     """Whether a file opens as a vector source with at least one layer of geometries."""
     file, _ = _split_layer(path)
+    access.demand(file)  # before its beginning is looked at
+    if not virtual.may_be_vector(Path(file)):
+        return False
+    virtual.demand_vector(Path(file))
     try:
-        return virtual.may_be_vector(Path(file)) and bool(_layers(file))
+        return bool(_layers(file))
     except DataSourceError:
         return False
 
@@ -171,7 +176,6 @@ def _fields(path: str | os.PathLike[str]) -> Sequence[str]:
 
 def _layers(file: str) -> list[str]:
     """The layers that have geometries."""
-    virtual.demand_vector(Path(file))
     return [str(layer) for layer, kind in pyogrio.list_layers(file) if kind is not None]
 
 

@@ -116,8 +116,7 @@ def narrow() -> None:
     Raises:
         subprocess.SubprocessError: They can't be listed.
     """
-    allowed = access.present()
-    if allowed is None or allowed.roots is None:
+    if not access.is_limited():
         return
     command = [sys.executable, "-c", _LIST]
     listed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIST_S).stdout

@@ -59,11 +59,9 @@ def demand_vector(path: Path) -> None:
     Raises:
         AccessError: ``path_denied``, naming the file, or one beside it.
     """
+    access.demand(path)
     allowed = access.present()
-    if allowed is None:
-        return
-    allowed.demand(path)
-    if allowed.roots is None:
+    if allowed is None or not access.is_limited():
         return
     if not may_be_vector(path) or readable.has_virtual_tables(path):
         raise AccessError(
@@ -77,14 +75,12 @@ def demand_vector(path: Path) -> None:
 
 def may_be_vector(path: Path) -> bool:
     """Whether a file is of features, of a format that a process may read to which folders are named."""
-    allowed = access.present()
-    return allowed is None or allowed.roots is None or readable.is_of(readable.VECTORS, path)
+    return not access.is_limited() or readable.is_of(readable.VECTORS, path)
 
 
 def formats(*, remote: bool) -> list[str] | None:
     """GDAL's names of the formats in which this process may read rasters; None for all."""
-    allowed = access.present()
-    if allowed is None or allowed.roots is None:
+    if not access.is_limited():
         return None
     return list(readable.OPENED_FAR if remote else readable.OPENED)
 
@@ -95,8 +91,7 @@ def demand_own_overviews(path: Path, dataset: DatasetReader) -> None:
     Raises:
         AccessError: ``path_denied``, naming the file.
     """
-    allowed = access.present()
-    if allowed is not None and allowed.roots is not None and dataset.tags(ns="OVERVIEWS"):
+    if access.is_limited() and dataset.tags(ns="OVERVIEWS"):
         raise _refused(path, "names another file as its overviews")
 
 
