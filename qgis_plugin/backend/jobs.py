@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
-TASKS = {"finetune": "Train", "predict": "Predict"}
+TASKS = {
+    "finetune": "Train",
+    "predict": "Predict",
+    "evaluate": "Evaluate",
+    "pretrain": "Pre-train",
+    "embed": "Embed",
+}
 STATES = {
     "queued": "Waiting",
     "starting": "Starting",
@@ -36,6 +42,10 @@ class JobView:
         logs: Lines: (level, message).
         error: The backend's error as a mapping with ``message`` and ``action``.
         created, started, ended: Seconds since 1970-01-01 UTC.
+        attempt: How often its worker was started.
+        place: Its place among those that wait, of the same priority the lower first.
+        parent: The job that it is a new try of.
+        device: What it was last started on, as ``hello`` names it.
     """
 
     id: str
@@ -54,6 +64,11 @@ class JobView:
     logs: Tuple[Tuple[str, str], ...] = ()
     artifacts: Tuple[Tuple[str, str], ...] = ()
     last_seq: int = 0
+    attempt: int = 0
+    priority: int = 0
+    place: float = 0.0
+    parent: Optional[str] = None
+    device: Optional[str] = None
 
     @property
     def final(self) -> bool:
@@ -131,6 +146,11 @@ class JobBook:
             "summary",
             "spec",
             "last_seq",
+            "attempt",
+            "priority",
+            "place",
+            "parent",
+            "device",
         )
         for row in rows:
             record = self._records.setdefault(str(row["id"]), _Record(str(row["id"])))

@@ -268,6 +268,8 @@ class LinkThread(QThread):
         elif command.type == "submit":
             self._book.know(str(message.body["job"]), command.body["task"], command.body["spec"])
             self._subscribe(core, str(message.body["job"]))
+        elif command.type == "retry":
+            self._subscribe(core, str(message.body["job"]))
 
     def _subscribe(self, core: Core, job: str) -> None:
         if job not in self._subscribed:
@@ -294,6 +296,8 @@ class Backend(QObject):
     """The JobViews that changed; all are in ``jobs``."""
     submitted = pyqtSignal(str, str)
     """A submit's key, and the id of its job."""
+    answered = pyqtSignal(str, object)
+    """A request's token, and the body of its answer."""
     refused = pyqtSignal(str, object)
     """A request's token, and the error as a mapping with ``message`` and ``action``."""
 
@@ -335,6 +339,30 @@ class Backend(QObject):
         key = uuid.uuid4().hex
         self._send(_Command("submit", {"task": task, "spec": dict(spec), "key": key}, key))
         return key
+
+    def retry(self, job: str) -> str:
+        """Put a job that failed or was cancelled into the queue again, as a new one.
+
+        Returns:
+            Its key; ``submitted`` or ``refused`` comes with it.
+        """
+        key = uuid.uuid4().hex
+        self._send(_Command("retry", {"job": job, "key": key}, key))
+        return key
+
+    def ask(self, request: str, **body: Any) -> str:
+        """Send a request of the protocol: ``pause``, ``resume``, ``finish``, ``order`` and others.
+
+        Args:
+            request: Its type.
+            body: Its fields; those that are None are left out.
+
+        Returns:
+            Its token; ``answered`` or ``refused`` comes with it.
+        """
+        token = f"{request} {uuid.uuid4().hex}"
+        self._send(_Command(request, {name: v for name, v in body.items() if v is not None}, token))
+        return token
 
     def taken(self, task: str) -> Set[str]:
         """Paths that jobs of this task have been told to make."""
@@ -382,8 +410,9 @@ class Backend(QObject):
 
     @slot
     def _on_answer(self, token: str, body: Mapping[str, Any]) -> None:
-        if "job" in body and not token.startswith("cancel "):
+        if " " not in token:  # a key
             self.submitted.emit(token, str(body["job"]))
+        self.answered.emit(token, body)
 
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
