@@ -47,6 +47,9 @@ class Arrivals(QObject):
 
     @slot
     def _on_submitted(self, _key: str, job: str) -> None:
+        view = self._shared.backend.jobs.get(job)
+        if view is not None and view.dry_run:
+            return
         self._of_project.add(job)
         self._keep([*self._shared.settings.waiting, job])
 
@@ -57,7 +60,8 @@ class Arrivals(QObject):
                 continue
             self._told.add(job.id)
             self._keep([one for one in self._shared.settings.waiting if one != job.id])
-            self._tell(job)
+            if not job.dry_run:
+                self._tell(job)
 
     def _tell(self, job: JobView) -> None:
         if job.state == "failed":

@@ -35,6 +35,10 @@ class Model:
     accuracy: Optional[float] = None
     mean_iou: Optional[float] = None
     trained: str = ""
+    pixel: float = 0.0
+    """Width of a pixel in training, in units of ``crs``."""
+    crs: str = ""
+    per_date: bool = False
     problem: str = ""
 
     @property
@@ -100,6 +104,9 @@ def _model(folder: Path, card: Mapping[str, Any]) -> Model:
         accuracy=_number(metrics.get("overall_accuracy")),
         mean_iou=_number(metrics.get("mean_iou")),
         trained=_trained(card.get("training", {})),
+        pixel=_number((card.get("ground_sample_distance") or [None])[0]) or 0.0,
+        crs=str(card.get("crs") or ""),
+        per_date=bool(card["architecture"].get("per_date", False)),
     )
 
 

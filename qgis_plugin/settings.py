@@ -33,7 +33,8 @@ class Settings:
     bundle: str = ""
     """The model that was used last."""
     series_name: str = ""
-    confidence: bool = True
+    outputs: Dict[str, Any] = field(default_factory=dict)
+    """What the Predict page makes beside the map."""
     finetune: Dict[str, Any] = field(default_factory=dict)
     """The Train page's form, as it was left."""
     predict: Dict[str, Any] = field(default_factory=dict)

@@ -76,6 +76,11 @@ class JobView:
         return self.state in FINAL
 
     @property
+    def dry_run(self) -> bool:
+        """Whether it only estimates: it makes nothing."""
+        return bool(self.spec.get("dry_run"))
+
+    @property
     def task_name(self) -> str:
         """The task in words."""
         return TASKS.get(self.task, self.task)
@@ -92,6 +97,8 @@ class JobView:
 
     def outputs(self) -> Dict[str, str]:
         """Paths of its outputs by kind."""
+        if self.dry_run:
+            return {}
         found = dict(self.artifacts)
         for kind in ("map", "confidence", "probabilities", "bundle"):
             path = (self.summary or {}).get(kind)

@@ -366,11 +366,16 @@ class Backend(QObject):
 
     def taken(self, task: str) -> Set[str]:
         """Paths that jobs of this task have been told to make."""
-        return {str(job.spec.get("out")) for job in self.jobs.values() if job.task == task}
+        return {
+            str(job.spec.get("out")) for job in self.jobs.values() if job.task == task and not job.dry_run
+        }
 
     def will_make(self, path: Path) -> bool:
         """Whether a job that waits or runs has been told to make this."""
-        return any(not job.final and str(job.spec.get("out")) == str(path) for job in self.jobs.values())
+        return any(
+            not job.final and not job.dry_run and str(job.spec.get("out")) == str(path)
+            for job in self.jobs.values()
+        )
 
     def cancel(self, job: str) -> None:
         """Stop a job."""

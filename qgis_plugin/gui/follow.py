@@ -60,7 +60,7 @@ class Follower(QObject):
     def _on_jobs(self, changed: List[JobView]) -> None:
         current = self._current()
         if current is None or current.final:
-            running = [job for job in changed if job.task == self._task and not job.final]
+            running = [job for job in changed if job.task == self._task and not job.final and not job.dry_run]
             if running and not self.submitting and self.job == "":
                 self.job = max(running, key=lambda job: job.created or 0).id
         if any(job.id == self.job for job in changed):

@@ -5,23 +5,27 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from qgis.core import QgsProject
 from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QToolButton
+from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton
 
 from ..backend.jobs import JobView
 from ..compat import caption, form_layout, icon, label
+from ..layers import area
 from ..layers.sources import unique_path
 from ..models import Model, find_models, read_model
 from ..schema import select
 from ..shared import Shared
 from ..timing import inside_qgis, slot
+from .area_box import AreaBox
+from .estimate_box import EstimateBox
 from .follow import Follower
 from .form import SpecForm
 from .model_card import ModelCard
+from .outputs_box import OutputsBox
 from .page import Page, RunFooter
 from .page_series import SeriesPage
 from .run_box import RunBox
@@ -40,6 +44,7 @@ class PredictPage(Page):
         self._wanted = shared.settings.bundle
         self._suggested = ""
         self._like: Optional[Path] = None
+        self._preparing = False
         self._widgets()
         self.box = RunBox("timoPredict", "Add to the project")
         self.footer_row = RunFooter("timoPredict", "Predict", "predict")
@@ -81,9 +86,9 @@ class PredictPage(Page):
         self.out.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
         self.out.setFilter("GeoTIFF (*.tif)")
         self.out.setDialogTitle("The map to write")
-        self.confidence = QCheckBox("Add a map of the confidence")
-        self.confidence.setObjectName("timoPredictConfidence")
-        self.confidence.setChecked(self.shared.settings.confidence)
+        self.area = AreaBox("timoPredict", self.shared.iface)
+        self.outputs = OutputsBox("timoPredict", self.shared.settings.outputs)
+        self.estimate = EstimateBox("timoPredict", self.shared.backend)
         self.form = SpecForm("timoPredict", select("predict", TOLD), self.shared.settings.predict)
         self.fit = label("", "timoPredictFit")
 
@@ -100,9 +105,11 @@ class PredictPage(Page):
         self.body.addWidget(self.fit)
         form = form_layout()
         form.addRow(caption("Map"), self.out)
-        form.addRow(caption(""), self.confidence)
+        form.addRow(caption("Area", top=True), self.area)
+        form.addRow(caption("Make also", top=True), self.outputs)
         self.body.addLayout(form)
         self.body.addWidget(self.form)
+        self.body.addWidget(self.estimate)
         self.body.addWidget(self.box)
         self.body.addStretch(1)
         self.footer.addWidget(self.footer_row)
@@ -111,7 +118,9 @@ class PredictPage(Page):
         self.models.currentIndexChanged.connect(self._on_model)
         self.browse.clicked.connect(self._on_browse)
         self.out.fileChanged.connect(self._on_input)
-        self.confidence.toggled.connect(self._on_input)
+        self.area.changed.connect(self._on_input)
+        self.outputs.changed.connect(self._on_input)
+        self.estimate.asked.connect(self._on_estimate)
         self.form.changed.connect(self._on_input)
         self._series.changed.connect(self._on_series)
         self.shared.backend.state_changed.connect(self._validate)
@@ -140,6 +149,7 @@ class PredictPage(Page):
     def _on_model(self) -> None:
         model = self.model()
         self.card.show_model(model)
+        self.outputs.offer_dates(model is not None and model.per_date)
         if model is not None and not model.problem:
             self._wanted = str(model.folder)
             self.shared.settings.save(bundle=self._wanted)
@@ -172,9 +182,9 @@ class PredictPage(Page):
             return "Train a model on the Train page first, or pick the folder of one."
         if model.problem:
             return model.problem
-        if self.follower.submitting:
+        if self._preparing or self.follower.submitting:
             return "The job is being prepared."
-        return self._why_not_out()
+        return self.area.why_not() or self._why_not_out()
 
     def _why_not_out(self) -> str:
         text = self.out.filePath().strip()
@@ -192,6 +202,7 @@ class PredictPage(Page):
     @slot
     def _on_input(self) -> None:
         self.footer_row.trouble = ""
+        self.estimate.forget()
         self._validate()
 
     @slot
@@ -205,7 +216,9 @@ class PredictPage(Page):
         doubt = self._doubt()
         self.fit.setText(doubt)
         self.fit.setVisible(bool(doubt))
-        self.footer_row.show_reason(self.why_not())
+        why_not = self.why_not()
+        self.footer_row.show_reason(why_not)
+        self.estimate.button.setEnabled(not why_not)
 
     def _doubt(self) -> str:
         """What lets the map be worse than the model's figures promise."""
@@ -222,12 +235,27 @@ class PredictPage(Page):
 
     @slot
     def _on_run(self) -> None:
+        self.shared.settings.save(predict=self.form.values(), outputs=self.outputs.values())
+        self._prepare(self._submit)
+
+    @slot
+    def _on_estimate(self) -> None:
+        self._prepare(self.estimate.ask)
+
+    def _submit(self, spec: Mapping[str, Any]) -> None:
+        out = Path(str(spec["out"]))
+        if str(out) != self._suggested:
+            self._like = out
+        self.follower.submit(spec)
+        self._suggested = str(out)
+        self._on_input()
+
+    def _prepare(self, use: Callable[[Mapping[str, Any]], None]) -> None:
+        """Write the files that the job reads, and use the spec that names them."""
         model = self.model()
         if self.why_not() or model is None:
             return
         out = Path(self.out.filePath().strip())
-        confidence = self.confidence.isChecked()
-        self.shared.settings.save(predict=self.form.values(), confidence=confidence)
         try:
             if out.parent == self.shared.settings.home_folder / "results":
                 self.shared.settings.subfolder("results")
@@ -235,19 +263,38 @@ class PredictPage(Page):
                 "series": [str(self._series.write())],
                 "model": str(model.folder),
                 "out": str(out),
-                **({"confidence": str(out.with_name(f"{out.stem}-confidence.tif"))} if confidence else {}),
+                **self.outputs.spec(out),
                 **self.form.values(),
             }
+            folder = self.shared.settings.subfolder("areas")
         except OSError as error:
             self._tell(
                 f"{error.filename} cannot be written to: {error.strerror}. Free it, or choose another home."
             )
             return
-        if str(out) != self._suggested:
-            self._like = out
-        self.follower.submit(spec)
-        self._suggested = str(out)
-        self._on_input()
+        chosen = self.area.reader()
+        if chosen is None:
+            use(spec)
+            return
+        read, crs = chosen
+        self._preparing = True
+        self._validate()
+
+        def written() -> Tuple[str, str]:
+            try:
+                return str(area.write(read(), crs, folder)), ""
+            except area.AreaError as error:
+                return "", str(error)
+
+        def done(result: Tuple[str, str]) -> None:
+            self._preparing = False
+            if result[1]:
+                self._tell(result[1])
+            else:
+                self._validate()
+                use({**spec, "aoi": result[0]})
+
+        self.shared.background.run(written, done)
 
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:

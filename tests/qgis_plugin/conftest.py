@@ -23,7 +23,7 @@ from qgis.core import (
     QgsSettings,
     QgsVectorLayer,
 )
-from qgis.gui import QgsMessageBar
+from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QMainWindow
 
@@ -70,6 +70,8 @@ class Iface:
     def __init__(self):
         self.window = QMainWindow()
         self.bar = QgsMessageBar(self.window)
+        self.canvas = QgsMapCanvas(self.window)
+        self.window.setCentralWidget(self.canvas)
         self.actions = []
 
     def mainWindow(self):
@@ -77,6 +79,9 @@ class Iface:
 
     def messageBar(self):
         return self.bar
+
+    def mapCanvas(self):
+        return self.canvas
 
     def addToolBarIcon(self, action):
         self.actions.append(action)

@@ -11,7 +11,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from qgis.core import QgsPalettedRasterRenderer, QgsProject
+from qgis.core import QgsPalettedRasterRenderer, QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QLineEdit, QWidget
 
@@ -86,6 +86,11 @@ def test_from_ticked_layers_to_a_styled_map(running, qtbot):
     press(qtbot, dock, "timoTrainOpen")
     assert dock.tabs.currentWidget() is dock.predict
     qtbot.waitUntil(lambda: dock.predict.model() is not None and dock.predict.model().name == "fields-2020")
+    dock.predict.area.choose("layer")
+    press(qtbot, dock, "timoPredictEstimate")
+    answer = dock.findChild(QLabel, "timoPredictEstimateAnswer")
+    qtbot.waitUntil(lambda: "will take" in answer.text(), timeout=JOB)
+    assert "fit" in answer.text() and "MB" in answer.text()
     press(qtbot, dock, "timoPredictRun")
     qtbot.waitUntil(lambda: dock.predict.box.job is not None and dock.predict.box.job.final, timeout=JOB)
     assert dock.predict.box.job.state == "succeeded", dock.predict.box.job.error
@@ -98,8 +103,10 @@ def test_from_ticked_layers_to_a_styled_map(running, qtbot):
     assert isinstance(layer.renderer(), QgsPalettedRasterRenderer)
     assert {c.label for c in layer.renderer().classes()} == {"crop", "bare"}
     assert "fields-2020" in layer.metadata().abstract()
+    assert layer.dataProvider().sample(QgsPointXY(500005, 4999995), 1)[1] is False  # outside of the area
+    assert layer.dataProvider().sample(QgsPointXY(500055, 4999945), 1)[1] is True
     assert len(dock.series.rows) == 5
-    assert dock.jobs.model.rowCount() == 2
+    assert sum(not job.dry_run for job in dock.shared.backend.jobs.values()) == 2
 
 
 def test_running_job_is_cancelled(running, qtbot):

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks where the map is wanted: all of the series, what the map shows, a layer's polygons, or a drawn one."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Optional, Tuple
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsGeometry,
+    QgsMapLayerProxyModel,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+from qgis.gui import QgsMapLayerComboBox, QgsRubberBand
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from ..compat import icon, label
+from ..i18n import tr
+from ..layers import area
+from ..timing import slot
+from .draw_tool import FILL, LINE, DrawTool
+
+WHOLE, CANVAS, LAYER, SELECTED, DRAWN = "whole", "canvas", "layer", "selected", "drawn"
+
+Reader = Callable[[], List[QgsGeometry]]
+
+
+class AreaBox(QWidget):
+    """A choice, and beside it what the choice needs.
+
+    Args:
+        name: Prefix of the object names.
+        iface: QGIS's interface.
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(self, name: str, iface: Any) -> None:
+        super().__init__()
+        self._iface = iface
+        self._drawn: Optional[Tuple[QgsGeometry, QgsCoordinateReferenceSystem]] = None
+        self._tool: Optional[DrawTool] = None
+        self._before: Any = None
+        self._shown: Optional[QgsRubberBand] = None
+        self.kind = QComboBox()
+        self.kind.setObjectName(f"{name}Area")
+        self.kind.setAccessibleName(tr("Area to map"))
+        for kind, text in (
+            (WHOLE, tr("The whole series")),
+            (CANVAS, tr("What the map shows now")),
+            (LAYER, tr("Polygons of a layer")),
+            (SELECTED, tr("Selected polygons of a layer")),
+            (DRAWN, tr("A polygon drawn on the map")),
+        ):
+            self.kind.addItem(text, kind)
+        self.layer = QgsMapLayerComboBox()
+        self.layer.setObjectName(f"{name}AreaLayer")
+        self.layer.setAccessibleName(tr("Layer of the area"))
+        self.layer.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
+        self.layer.setAllowEmptyLayer(False)
+        self.draw = QPushButton(icon("draw"), tr("Draw…"))
+        self.draw.setObjectName(f"{name}AreaDraw")
+        self.draw.setCheckable(True)
+        self.hint = label("", f"{name}AreaHint", muted=True)
+        row = QHBoxLayout()
+        row.addWidget(self.kind, 1)
+        row.addWidget(self.draw)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(4)
+        whole.addLayout(row)
+        whole.addWidget(self.layer)
+        whole.addWidget(self.hint)
+        self.kind.currentIndexChanged.connect(self._on_kind)
+        self.layer.layerChanged.connect(self._on_kind)
+        self.draw.toggled.connect(self._on_draw)
+        self._on_kind()
+
+    @property
+    def chosen(self) -> str:
+        """Which of the choices is made."""
+        return str(self.kind.currentData())
+
+    def choose(self, kind: str) -> None:
+        """Make a choice."""
+        self.kind.setCurrentIndex(max(0, self.kind.findData(kind)))
+
+    def why_not(self) -> str:
+        """Why the area cannot be used, in a sentence that says what to do; empty if it can."""
+        if self.chosen in (LAYER, SELECTED) and self._layer() is None:
+            return tr("Add a layer of polygons, or pick another area.")
+        if self.chosen == SELECTED and not self._layer().selectedFeatureCount():
+            name = self._layer().name()
+            return tr("Select polygons in layer '{name}', or pick another area.", name=name)
+        if self.chosen == DRAWN and self._drawn is None:
+            return tr("Draw a polygon on the map, or pick another area.")
+        if self.chosen == CANVAS and self._iface.mapCanvas().extent().isEmpty():
+            return tr("The map shows nothing: pick another area.")
+        return ""
+
+    def reader(self) -> Optional[Tuple[Reader, QgsCoordinateReferenceSystem]]:
+        """A function for another thread that reads the polygons, and their CRS; None for the whole series."""
+        if self.chosen == WHOLE:
+            return None
+        if self.chosen == CANVAS:
+            settings = self._iface.mapCanvas().mapSettings()
+            shown = QgsGeometry.fromQPolygonF(settings.visiblePolygon())
+            return (lambda: [shown]), settings.destinationCrs()
+        if self.chosen == DRAWN and self._drawn is not None:
+            polygon, crs = self._drawn
+            return (lambda: [polygon]), crs
+        layer = self._layer()
+        return area.of_layer(layer, self.chosen == SELECTED), layer.crs()
+
+    def close_tool(self) -> None:
+        """Take what was drawn off the map, and give the map its former tool back."""
+        self._end_drawing()
+        self._show(None)
+
+    def _layer(self) -> Optional[QgsVectorLayer]:
+        layer = self.layer.currentLayer()
+        return layer if isinstance(layer, QgsVectorLayer) else None
+
+    @slot
+    def _on_kind(self) -> None:
+        self.layer.setVisible(self.chosen in (LAYER, SELECTED))
+        self.draw.setVisible(self.chosen == DRAWN)
+        if self.chosen != DRAWN:
+            self.draw.setChecked(False)
+        self._show(self._drawn if self.chosen == DRAWN else None)
+        self._hint()
+        self.changed.emit()
+
+    def _hint(self) -> None:
+        text = ""
+        if self.draw.isChecked():
+            text = tr("Click the corners on the map; a right click ends the polygon, Escape gives it up.")
+        self.hint.setText(text)
+        self.hint.setVisible(bool(text))
+
+    @slot
+    def _on_draw(self, on: bool) -> None:
+        canvas = self._iface.mapCanvas()
+        if on and self._tool is None:
+            self._before = canvas.mapTool()
+            self._tool = DrawTool(canvas)
+            self._tool.drawn.connect(self._on_drawn)
+            self._tool.given_up.connect(self._end_drawing)
+            self._tool.deactivated.connect(self._on_other_tool)
+            canvas.setMapTool(self._tool)
+            canvas.setFocus()
+        elif not on:
+            self._end_drawing()
+        self._hint()
+
+    @slot
+    def _on_drawn(self, polygon: QgsGeometry) -> None:
+        self._drawn = (polygon, self._iface.mapCanvas().mapSettings().destinationCrs())
+        self._end_drawing()
+        self._show(self._drawn)
+        self.changed.emit()
+
+    @slot
+    def _on_other_tool(self) -> None:
+        self._before = None
+        self._end_drawing()
+
+    @slot
+    def _end_drawing(self) -> None:
+        tool, self._tool = self._tool, None
+        if tool is not None:
+            tool.deactivated.disconnect(self._on_other_tool)
+            canvas = self._iface.mapCanvas()
+            if canvas.mapTool() is tool:
+                if self._before is not None:
+                    canvas.setMapTool(self._before)
+                else:
+                    canvas.unsetMapTool(tool)
+            tool.deleteLater()
+        self.draw.setChecked(False)
+
+    def _show(self, drawn: Optional[Tuple[QgsGeometry, QgsCoordinateReferenceSystem]]) -> None:
+        """Show the polygon that was drawn on the map, or none."""
+        if self._shown is not None:
+            self._iface.mapCanvas().scene().removeItem(self._shown)
+            self._shown = None
+        if drawn is not None:
+            self._shown = QgsRubberBand(self._iface.mapCanvas(), QgsWkbTypes.GeometryType.PolygonGeometry)
+            self._shown.setStrokeColor(LINE)
+            self._shown.setFillColor(FILL)
+            self._shown.setToGeometry(drawn[0], drawn[1])

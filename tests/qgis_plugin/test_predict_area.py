@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a map is wanted: what the map shows, a layer's polygons, or a polygon drawn on the map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsRectangle, QgsVectorLayer
+from qgis.PyQt.QtCore import QPoint, Qt
+
+SQUARE = QgsRectangle(500000, 4999920, 500080, 5000000)
+
+
+@pytest.fixture
+def box(dock, iface):
+    canvas = iface.mapCanvas()
+    canvas.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:32631"))
+    canvas.setExtent(SQUARE)
+    dock.tabs.setCurrentIndex(2)
+    return dock.predict.area
+
+
+def polygons(box, tmp_path):
+    """The file that a job would read, opened."""
+    from timo_qgis.layers import area
+
+    read, crs = box.reader()
+    path = area.write(read(), crs, tmp_path)
+    layer = QgsVectorLayer(str(path), "area", "ogr")
+    assert layer.isValid()
+    return layer
+
+
+def test_the_whole_series_needs_no_file(box):
+    assert box.chosen == "whole" and box.why_not() == "" and box.reader() is None
+
+
+def test_what_the_map_shows_is_written_with_its_coordinate_system(box, iface, tmp_path):
+    box.choose("canvas")
+    layer = polygons(box, tmp_path)
+    assert layer.crs().authid() == "EPSG:32631"
+    shown = iface.mapCanvas().mapSettings().visibleExtent()
+    assert layer.extent().toString(3) == shown.toString(3)
+
+
+def test_a_layer_s_polygons_are_taken_all_or_the_selected_ones(box, make_labels, tmp_path):
+    layer = make_labels([("a", (0, 0, 2, 2)), ("b", (4, 4, 6, 6))])
+    box.choose("layer")
+    assert polygons(box, tmp_path).featureCount() == 2
+    box.choose("selected")
+    assert layer.name() in box.why_not()
+    layer.select(next(layer.getFeatures()).id())
+    assert box.why_not() == ""
+    assert polygons(box, tmp_path).extent().width() == pytest.approx(20)
+
+
+def test_a_layer_without_polygons_is_named(box, make_labels, tmp_path):
+    from timo_qgis.layers.area import AreaError
+
+    make_labels([], name="nothing here")
+    box.choose("layer")
+    with pytest.raises(AreaError, match="nothing here"):
+        polygons(box, tmp_path)
+
+
+def test_the_same_polygons_are_the_same_file(box, tmp_path):
+    from timo_qgis.layers import area
+
+    crs = QgsCoordinateReferenceSystem("EPSG:32631")
+    one, other = QgsGeometry.fromRect(SQUARE), QgsGeometry.fromRect(SQUARE.buffered(10))
+    first = area.write([one], crs, tmp_path)
+    assert area.write([one], crs, tmp_path) == first != area.write([other], crs, tmp_path)
+    assert not list(tmp_path.glob("*part*"))
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(box, tmp_path):
+    from timo_qgis.layers import area
+
+    with pytest.raises(area.AreaError, match="nowhere"):
+        area.write(
+            [QgsGeometry.fromRect(SQUARE)], QgsCoordinateReferenceSystem("EPSG:32631"), tmp_path / "nowhere"
+        )
+
+
+def test_a_polygon_is_drawn_by_clicks(box, iface, qtbot, tmp_path):
+    canvas = iface.mapCanvas()
+    before = canvas.mapTool()
+    box.choose("drawn")
+    assert "Draw" in box.why_not()
+    box.draw.click()
+    assert canvas.mapTool() is not before and "right click" in box.hint.text()
+    middle = canvas.viewport().rect().center()
+    for x, y in ((-50, -50), (50, -50), (50, 50)):
+        qtbot.mouseClick(canvas.viewport(), Qt.MouseButton.LeftButton, pos=middle + QPoint(x, y))
+    qtbot.mouseClick(canvas.viewport(), Qt.MouseButton.RightButton, pos=middle)
+    assert box.why_not() == "" and not box.draw.isChecked()
+    assert canvas.mapTool() is before
+    drawn = polygons(box, tmp_path)
+    per_pixel = canvas.mapUnitsPerPixel()
+    assert next(drawn.getFeatures()).geometry().area() == pytest.approx(
+        100 * 100 / 2 * per_pixel**2, rel=0.05
+    )
+
+
+def test_escape_gives_a_drawing_up(box, iface, qtbot):
+    canvas = iface.mapCanvas()
+    box.choose("drawn")
+    box.draw.click()
+    tool = canvas.mapTool()
+    qtbot.mouseClick(canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(10, 10))
+    qtbot.keyClick(canvas, Qt.Key.Key_Escape)
+    assert canvas.mapTool() is not tool and box.why_not()
+
+
+def test_outputs_are_named_like_the_map(dock):
+    outputs = dock.predict.outputs
+    outputs.offer_dates(False)
+    for box in outputs._boxes.values():
+        box.setChecked(True)
+    outputs.smallest.setValue(500)
+    spec = outputs.spec(Path("/data/map.tif"))
+    assert spec == {
+        "confidence": "/data/map-confidence.tif",
+        "probabilities": "/data/map-probabilities.tif",
+        "polygons": "/data/map-polygons.gpkg",
+        "minimum_area": 500.0,
+    }
+    outputs.offer_dates(True)
+    assert outputs.spec(Path("/data/map.tif"))["per_date"] == "/data/map-dates"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3, "less than a minute"), (600, "about 10 min"), (9000, "about 2.5 h")]
+)
+def test_an_estimate_is_told_in_words(package, seconds, words):
+    from timo_qgis.backend.jobs import JobView
+    from timo_qgis.gui.estimate_box import sentence
+
+    summary = {
+        "seconds": seconds,
+        "memory_bytes": 3 * 1024**3,
+        "memory_free_bytes": 8 * 1024**3,
+        "disk_bytes": 50 * 1024**2,
+        "disk_free_bytes": 10 * 1024**2,
+    }
+    text = sentence(JobView("a", state="succeeded", summary=summary, logs=(("warning", "Few dates."),)))
+    for part in (words, "3.0 GB", "50 MB", "only 10 MB free", "Few dates."):
+        assert part in text
+    assert "Only" not in text
+
+
+def test_a_misfit_is_told_before_the_click(package):
+    from timo_qgis.backend.jobs import JobView
+    from timo_qgis.gui.estimate_box import sentence
+
+    error = {"message": "The series has no band 'nir'.", "action": "Tick layers that have it."}
+    assert sentence(JobView("a", state="failed", error=error)) == " ".join(error.values())
