@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from qgis.core import QgsCoordinateReferenceSystem, QgsUnitTypes
 from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import QFormLayout, QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
@@ -55,6 +56,8 @@ class ModelCard(QFrame):
             else str(model.date_count)
         )
         form.addRow(caption("Dates", top=True), label(dates))
+        if model.pixel:
+            form.addRow(caption("Pixel", top=True), label(_pixel(model)))
         form.addRow(
             caption("Accuracy", top=True),
             label(model.accuracy_text or "Not measured"),
@@ -64,6 +67,14 @@ class ModelCard(QFrame):
 
 def _origin(model: Model) -> str:
     return f"{model.architecture}, from {model.trained}" if model.trained else model.architecture
+
+
+def _pixel(model: Model) -> str:
+    system = QgsCoordinateReferenceSystem(model.crs) if model.crs else QgsCoordinateReferenceSystem()
+    unit = QgsUnitTypes.toAbbreviatedString(system.mapUnits()) if system.isValid() else ""
+    return " ".join(
+        part for part in (f"{model.pixel:g}", unit, f"({model.crs})" if model.crs else "") if part
+    )
 
 
 def _legend(model: Model) -> QWidget:

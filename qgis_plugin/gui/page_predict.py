@@ -9,11 +9,12 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from qgis.core import QgsProject
 from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton
 
 from ..backend.jobs import JobView
 from ..compat import caption, form_layout, icon, label
+from ..i18n import tr
 from ..layers import area
 from ..layers.sources import unique_path
 from ..models import Model, find_models, read_model
@@ -25,6 +26,7 @@ from .estimate_box import EstimateBox
 from .follow import Follower
 from .form import SpecForm
 from .model_card import ModelCard
+from .models_dialog import ModelsDialog
 from .outputs_box import OutputsBox
 from .page import Page, RunFooter
 from .page_series import SeriesPage
@@ -80,6 +82,10 @@ class PredictPage(Page):
         self.browse.setObjectName("timoPredictBrowse")
         self.browse.setIcon(icon("folder"))
         self.browse.setToolTip("Pick the folder of another model")
+        self.manage = QToolButton()
+        self.manage.setObjectName("timoPredictModels")
+        self.manage.setText(tr("Models…"))
+        self.manage.setToolTip(tr("See all models; import, export, rename or delete one"))
         self.card = ModelCard("timoPredictCard")
         self.out = QgsFileWidget()
         self.out.setObjectName("timoPredictOut")
@@ -99,6 +105,7 @@ class PredictPage(Page):
         row = QHBoxLayout()
         row.addWidget(self.models, 1)
         row.addWidget(self.browse)
+        row.addWidget(self.manage)
         form.addRow(caption("Model"), row)
         self.body.addLayout(form)
         self.body.addWidget(self.card)
@@ -117,6 +124,7 @@ class PredictPage(Page):
     def _connect(self) -> None:
         self.models.currentIndexChanged.connect(self._on_model)
         self.browse.clicked.connect(self._on_browse)
+        self.manage.clicked.connect(self._on_manage)
         self.out.fileChanged.connect(self._on_input)
         self.area.changed.connect(self._on_input)
         self.outputs.changed.connect(self._on_input)
@@ -167,6 +175,14 @@ class PredictPage(Page):
                 self._tell(model.problem)
             else:
                 self.choose(folder)
+
+    @slot
+    def _on_manage(self) -> None:
+        dialog = ModelsDialog(self.shared, self.window())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.changed.connect(self.refresh)
+        dialog.chosen.connect(self.choose)
+        dialog.open()
 
     # the run
 

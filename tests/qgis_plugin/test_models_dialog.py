@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All models in one place: seen, imported, exported, renamed, deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+from qgis.PyQt.QtCore import QFile
+from qgis.PyQt.QtWidgets import QFileDialog, QInputDialog, QMessageBox
+
+CARD = {
+    "format": 1,
+    "task": "segmentation",
+    "name": "woods",
+    "architecture": {"name": "timo_tiny"},
+    "classes": [{"value": 3, "name": "oak", "color": "#228844"}],
+    "bands": [{"key": "blue", "name": "B2", "role": "blue"}],
+    "ground_sample_distance": [10.0, 10.0],
+    "crs": "EPSG:32631",
+    "weights_sha256": hashlib.sha256(b"weights").hexdigest(),
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name):
+        folder = tmp_path / "home" / "models" / name
+        folder.mkdir(parents=True)
+        (folder / "model.json").write_text(json.dumps({**CARD, "name": name}), encoding="utf-8")
+        (folder / "weights.safetensors").write_bytes(b"weights")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def open_dialog(dock, qtbot):
+    from timo_qgis.gui.models_dialog import ModelsDialog
+
+    def opened(count):
+        dialog = ModelsDialog(dock.shared, dock)
+        qtbot.addWidget(dialog)
+        dialog.show()
+        qtbot.waitUntil(lambda: dialog.list.count() == count)
+        return dialog
+
+    return opened
+
+
+def names(dialog):
+    return sorted(dialog.list.item(row).text() for row in range(dialog.list.count()))
+
+
+def test_without_models_it_says_how_to_get_one(open_dialog):
+    dialog = open_dialog(0)
+    assert dialog.empty.isVisible() and "No weights" in dialog.empty.text()
+    assert not dialog.use.isEnabled() and dialog.imported.isEnabled()
+
+
+def test_model_is_exported_and_imported_again(open_dialog, write, qtbot, monkeypatch, tmp_path):
+    write("woods")
+    dialog = open_dialog(1)
+    target = tmp_path / "given.zip"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target.with_suffix("")), ""))
+    dialog.export.click()
+    qtbot.waitUntil(target.exists)
+    qtbot.waitUntil(dialog.imported.isEnabled)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(target), ""))
+    dialog.imported.click()
+    qtbot.waitUntil(lambda: dialog.list.count() == 2)
+    assert dialog.model().folder.name == "woods-2"
+
+
+def test_what_is_no_model_is_said_in_a_sentence(open_dialog, qtbot, monkeypatch, tmp_path):
+    path = tmp_path / "weights.pth.zip"
+    path.write_bytes(b"x")
+    dialog = open_dialog(0)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    dialog.imported.click()
+    qtbot.waitUntil(lambda: "weights.pth.zip" in dialog.message.text())
+    assert dialog.imported.isEnabled()
+
+
+def test_model_gets_another_name(open_dialog, write, qtbot, monkeypatch):
+    write("woods")
+    dialog = open_dialog(1)
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("oaks", True))
+    dialog.rename.click()
+    qtbot.waitUntil(lambda: names(dialog) == ["oaks"])
+
+
+def test_deleted_model_goes_to_the_trash_and_only_when_asked(
+    open_dialog, write, qtbot, monkeypatch, tmp_path
+):
+    folder = write("woods")
+    dialog = open_dialog(1)
+    moved = []
+
+    def to_trash(path):
+        moved.append(path)
+        folder.rename(tmp_path / "trash")
+        return True, str(tmp_path / "trash")
+
+    monkeypatch.setattr(QFile, "moveToTrash", to_trash)
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.No)
+    dialog.delete.click()
+    assert not moved
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    dialog.delete.click()
+    qtbot.waitUntil(lambda: dialog.model() is None or dialog.model().folder != folder)
+    assert moved == [str(folder)]
+
+
+def test_model_elsewhere_is_taken_off_the_list_and_stays_on_disk(open_dialog, dock, write, qtbot, tmp_path):
+    folder = write("woods").rename(tmp_path / "elsewhere")
+    dock.shared.settings.save(bundles=[str(folder)])
+    dialog = open_dialog(1)
+    assert "list" in dialog.delete.text()
+    dialog.delete.click()
+    qtbot.waitUntil(lambda: dialog.list.count() == 0)
+    assert (folder / "model.json").exists()
+
+
+def test_model_that_a_job_needs_is_not_moved(open_dialog, dock, write, monkeypatch):
+    from timo_qgis.backend.jobs import JobView
+
+    folder = write("woods")
+    dock.shared.backend.jobs["a"] = JobView(
+        "a", task="predict", state="running", spec={"model": str(folder), "out": "/data/map.tif"}
+    )
+    dialog = open_dialog(1)
+    dialog.rename.click()
+    assert "map.tif" in dialog.message.text() and folder.exists()
+
+
+def test_chosen_model_is_used_on_the_predict_page(dock, write, qtbot):
+    folder = write("a")
+    write("b")
+    dock.predict.refresh()
+    qtbot.waitUntil(lambda: dock.predict.models.count() == 2)
+    dock.predict._on_manage()
+    dialog = dock.window().findChild(object, "timoModels") or dock.findChild(object, "timoModels")
+    qtbot.waitUntil(lambda: dialog.list.count() == 2)
+    dialog.list.setCurrentRow(names(dialog).index("a") if dialog.list.item(0).text() == "a" else 1)
+    chosen = dialog.model().folder
+    dialog.use.click()
+    qtbot.waitUntil(lambda: dock.predict.model() is not None and dock.predict.model().folder == chosen)
+    assert folder.exists()
