@@ -13,6 +13,7 @@ from qgis.PyQt.QtWidgets import QAction
 
 from . import log
 from .compat import icon
+from .gui.options import OptionsFactory
 from .timing import inside_qgis, slot
 
 # What the dock stands on, loaded one by one so that the interface does not stand still meanwhile.
@@ -34,6 +35,7 @@ class TimoPlugin:
         self.iface = iface
         self.action: Optional[QAction] = None
         self.dock: Any = None
+        self.options: Any = None
         self._pyzmq = Thread()
 
     def initGui(self) -> None:
@@ -45,6 +47,8 @@ class TimoPlugin:
         self.action.triggered.connect(self._on_triggered)
         self.iface.addToolBarIcon(self.action)
         self.iface.addPluginToRasterMenu("TiMo", self.action)
+        self.options = OptionsFactory()
+        self.iface.registerOptionsWidgetFactory(self.options)
 
     def unload(self) -> None:
         """Leave nothing behind; jobs go on in the backend."""
@@ -59,6 +63,9 @@ class TimoPlugin:
             shared.background.deleteLater()
             self.dock.deleteLater()
             self.dock = None
+        if self.options is not None:
+            self.iface.unregisterOptionsWidgetFactory(self.options)
+            self.options = None
         if self.action is not None:
             self.iface.removePluginRasterMenu("TiMo", self.action)
             self.iface.removeToolBarIcon(self.action)

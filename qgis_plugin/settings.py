@@ -17,6 +17,11 @@ PREFIX = "timo"
 ENVIRONMENT = {"backend_program": "TIMO_BACKEND", "home": "TIMO_HOME"}
 
 
+def overridden(name: str) -> bool:
+    """Whether the environment says this setting, stronger than what the analyst chooses."""
+    return bool(os.environ.get(ENVIRONMENT.get(name, "")))
+
+
 @dataclass
 class Settings:
     """Values as last saved. Lists and dicts are kept as JSON, which every platform's store can hold.
@@ -73,7 +78,7 @@ class Settings:
             if getattr(self, name) == value:
                 continue
             setattr(self, name, value)
-            if not os.environ.get(ENVIRONMENT.get(name, "")):
+            if not overridden(name):
                 store.setValue(f"{PREFIX}/{name}", json.dumps(value))
 
     @property

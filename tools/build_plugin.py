@@ -51,6 +51,9 @@ def contents(root: Path = ROOT) -> Iterator[tuple[str, bytes]]:
         for path in sorted((root / "resources" / folder).rglob("*")):
             if path.is_file():
                 yield path.relative_to(root).as_posix(), path.read_bytes()
+    for path in sorted((root / "docs" / "guide").rglob("*")):
+        if path.suffix in {".md", ".png"}:
+            yield path.relative_to(root / "docs").as_posix(), path.read_bytes()
 
 
 def build(out: Path, root: Path = ROOT) -> Path:

@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from qgis.gui import QgsDockWidget
 from qgis.PyQt.QtCore import QSize, Qt
-from qgis.PyQt.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from qgis.PyQt.QtGui import QKeySequence
+from qgis.PyQt.QtWidgets import QShortcut, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from ..arrivals import Arrivals
 from ..backend.jobs import JobView
 from ..compat import icon
+from ..i18n import tr
 from ..shared import Shared
 from ..timing import slot
 from .banner import Banner
+from .help_window import HelpWindow
 from .page_jobs import JobsPage
 from .page_predict import PredictPage
 from .page_series import SeriesPage
 from .page_train import TrainPage
 
 SERIES, TRAIN, PREDICT, JOBS = range(4)
+GUIDE = ("series", "train", "predict", "jobs")
 
 
 class TimoDock(QgsDockWidget):
@@ -50,6 +56,14 @@ class TimoDock(QgsDockWidget):
             (self.jobs, "jobs", "Jobs"),
         ):
             self.tabs.addTab(page, icon(name), title)
+        self.help = QToolButton()
+        self.help.setObjectName("timoHelpButton")
+        self.help.setIcon(icon("help"))
+        self.help.setAutoRaise(True)
+        self.help.setToolTip(tr("User guide of this page (F1)"))
+        self.help.setAccessibleName(tr("User guide of this page"))
+        self.tabs.setCornerWidget(self.help)
+        self._guide: Optional[HelpWindow] = None
         self.arrivals = Arrivals(shared, self)
         content = QWidget()
         layout = QVBoxLayout(content)
@@ -76,6 +90,16 @@ class TimoDock(QgsDockWidget):
         self.jobs.opened.connect(self._on_open)
         self.arrivals.asked.connect(self._on_asked)
         self.opened.connect(backend.start)
+        self.help.clicked.connect(self.show_help)
+        f1 = QShortcut(QKeySequence(Qt.Key.Key_F1), self, self.show_help)
+        f1.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+
+    @slot
+    def show_help(self) -> None:
+        """Open the user guide at the page that is shown."""
+        if self._guide is None:
+            self._guide = HelpWindow(self)
+        self._guide.show_page(GUIDE[self.tabs.currentIndex()])
 
     @slot
     def _on_page(self, number: int) -> None:

@@ -95,6 +95,12 @@ class Iface:
     def removePluginRasterMenu(self, _menu, action):
         self.actions.remove(action)
 
+    def registerOptionsWidgetFactory(self, factory):
+        self.actions.append(factory)
+
+    def unregisterOptionsWidgetFactory(self, factory):
+        self.actions.remove(factory)
+
     def addDockWidget(self, area, dock):
         self.window.addDockWidget(Qt.DockWidgetArea(area), dock)
         dock.show()
