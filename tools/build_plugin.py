@@ -10,6 +10,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import translations
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "timo_qgis"
 # What the plugin shares with the other two programs: standard library and pyzmq alone, in Python 3.9 syntax.
@@ -23,7 +25,7 @@ SHARED_INIT = (
     "# SPDX-License-Identifier: GPL-3.0-or-later\n"
     '"""Copies made by the build of what the plugin shares with the backend and the library."""\n'
 )
-RESOURCES = ("icons", "styles", "schemas", "i18n")
+RESOURCES = ("icons", "styles", "schemas")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # zip knows no earlier time
 
 
@@ -51,6 +53,8 @@ def contents(root: Path = ROOT) -> Iterator[tuple[str, bytes]]:
         for path in sorted((root / "resources" / folder).rglob("*")):
             if path.is_file():
                 yield path.relative_to(root).as_posix(), path.read_bytes()
+    for name, data in translations.compiled(root):
+        yield f"resources/i18n/{name}", data
     for path in sorted((root / "docs" / "guide").rglob("*")):
         if path.suffix in {".md", ".png"}:
             yield path.relative_to(root / "docs").as_posix(), path.read_bytes()
