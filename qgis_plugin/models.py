@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, List, Mapping, Optional, Tuple
 
+from .i18n import tr
+
 CARD = "model.json"
 LARGEST = 4 * 1024 * 1024
 
@@ -46,9 +48,10 @@ class Model:
         """The figures of its validation in words."""
         figures = []
         if self.accuracy is not None:
-            figures.append(f"{100 * self.accuracy:.1f} % of the validation pixels right")
+            share = f"{100 * self.accuracy:.1f}"
+            figures.append(tr("{share} % of the validation pixels right", share=share))
         if self.mean_iou is not None:
-            figures.append(f"mean IoU {self.mean_iou:.2f}")
+            figures.append(tr("mean IoU {value}", value=f"{self.mean_iou:.2f}"))
         return ", ".join(figures)
 
 
@@ -57,17 +60,25 @@ def read_model(folder: Path) -> Model:
     path = folder / CARD
     try:
         if path.stat().st_size > LARGEST:
-            return Model(folder, folder.name, problem=f"{path} is too large to be a model's description.")
+            return Model(
+                folder, folder.name, problem=tr("{path} is too large to be a model's description.", path=path)
+            )
         card = json.loads(path.read_text(encoding="utf-8"))
         return _model(folder, card)
     except FileNotFoundError:
         return Model(
-            folder, folder.name, problem=f"{folder} holds no {CARD}: pick the folder of a TiMo model."
+            folder,
+            folder.name,
+            problem=tr(
+                "{folder} holds no {card}: pick the folder of a TiMo model.", folder=folder, card=CARD
+            ),
         )
     except KeyError as error:
-        return Model(folder, folder.name, problem=f"{path} does not say its {error.args[0]}.")
+        return Model(
+            folder, folder.name, problem=tr("{path} does not say its {what}.", path=path, what=error.args[0])
+        )
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        return Model(folder, folder.name, problem=f"{path} cannot be read: {error}.")
+        return Model(folder, folder.name, problem=tr("{path} cannot be read: {why}.", path=path, why=error))
 
 
 def find_models(home: Path, others: Iterable[str]) -> List[Model]:
@@ -86,7 +97,9 @@ def find_models(home: Path, others: Iterable[str]) -> List[Model]:
 def _model(folder: Path, card: Mapping[str, Any]) -> Model:
     if card["task"] != "segmentation":
         return Model(
-            folder, folder.name, problem=f"{folder} is a model of a kind that this version cannot map with."
+            folder,
+            folder.name,
+            problem=tr("{folder} is a model of a kind that this version cannot map with.", folder=folder),
         )
     dates = card.get("dates", {})
     metrics = card.get("metrics", {})

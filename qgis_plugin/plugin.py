@@ -14,11 +14,12 @@ from qgis.PyQt.QtWidgets import QAction
 from . import log
 from .compat import icon
 from .gui.options import OptionsFactory
+from .i18n import tr
 from .timing import inside_qgis, slot
 
 # What the dock stands on, loaded one by one so that the interface does not stand still meanwhile.
 PARTS = ("._client.core", ".backend.link", ".layers.results", ".gui.form", ".gui.page_train", ".gui.dock")
-NO_PYZMQ = (
+NO_PYZMQ = tr(
     "TiMo needs the Python package pyzmq, which this QGIS does not have. "
     "Install it for QGIS's Python (Debian and Ubuntu: python3-zmq), and start QGIS again."
 )
@@ -41,7 +42,7 @@ class TimoPlugin:
     def initGui(self) -> None:
         """Add the action to the toolbar and to the Raster menu."""
         log.attach(self.iface.messageBar())
-        self.action = QAction(icon("timo"), "TiMo: map image time series", self.iface.mainWindow())
+        self.action = QAction(icon("timo"), tr("TiMo: map image time series"), self.iface.mainWindow())
         self.action.setObjectName("timoAction")
         self.action.setCheckable(True)
         self.action.triggered.connect(self._on_triggered)

@@ -17,6 +17,7 @@ import traceback
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, TextIO, TypeVar
 
+from .i18n import tr
 from .log import log
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -48,7 +49,11 @@ def slot(function: Function) -> Function:
         except Exception as error:
             log(traceback.format_exc(), "warning")
             log(
-                f"Something went wrong in TiMo ({name}): {error}. The log tab TiMo has more.",
+                tr(
+                    "Something went wrong in TiMo ({name}): {error}. The log tab TiMo has more.",
+                    name=name,
+                    error=error,
+                ),
                 "error",
                 push=True,
             )

@@ -11,6 +11,7 @@ from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import QFormLayout, QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from ..compat import caption, form_layout, label
+from ..i18n import tr
 from ..models import Model
 
 MOST = 24
@@ -48,25 +49,27 @@ class ModelCard(QFrame):
         self._layout.addWidget(self._inner)
 
     def _fill(self, form: QFormLayout, model: Model) -> None:
-        form.addRow(caption("Classes", top=True), _legend(model))
-        form.addRow(caption("Bands", top=True), label(", ".join(model.bands)))
+        form.addRow(caption(tr("Classes"), top=True), _legend(model))
+        form.addRow(caption(tr("Bands"), top=True), label(", ".join(model.bands)))
         dates = (
-            f"{model.date_count}, from {model.first} to {model.last}"
+            tr("{count}, from {first} to {last}", count=model.date_count, first=model.first, last=model.last)
             if model.first
             else str(model.date_count)
         )
-        form.addRow(caption("Dates", top=True), label(dates))
+        form.addRow(caption(tr("Dates"), top=True), label(dates))
         if model.pixel:
-            form.addRow(caption("Pixel", top=True), label(_pixel(model)))
+            form.addRow(caption(tr("Pixel"), top=True), label(_pixel(model)))
         form.addRow(
-            caption("Accuracy", top=True),
-            label(model.accuracy_text or "Not measured"),
+            caption(tr("Accuracy"), top=True),
+            label(model.accuracy_text or tr("Not measured")),
         )
-        form.addRow(caption("Trained", top=True), label(_origin(model)))
+        form.addRow(caption(tr("Trained"), top=True), label(_origin(model)))
 
 
 def _origin(model: Model) -> str:
-    return f"{model.architecture}, from {model.trained}" if model.trained else model.architecture
+    if not model.trained:
+        return model.architecture
+    return tr("{architecture}, from {start}", architecture=model.architecture, start=model.trained)
 
 
 def _pixel(model: Model) -> str:
@@ -90,7 +93,7 @@ def _legend(model: Model) -> QWidget:
         grid.addWidget(swatch, row, 0, Qt.AlignmentFlag.AlignTop)
         grid.addWidget(label(name), row, 1)
     if len(model.classes) > MOST:
-        grid.addWidget(label(f"and {len(model.classes) - MOST} more", muted=True), MOST, 1)
+        grid.addWidget(label(tr("and {count} more", count=len(model.classes) - MOST), muted=True), MOST, 1)
     return box
 
 

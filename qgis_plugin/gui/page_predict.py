@@ -32,7 +32,7 @@ from .page import Page, RunFooter
 from .page_series import SeriesPage
 from .run_box import RunBox
 
-INTRO = "Map the ticked series with a trained model. The map arrives as a layer in the classes' colours."
+INTRO = tr("Map the ticked series with a trained model. The map arrives as a layer in the classes' colours.")
 TOLD = ["overwrite", "minimum_area", "shard", "ray", "dry_run"]
 
 
@@ -48,8 +48,8 @@ class PredictPage(Page):
         self._like: Optional[Path] = None
         self._preparing = False
         self._widgets()
-        self.box = RunBox("timoPredict", "Add to the project")
-        self.footer_row = RunFooter("timoPredict", "Predict", "predict")
+        self.box = RunBox("timoPredict", tr("Add to the project"))
+        self.footer_row = RunFooter("timoPredict", tr("Predict"), "predict")
         self.follower = Follower(shared.backend, "predict", self)
         self._build()
         self._connect()
@@ -76,12 +76,14 @@ class PredictPage(Page):
     def _widgets(self) -> None:
         self.models = QComboBox()
         self.models.setObjectName("timoPredictModel")
+        self.models.setAccessibleName(tr("Model"))
         self.models.setMinimumContentsLength(12)
         self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.browse = QToolButton()
         self.browse.setObjectName("timoPredictBrowse")
+        self.browse.setAccessibleName(tr("Pick the folder of another model"))
         self.browse.setIcon(icon("folder"))
-        self.browse.setToolTip("Pick the folder of another model")
+        self.browse.setToolTip(tr("Pick the folder of another model"))
         self.manage = QToolButton()
         self.manage.setObjectName("timoPredictModels")
         self.manage.setText(tr("Models…"))
@@ -89,9 +91,10 @@ class PredictPage(Page):
         self.card = ModelCard("timoPredictCard")
         self.out = QgsFileWidget()
         self.out.setObjectName("timoPredictOut")
+        self.out.lineEdit().setAccessibleName(tr("The map to write"))
         self.out.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
         self.out.setFilter("GeoTIFF (*.tif)")
-        self.out.setDialogTitle("The map to write")
+        self.out.setDialogTitle(tr("The map to write"))
         self.area = AreaBox("timoPredict", self.shared.iface)
         self.outputs = OutputsBox("timoPredict", self.shared.settings.outputs)
         self.estimate = EstimateBox("timoPredict", self.shared.backend)
@@ -101,19 +104,19 @@ class PredictPage(Page):
     def _build(self) -> None:
         form = form_layout()
         self.series_text = label("", "timoPredictSeries")
-        form.addRow(caption("Series", top=True), self.series_text)
+        form.addRow(caption(tr("Series"), top=True), self.series_text)
         row = QHBoxLayout()
         row.addWidget(self.models, 1)
         row.addWidget(self.browse)
         row.addWidget(self.manage)
-        form.addRow(caption("Model"), row)
+        form.addRow(caption(tr("Model")), row)
         self.body.addLayout(form)
         self.body.addWidget(self.card)
         self.body.addWidget(self.fit)
         form = form_layout()
-        form.addRow(caption("Map"), self.out)
-        form.addRow(caption("Area", top=True), self.area)
-        form.addRow(caption("Make also", top=True), self.outputs)
+        form.addRow(caption(tr("Map")), self.out)
+        form.addRow(caption(tr("Area"), top=True), self.area)
+        form.addRow(caption(tr("Make also"), top=True), self.outputs)
         self.body.addLayout(form)
         self.body.addWidget(self.form)
         self.body.addWidget(self.estimate)
@@ -145,7 +148,9 @@ class PredictPage(Page):
         self.models.blockSignals(True)
         self.models.clear()
         for model in models:
-            self.models.addItem(model.name if not model.problem else f"{model.name} (cannot be used)")
+            self.models.addItem(
+                model.name if not model.problem else tr("{name} (cannot be used)", name=model.name)
+            )
         usable = [number for number, model in enumerate(models) if not model.problem]
         wanted = [number for number, model in enumerate(models) if str(model.folder) == current]
         chosen = (wanted or usable or list(range(len(models))) or [-1])[0]
@@ -168,7 +173,7 @@ class PredictPage(Page):
     def _on_browse(self) -> None:
         start = str(self.shared.settings.home_folder / "models")
         with inside_qgis():
-            folder = QFileDialog.getExistingDirectory(self, "The folder of a TiMo model", start)
+            folder = QFileDialog.getExistingDirectory(self, tr("The folder of a TiMo model"), start)
         if folder:
             model = read_model(Path(folder))
             if model.problem:
@@ -189,30 +194,30 @@ class PredictPage(Page):
     def why_not(self) -> str:
         """Why mapping cannot begin, in a sentence that says what to do; empty if it can."""
         if not self.shared.backend.state.ready:
-            return "The backend is not ready: see the top of this panel."
+            return tr("The backend is not ready: see the top of this panel.")
         model = self.model()
         series = self._series.why_not(model.date_minimum if model else 1)
         if series:
             return series
         if model is None:
-            return "Train a model on the Train page first, or pick the folder of one."
+            return tr("Train a model on the Train page first, or pick the folder of one.")
         if model.problem:
             return model.problem
         if self._preparing or self.follower.submitting:
-            return "The job is being prepared."
+            return tr("The job is being prepared.")
         return self.area.why_not() or self._why_not_out()
 
     def _why_not_out(self) -> str:
         text = self.out.filePath().strip()
         if not text:
-            return "Name the map to write."
+            return tr("Name the map to write.")
         path = Path(text)
         if not path.is_absolute() or path.suffix.lower() not in (".tif", ".tiff"):
-            return "Give the map's full path, with a name that ends in .tif."
+            return tr("Give the map's full path, with a name that ends in .tif.")
         if path.exists():
-            return f"{path.name} exists already: give the map another name."
+            return tr("{name} exists already: give the map another name.", name=path.name)
         if self.shared.backend.will_make(path):
-            return f"A job makes {path.name} already: give the map another name."
+            return tr("A job makes {name} already: give the map another name.", name=path.name)
         return ""
 
     @slot
@@ -243,9 +248,11 @@ class PredictPage(Page):
             return ""
         dates = self._series.date_count()
         if dates != model.date_count:
-            return (
-                f"The series has {dates} dates, and the model was trained on {model.date_count}: "
-                "it can be used, but the map may be poorer than the model's accuracy says."
+            return tr(
+                "The series has {dates} dates, and the model was trained on {count}: "
+                "it can be used, but the map may be poorer than the model's accuracy says.",
+                dates=dates,
+                count=model.date_count,
             )
         return ""
 
@@ -285,7 +292,11 @@ class PredictPage(Page):
             folder = self.shared.settings.subfolder("areas")
         except OSError as error:
             self._tell(
-                f"{error.filename} cannot be written to: {error.strerror}. Free it, or choose another home."
+                tr(
+                    "{path} cannot be written to: {why}. Free it, or choose another home.",
+                    path=error.filename,
+                    why=error.strerror,
+                )
             )
             return
         chosen = self.area.reader()
