@@ -8,6 +8,7 @@ from importlib import import_module
 from threading import Thread
 from typing import Any, Optional, Tuple
 
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QAction
 
@@ -34,10 +35,19 @@ class TimoPlugin:
         self.iface = iface
         self.action: Optional[QAction] = None
         self.dock: Any = None
+        self.provider: Any = None
         self._pyzmq = Thread()
 
+    def initProcessing(self) -> None:
+        """Add the algorithms; all there is where QGIS has no window, as in ``qgis_process``."""
+        from .processing.provider import TimoProvider
+
+        self.provider = TimoProvider()
+        QgsApplication.processingRegistry().addProvider(self.provider)
+
     def initGui(self) -> None:
-        """Add the action to the toolbar and to the Raster menu."""
+        """Add the action to the toolbar and to the Raster menu, and the algorithms."""
+        self.initProcessing()
         log.attach(self.iface.messageBar())
         self.action = QAction(icon("timo"), "TiMo: map image time series", self.iface.mainWindow())
         self.action.setObjectName("timoAction")
@@ -48,6 +58,9 @@ class TimoPlugin:
 
     def unload(self) -> None:
         """Leave nothing behind; jobs go on in the backend."""
+        if self.provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self.provider)
+            self.provider = None
         log.attach(None)
         if self.dock is not None:
             shared = self.dock.shared
