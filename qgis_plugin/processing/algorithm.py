@@ -20,7 +20,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..compat import icon
 from ..i18n import tr
 from ..settings import Settings
-from .definitions import OUTPUTS, SOURCE, asked, definitions, help_text, source_help, title
+from .definitions import OUTPUTS, asked, definitions, help_text, source_help, source_title, title
 from .request import Request, read_inputs, read_outputs, why_not_outputs
 
 Values = Mapping[str, Any]
@@ -83,16 +83,13 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         return self.ABOUT
 
     def shortHelpString(self) -> str:
-        """What it does, and each parameter's help, as HTML."""
-        lines = [f"<p>{html.escape(self.ABOUT)}</p>"]
+        """What it does, and each parameter's help: a paragraph a line."""
+        lines = [html.escape(self.ABOUT, quote=False)]
         for parameter in asked(self.TASK):
-            text = help_text(parameter)
-            lines.append(f"<p><b>{html.escape(title(parameter))}</b><br/>{html.escape(text)}</p>")
+            lines.append(_paragraph(title(parameter), help_text(parameter)))
             if parameter.format == "series":
-                caption = self.parameterDefinition(SOURCE)
-                name = caption.description() if caption else SOURCE
-                lines.append(f"<p><b>{html.escape(name)}</b><br/>{html.escape(source_help())}</p>")
-        return "".join(lines)
+                lines.append(_paragraph(source_title(), source_help()))
+        return "\n".join(lines)
 
     def initAlgorithm(self, _configuration: Mapping[str, Any] = {}) -> None:
         """Make the parameters."""
@@ -191,3 +188,7 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         return [
             name for name in names if name in self._outputs and folder in Path(self._outputs[name]).parents
         ]
+
+
+def _paragraph(name: str, text: str) -> str:
+    return f"<b>{html.escape(name, quote=False)}</b>: {html.escape(text, quote=False)}"

@@ -21,7 +21,6 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ..compat import plain
 from ..i18n import tr
 from ..schema import Parameter, parameters
 
@@ -73,6 +72,11 @@ def help_text(parameter: Parameter) -> str:
     return tr(parameter.help)
 
 
+def source_title() -> str:
+    """The caption of what may stand in place of layers."""
+    return tr("Series as a folder or table")
+
+
 def source_help() -> str:
     """What may stand in place of layers."""
     return tr(
@@ -84,7 +88,7 @@ def source_help() -> str:
 def _finished(
     parameter: Parameter, definition: QgsProcessingParameterDefinition
 ) -> QgsProcessingParameterDefinition:
-    definition.setHelp(plain(help_text(parameter)))
+    definition.setHelp(help_text(parameter))
     if parameter.advanced:
         flags = definition.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced
         definition.setFlags(flags)
@@ -112,13 +116,13 @@ def _source() -> QgsProcessingParameterDefinition:
     """In place of layers: what the command line takes as a series."""
     definition = QgsProcessingParameterFile(
         SOURCE,
-        tr("Series as a folder or table"),
+        source_title(),
         QgsProcessingParameterFile.Behavior.Folder,
         "",
         None,
         True,
     )
-    definition.setHelp(plain(source_help()))
+    definition.setHelp(source_help())
     return definition
 
 
