@@ -19,9 +19,14 @@ from qgis.core import (
     QgsApplication,
     QgsCategorizedSymbolRenderer,
     QgsPalettedRasterRenderer,
+    QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
     QgsProject,
@@ -401,6 +406,41 @@ def test_cancel_ends_the_job_and_then_the_algorithm(
         check=True, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert [job["state"] for job in json.loads(answer.stdout)] == ["cancelled"]
+
+
+def test_run_in_a_thread_of_the_toolbox_and_as_a_step_of_a_model(
+    algorithm, context, scene, fields, real_backend, tmp_path, qtbot
+):
+    feedback, one, ends = Feedback(), algorithm("finetune"), []
+    values = {
+        "series": scene, "labels": fields, "class_field": "class", "out": str(tmp_path / "model"),
+        "device": "cpu", "epochs": 1,
+    }  # fmt: skip
+    task = QgsProcessingAlgRunnerTask(one, values, context, feedback)
+    task.executed.connect(lambda fine, results: ends.append((fine, results)))
+    QgsApplication.taskManager().addTask(task)
+    qtbot.waitUntil(lambda: bool(ends), timeout=240_000)
+    assert ends[0][0] and ends[0][1]["out"] == str(tmp_path / "model")
+
+    step = QgsProcessingModelChildAlgorithm("timo:predict")
+    step.setChildId("map")
+    source = QgsProcessingModelChildParameterSource.fromStaticValue
+    for name, value in {
+        "series": [layer.source() for layer in scene], "model": str(tmp_path / "model"), "device": "cpu",
+    }.items():  # fmt: skip
+        step.addParameterSources(name, [source(value)])
+    output = QgsProcessingModelOutput("result", "result")
+    output.setChildOutputName("out")
+    output.setChildId("map")
+    step.setModelOutputs({"result": output})
+    model = QgsProcessingModelAlgorithm("map it")
+    model.addChildAlgorithm(step)
+    model.initAlgorithm()
+    model.updateDestinationParameters()
+    out = str(tmp_path / "of-a-model.tif")
+    results, fine = model.run({"map:result": out}, context, Feedback(), {}, False)
+    assert fine and results["map:result"] == out
+    assert Path(out).is_file()
 
 
 def test_job_that_fails_says_why_in_a_sentence(
