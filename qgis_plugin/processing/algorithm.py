@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all tasks' algorithms are: parameters from the schema, one job of the backend, its outputs."""
+"""What all tasks' algorithms are: parameters from the schema, one job of the backend, its outputs.
+
+QGIS loads this when it starts: what only a run needs is imported by the run.
+"""
 
 from __future__ import annotations
 
 import html
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from qgis.core import (
     QgsProcessingAlgorithm,
@@ -19,9 +22,10 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..compat import icon
 from ..i18n import tr
-from ..settings import Settings
 from .definitions import OUTPUTS, asked, definitions, help_text, source_help, source_title, title
-from .request import Request, read_inputs, read_outputs, why_not_outputs
+
+if TYPE_CHECKING:
+    from .request import Request
 
 Values = Mapping[str, Any]
 
@@ -45,7 +49,7 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._request = Request()
+        self._request: Optional[Request] = None
         self._outputs: Dict[str, str] = {}
 
     # what it is
@@ -118,6 +122,8 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         return True, ""
 
     def _check(self, values: Values, context: QgsProcessingContext) -> Request:
+        from .request import read_inputs, read_outputs, why_not_outputs
+
         request = read_inputs(self, self.TASK, values, context)
         if not request.spec.get("overwrite"):
             # A context of its own: the outputs are named, and nobody is told to load them yet.
@@ -131,6 +137,8 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         self, values: Values, context: QgsProcessingContext, _feedback: QgsProcessingFeedback
     ) -> bool:
         """Look at the layers, which is allowed here."""
+        from .request import read_outputs
+
         fine, why = self.canExecute()
         if not fine:
             raise QgsProcessingException(why)
@@ -149,6 +157,7 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         Raises:
             QgsProcessingException: It failed: one text that says why and what to do.
         """
+        from ..settings import Settings
         from .job import run_job  # it needs pyzmq
 
         for name in self._temporary_folders():
@@ -159,6 +168,8 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
                     title=self.parameterDefinition(name).description(),
                 )
             )
+        if self._request is None:
+            raise QgsProcessingException(tr("The algorithm was run before it was prepared."))
         spec = self._request.write(Settings.load(), feedback)
         if feedback.isCanceled():
             return {}

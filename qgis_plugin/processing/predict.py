@@ -10,7 +10,6 @@ from qgis.core import QgsProcessingContext
 from ..i18n import tr
 from .algorithm import TaskAlgorithm
 from .groups import MAPS
-from .styling import dress_on_load
 
 KINDS = {"out": "map", "confidence": "confidence", "probabilities": "probabilities"}
 
@@ -26,5 +25,7 @@ class PredictAlgorithm(TaskAlgorithm):
 
     def arrive(self, job: Any, outputs: Mapping[str, str], context: QgsProcessingContext) -> None:
         """Style the map, the confidence and the probabilities."""
+        from .styling import dress_on_load  # not while QGIS starts: it reads rasters
+
         paths = {kind: outputs[name] for name, kind in KINDS.items() if name in outputs}
         dress_on_load(job, paths, context)
