@@ -8,12 +8,12 @@ from importlib import import_module
 from threading import Thread
 from typing import Any, Optional, Tuple
 
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QAction
 
 from . import log
 from .compat import icon
-from .gui.options import OptionsFactory
 from .i18n import tr
 from .timing import inside_qgis, slot
 
@@ -37,10 +37,21 @@ class TimoPlugin:
         self.action: Optional[QAction] = None
         self.dock: Any = None
         self.options: Any = None
+        self.provider: Any = None
         self._pyzmq = Thread()
 
+    def initProcessing(self) -> None:
+        """Add the algorithms; all there is where QGIS has no window, as in ``qgis_process``."""
+        from .processing.provider import TimoProvider
+
+        self.provider = TimoProvider()
+        QgsApplication.processingRegistry().addProvider(self.provider)
+
     def initGui(self) -> None:
-        """Add the action to the toolbar and to the Raster menu."""
+        """Add the action to the toolbar and to the Raster menu, the algorithms, and the page of options."""
+        from .gui.options import OptionsFactory
+
+        self.initProcessing()
         log.attach(self.iface.messageBar())
         self.action = QAction(icon("timo"), tr("TiMo: map image time series"), self.iface.mainWindow())
         self.action.setObjectName("timoAction")
@@ -53,6 +64,9 @@ class TimoPlugin:
 
     def unload(self) -> None:
         """Leave nothing behind; jobs go on in the backend."""
+        if self.provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self.provider)
+            self.provider = None
         log.attach(None)
         if self.dock is not None:
             shared = self.dock.shared

@@ -76,6 +76,10 @@ class LinkThread(QThread):
         self._subscribed: Dict[str, str] = {}
         self._starts: List[float] = []
 
+    def ask(self, request: str, body: Mapping[str, Any], token: str) -> None:
+        """Send a request when connected; ``answered`` or ``refused`` comes with its token."""
+        self.commands.put(_Command(request, body, token))
+
     def retry(self) -> None:
         """Try again after a failure."""
         self._retry.set()

@@ -64,6 +64,11 @@ def read_rows(project: QgsProject) -> List[Row]:
     return sorted(rows, key=lambda row: (row.date or dt.date.max, row.name.lower()))
 
 
+def read_row(layer: QgsRasterLayer) -> Row:
+    """What a series takes of one raster layer."""
+    return _row(layer)
+
+
 def write_edit(layer: QgsRasterLayer, text: str) -> bool:
     """Keep a date that was typed in with the layer; an empty text goes back to the name's.
 

@@ -100,9 +100,7 @@ def add_results(project: QgsProject, results: Sequence[Result], job: str, title:
             layer = QgsRasterLayer(str(result.path), _layer_name(result, title), "gdal")
         if not layer.isValid():
             continue
-        _style(layer, result)
-        layer.setMetadata(_metadata(result, job, title))
-        layer.setCustomProperty(JOB_PROPERTY, job)
+        dress(layer, result, job, title)
         with inside_qgis():
             project.addMapLayer(layer, False)
             node = group.addLayer(layer)
@@ -110,6 +108,13 @@ def add_results(project: QgsProject, results: Sequence[Result], job: str, title:
         node.setExpanded(result.kind == "map")
         added.append(layer)
     return added
+
+
+def dress(layer: QgsRasterLayer, result: Result, job: str, title: str) -> None:
+    """Style the layer of a result, and say in it how it was made."""
+    _style(layer, result)
+    layer.setMetadata(_metadata(result, job, title))
+    layer.setCustomProperty(JOB_PROPERTY, job)
 
 
 def _group_of(project: QgsProject, job: str) -> Optional[QgsLayerTreeGroup]:

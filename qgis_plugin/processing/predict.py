@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``timo:predict``: a trained model maps a series."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from qgis.core import QgsProcessingContext
+
+from ..i18n import tr
+from .algorithm import TaskAlgorithm
+from .groups import MAPS
+
+KINDS = {"out": "map", "confidence": "confidence", "probabilities": "probabilities"}
+
+
+class PredictAlgorithm(TaskAlgorithm):
+    """The map comes in the classes' colours."""
+
+    TASK = "predict"
+    TITLE = tr("Predict a map")
+    ABOUT = tr("Map a series of dated satellite images with a trained model, in the classes' colours.")
+    GROUP = MAPS
+    ICON = "predict"
+
+    def arrive(self, job: Any, outputs: Mapping[str, str], context: QgsProcessingContext) -> None:
+        """Style the map, the confidence and the probabilities."""
+        from .styling import dress_on_load  # not while QGIS starts: it reads rasters
+
+        paths = {kind: outputs[name] for name, kind in KINDS.items() if name in outputs}
+        dress_on_load(job, paths, context)
