@@ -14,6 +14,7 @@ from qgis.PyQt.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QLi
 
 from ..compat import icon, label
 from ..layers import frames
+from ..layers.label_checks import Places, series_places
 from ..layers.sources import safe_name
 from ..log import log
 from ..shared import Shared
@@ -79,6 +80,11 @@ class SeriesPage(Page):
     def series_name(self) -> str:
         """What the analyst calls it."""
         return safe_name(self.name.text() or "series")
+
+    def places(self) -> Places:
+        """Where its rasters lie."""
+        layers = [self._project.mapLayer(row.layer_id) for row in frames.ticked(self.rows)]
+        return series_places([layer for layer in layers if isinstance(layer, QgsRasterLayer)])
 
     def write(self) -> Path:
         """Write the series where jobs can read it; the file's path.

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a vector layer to the labels of a job: counts, colours, and a copy where the file will not do."""
+"""From a vector layer to the labels of a job: counts, and a copy where the file will not do."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, Optional
 
 from qgis.core import (
     QgsApplication,
-    QgsCategorizedSymbolRenderer,
     QgsFeatureRequest,
     QgsProviderRegistry,
     QgsVectorFileWriter,
@@ -18,8 +17,8 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
 )
 
-from ..compat import is_null
 from ..timing import slot
+from .label_classes import class_name
 from .sources import layer_file
 
 
@@ -38,34 +37,10 @@ def counter(layer: QgsVectorLayer, field: str, selected_only: bool) -> Callable[
     source = QgsVectorLayerFeatureSource(layer)
 
     def count() -> Dict[str, int]:
-        values = (feature.attribute(index) for feature in source.getFeatures(request))
-        counts = Counter(class_name(value) for value in values if not is_null(value))
-        return dict(sorted(counts.items()))
+        names = (class_name(feature.attribute(index)) for feature in source.getFeatures(request))
+        return dict(sorted(Counter(name for name in names if name).items()))
 
     return count
-
-
-def class_name(value: object) -> str:
-    """The class that an attribute's value names."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
-def colors(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
-    """The classes' colours (#rrggbb) in the layer's own style, if it is categorised by this field."""
-    renderer = layer.renderer()
-    if not isinstance(renderer, QgsCategorizedSymbolRenderer):
-        return {}
-    if renderer.classAttribute().strip('"') != field:
-        return {}
-    found: Dict[str, str] = {}
-    for category in renderer.categories():
-        values = category.value() if isinstance(category.value(), list) else [category.value()]
-        for value in values:
-            if not is_null(value) and str(value) != "":
-                found[class_name(value)] = category.symbol().color().name()
-    return found
 
 
 def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
@@ -132,13 +107,6 @@ class LabelCopy:
         self._task = None
         why = message.strip().rstrip(".") or "it was stopped"
         self._done(self._path, f"The labels of layer '{self._name}' could not be copied: {why}.")
-
-
-def balance(counts: Dict[str, int], styled: Dict[str, str]) -> List[Tuple[str, int, str]]:
-    """Classes with their counts and colours (empty where the layer gives none), the most frequent first."""
-    return sorted(
-        ((name, n, styled.get(name, "")) for name, n in counts.items()), key=lambda row: (-row[1], row[0])
-    )
 
 
 def why_not(counts: Dict[str, int]) -> str:
