@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import List
 
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
 from qgis.gui import QgsFilterLineEdit
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QShowEvent
@@ -85,6 +85,11 @@ class SeriesPage(Page):
         """Where its rasters lie."""
         layers = [self._project.mapLayer(row.layer_id) for row in frames.ticked(self.rows)]
         return series_places([layer for layer in layers if isinstance(layer, QgsRasterLayer)])
+
+    def crs(self) -> QgsCoordinateReferenceSystem:
+        """Its first raster's coordinate system; one that is not valid if there is none."""
+        places = self.places()
+        return places[0][1] if places else QgsCoordinateReferenceSystem()
 
     def write(self) -> Path:
         """Write the series where jobs can read it; the file's path.

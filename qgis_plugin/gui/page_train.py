@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
-from qgis.PyQt.QtCore import QTimer, pyqtSignal
+from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QLineEdit
 
 from ..backend.jobs import JobView
@@ -17,10 +17,11 @@ from ..layers import labels
 from ..layers.sources import layer_file, safe_name, unique_path
 from ..schema import select
 from ..shared import Shared
-from ..timing import slot
+from ..timing import inside_qgis, slot
 from .curve import CurveWidget
 from .follow import Follower
 from .form import SpecForm
+from .new_labels import ClassesDialog, NewLabelsDialog
 from .page import Page, RunFooter
 from .page_series import SeriesPage
 from .run_box import RunBox
@@ -29,7 +30,6 @@ from .train_labels import LabelsBox
 INTRO = (
     "Train a model on the ticked series with polygons or points whose field names the class of what is there."
 )
-FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
 # Asked for in other ways; the last four go with another field, or a model to start from, which the page does
 # not ask for yet.
 TOLD = ["class_field", "ignore", "overwrite", "per_date", "date_field", "split_field", "learn"]
@@ -80,6 +80,8 @@ class TrainPage(Page):
     def _connect(self) -> None:
         self.labels.picked.connect(self._on_picked)
         self.labels.changed.connect(self._validate)
+        self.labels.asked_new.connect(self._on_new_labels)
+        self.labels.asked_classes.connect(self._on_classes)
         self.name.textChanged.connect(self._on_input)
         self.form.changed.connect(self._on_input)
         self._series.changed.connect(self._on_input)
@@ -90,6 +92,25 @@ class TrainPage(Page):
         self.footer_row.button.clicked.connect(self._on_run)
         self.box.cancelled.connect(self.shared.backend.cancel)
         self.box.opened.connect(self._on_open)
+
+    @slot
+    def _on_new_labels(self) -> None:
+        dialog = NewLabelsDialog(self.shared, self._series.crs(), self.window())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.made.connect(self.labels.use)
+        with inside_qgis():
+            dialog.open()
+
+    @slot
+    def _on_classes(self) -> None:
+        layer, field = self.labels.layer, self.labels.field.currentField()
+        if layer is None or not field:
+            return
+        dialog = ClassesDialog(self.shared, layer, field, self.labels.scheme(), self.window())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.done_with.connect(self.labels.refresh)
+        with inside_qgis():
+            dialog.open()
 
     # the run
 

@@ -106,6 +106,16 @@ class LabelsBox(QWidget):
         self.layers.setLayer(layer)
         self.field.setField(field)
 
+    def scheme(self) -> List[label_classes.LabelClass]:
+        """The classes that the layer offers when drawing, then those that its features have beside them."""
+        if not self.alive() or self.layer is None:
+            return []
+        offered = label_classes.read_scheme(self.layer, self.field.currentField())
+        known = {one.name: one.color for one in offered}
+        names = [*known, *(name for name in self.counts or {} if name not in known)]
+        colors = label_classes.with_colors(names, {**self._colors, **known})
+        return [label_classes.LabelClass(name, color) for name, color in colors.items()]
+
     def refresh(self) -> None:
         """Look at the layer again."""
         self._soon()

@@ -81,7 +81,7 @@ def parse_list(text: str) -> List[LabelClass]:
     """
     chosen: Dict[str, str] = {}
     for line in re.split(r"[\n;]+", text):
-        parts = [part.strip().strip("\"'") for part in re.split(r"[\t,=]+", line)]
+        parts = [part.strip().strip("\"'") for part in re.split(r"[\t,=]+|\s+(?=#)", line)]
         colors = [part.lower() for part in parts if re.fullmatch(r"#[0-9A-Fa-f]{6}", part)]
         words = [part for part in parts if part and part.lower() not in colors]
         name = next((word for word in words if not re.fullmatch(r"[\d.]+", word)), words[0] if words else "")

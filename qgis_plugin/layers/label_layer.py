@@ -44,7 +44,7 @@ def maker(path: Path, crs_wkt: str, shape: str) -> Callable[[], str]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             source = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
-            layer = source.CreateLayer(path.stem, reference, kind) if source else None
+            layer = source.CreateLayer(path.stem, reference, kind) if source is not None else None
             made = layer is not None and layer.CreateField(ogr.FieldDefn(FIELD, ogr.OFTString)) == 0
         except (OSError, RuntimeError) as error:
             return tr(
