@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List
+from typing import FrozenSet, List
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
 from qgis.gui import QgsFilterLineEdit
@@ -85,6 +85,10 @@ class SeriesPage(Page):
         """Where its rasters lie."""
         layers = [self._project.mapLayer(row.layer_id) for row in frames.ticked(self.rows)]
         return series_places([layer for layer in layers if isinstance(layer, QgsRasterLayer)])
+
+    def bands(self) -> FrozenSet[str]:
+        """Names of its bands, in small letters; those without a name are not among them."""
+        return frozenset(band for row in frames.ticked(self.rows) for band in row.bands if band)
 
     def crs(self) -> QgsCoordinateReferenceSystem:
         """Its first raster's coordinate system; one that is not valid if there is none."""

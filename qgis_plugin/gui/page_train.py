@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 import uuid
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QLineEdit
@@ -15,7 +16,7 @@ from ..backend.jobs import JobView
 from ..compat import caption, form_layout, label
 from ..layers import labels
 from ..layers.sources import layer_file, safe_name, unique_path
-from ..schema import select
+from ..schema import Parameter, select
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .curve import CurveWidget
@@ -25,13 +26,15 @@ from .new_labels import ClassesDialog, NewLabelsDialog
 from .page import Page, RunFooter
 from .page_series import SeriesPage
 from .run_box import RunBox
+from .train_effort import KEYS, EffortBox
 from .train_labels import LabelsBox
+from .train_presets import preset_words
+from .train_start import StartBox
 
 INTRO = (
     "Train a model on the ticked series with polygons or points whose field names the class of what is there."
 )
-# Asked for in other ways; the last four go with another field, or a model to start from, which the page does
-# not ask for yet.
+# Asked for in other ways; three go with another field, which the page does not ask for yet.
 TOLD = ["class_field", "ignore", "overwrite", "per_date", "date_field", "split_field", "learn"]
 
 
@@ -55,12 +58,22 @@ class TrainPage(Page):
         self._build()
         self._connect()
         self.labels.start()
+        self.start.refresh()
+        self._on_form()
 
     def _widgets(self) -> None:
         self.labels = LabelsBox(self.shared, self._series.places)
         self.name = QLineEdit()
         self.name.setObjectName("timoTrainName")
-        self.form = SpecForm("timoTrain", select("finetune", TOLD), self.shared.settings.finetune)
+        self.form = SpecForm("timoTrain", _parameters(), self.shared.settings.finetune)
+        self.preset = label("", "timoTrainPreset", muted=True)
+        self.start = StartBox(self.shared)
+        self.effort = EffortBox()
+        row = form_layout()
+        row.addRow(caption(""), self.preset)
+        self.form.between.addLayout(row)
+        self.form.between.addWidget(self.start)
+        self.form.between.addWidget(self.effort)
         self.curve = CurveWidget("timoTrainCurve")
 
     def _build(self) -> None:
@@ -83,9 +96,11 @@ class TrainPage(Page):
         self.labels.asked_new.connect(self._on_new_labels)
         self.labels.asked_classes.connect(self._on_classes)
         self.name.textChanged.connect(self._on_input)
-        self.form.changed.connect(self._on_input)
+        self.form.changed.connect(self._on_form)
+        self.effort.chosen.connect(self._on_effort)
+        self.start.changed.connect(self._on_form)
         self._series.changed.connect(self._on_input)
-        self._series.changed.connect(self.labels.series_changed)
+        self._series.changed.connect(self._on_series)
         self.shared.backend.state_changed.connect(self._validate)
         self.shared.backend.refused.connect(self._on_refused)
         self.follower.changed.connect(self._on_job)
@@ -112,6 +127,35 @@ class TrainPage(Page):
         with inside_qgis():
             dialog.open()
 
+    # how it learns
+
+    @slot
+    def _on_effort(self, values: Dict[str, Any]) -> None:
+        others = {name: value for name, value in self.form.values().items() if name not in KEYS}
+        self.form.set_values({**others, **values})
+        self._on_form()
+
+    @slot
+    def _on_form(self) -> None:
+        self.effort.show_values(self.form.values(), self.start.variant())
+        self._tell_preset()
+        self._on_input()
+
+    @slot
+    def _on_series(self) -> None:
+        self.labels.series_changed()
+        self.start.show_bands(self._series.bands())
+        self._tell_preset()
+
+    def _tell_preset(self) -> None:
+        """What the chosen task sets by itself, and what the series lacks for it."""
+        values = self.form.values()
+        text = preset_words(
+            str(values.get("preset") or ""), values, self._series.bands(), self._series.date_count()
+        )
+        self.preset.setText(text)
+        self.preset.setVisible(bool(text))
+
     # the run
 
     def why_not(self) -> str:
@@ -123,7 +167,7 @@ class TrainPage(Page):
             return series
         if self._copy is not None or self.follower.submitting:
             return "The job is being prepared."
-        return self.labels.why_not() or self._why_not_name()
+        return self.labels.why_not() or self.start.why_not() or self._why_not_name()
 
     def _why_not_name(self) -> str:
         name = self.name.text().strip()
@@ -166,6 +210,7 @@ class TrainPage(Page):
                 "out": str(self.shared.settings.subfolder("models") / self.name.text().strip()),
                 "colors": [f"{name}={color}" for name, color in self.labels.colors().items()],
                 **self.form.values(),
+                **self.start.values(),
             }
             folder = self.shared.settings.subfolder("labels")
         except OSError as error:
@@ -248,6 +293,11 @@ class TrainPage(Page):
             path = unique_path(self._models(), f"{stem}-{number}")
         self._suggested = path.name
         self.name.setText(self._suggested)
+
+
+def _parameters() -> Tuple[Parameter, ...]:
+    """What the form shows: the size and the epochs, which the slider sets, stand under Advanced."""
+    return tuple(replace(p, advanced=True) if p.name in KEYS else p for p in select("finetune", TOLD))
 
 
 def _default_epochs() -> int:
