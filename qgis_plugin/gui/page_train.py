@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import re
-import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QLineEdit
+from qgis.PyQt.QtWidgets import QLineEdit, QPushButton
 
 from ..backend.jobs import JobView
 from ..compat import caption, form_layout, label
+from ..i18n import tr
 from ..layers import labels
-from ..layers.sources import layer_file, safe_name, unique_path
+from ..layers.sources import safe_name, unique_path
 from ..schema import Parameter, select
 from ..shared import Shared
 from ..timing import inside_qgis, slot
@@ -27,8 +27,10 @@ from .page import Page, RunFooter
 from .page_series import SeriesPage
 from .run_box import RunBox
 from .train_effort import KEYS, EffortBox
+from .train_evaluate import EvaluateDialog
 from .train_labels import LabelsBox
 from .train_presets import preset_words
+from .train_result import ResultBox
 from .train_start import StartBox
 
 INTRO = (
@@ -53,6 +55,10 @@ class TrainPage(Page):
         """What the analyst called the last model; the next one's name is like it."""
         self._widgets()
         self.box = RunBox("timoTrain", "Use this model", self.curve)
+        self.result = ResultBox(shared, "timoTrain")
+        self.check = QPushButton(tr("Check a model on other labels…"))
+        self.check.setObjectName("timoTrainCheck")
+        self.check.setToolTip(tr("Judges a model by labels of places that it never saw"))
         self.footer_row = RunFooter("timoTrain", "Train", "train")
         self.follower = Follower(shared.backend, "finetune", self)
         self._build()
@@ -69,9 +75,8 @@ class TrainPage(Page):
         self.preset = label("", "timoTrainPreset", muted=True)
         self.start = StartBox(self.shared)
         self.effort = EffortBox()
-        row = form_layout()
-        row.addRow(caption(""), self.preset)
-        self.form.between.addLayout(row)
+        self.preset.setContentsMargins(caption("").minimumWidth() + 6, 0, 0, 0)
+        self.form.between.addWidget(self.preset)
         self.form.between.addWidget(self.start)
         self.form.between.addWidget(self.effort)
         self.curve = CurveWidget("timoTrainCurve")
@@ -87,6 +92,8 @@ class TrainPage(Page):
         self.body.addLayout(form)
         self.body.addWidget(self.form)
         self.body.addWidget(self.box)
+        self.body.addWidget(self.result)
+        self.body.addWidget(self.check, 0, Qt.AlignmentFlag.AlignLeft)
         self.body.addStretch(1)
         self.footer.addWidget(self.footer_row)
 
@@ -107,6 +114,7 @@ class TrainPage(Page):
         self.footer_row.button.clicked.connect(self._on_run)
         self.box.cancelled.connect(self.shared.backend.cancel)
         self.box.opened.connect(self._on_open)
+        self.check.clicked.connect(self._on_check)
 
     @slot
     def _on_new_labels(self) -> None:
@@ -126,6 +134,15 @@ class TrainPage(Page):
         dialog.done_with.connect(self.labels.refresh)
         with inside_qgis():
             dialog.open()
+
+    @slot
+    def _on_check(self) -> None:
+        job = self.box.job
+        model = job.outputs().get("bundle", "") if job is not None and job.state == "succeeded" else ""
+        dialog = EvaluateDialog(self.shared, self._series, model, self.window())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        with inside_qgis():
+            dialog.show()
 
     # how it learns
 
@@ -218,14 +235,9 @@ class TrainPage(Page):
                 f"{error.filename} cannot be written to: {error.strerror}. Free it, or choose another home."
             )
             return
-        if not labels.why_copy(layer, only):
-            self._submit({**spec, "labels": str(Path(layer_file(layer) or "").absolute())})
-            return
-        path = folder / f"{safe_name(layer.name())}-{uuid.uuid4().hex[:8]}.gpkg"
-        self._copy = labels.LabelCopy(
-            layer, field, only, path, lambda done, error: self._on_copied(spec, done, error)
+        self._copy = labels.provide(
+            layer, field, only, folder, lambda path, error: self._on_copied(spec, path, error)
         )
-        self._copy.start()
         self._validate()
 
     def _on_copied(self, spec: Mapping[str, Any], path: Path, error: str) -> None:
@@ -261,7 +273,15 @@ class TrainPage(Page):
         ended = not first and job.final and not self.box.job.final
         self.curve.show_metrics(job.metrics, int(job.spec.get("epochs") or _default_epochs()))
         self.curve.setVisible(bool(job.metrics) or not job.final)
+        done = job.state == "succeeded" and (first or self.box.job.state != "succeeded")
         self.box.show_job(job)
+        if done:
+            layer = labels.layer_of(job.spec, self.labels.layer)
+            folder = Path(job.outputs().get("bundle", ""))
+            self.result.show_folder(folder, layer, str(job.spec.get("class_field") or ""))
+            self.start.refresh()
+        elif job.state != "succeeded":
+            self.result.clear()
         if first:
             self._suggest_name()
         if first or (ended and not self.box.visibleRegion().isEmpty()):

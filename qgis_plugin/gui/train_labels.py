@@ -30,6 +30,7 @@ class LabelsBox(QWidget):
     Args:
         shared: What all pages share.
         places: Gives where the series lies.
+        name: Prefix of the object names.
     """
 
     changed = pyqtSignal()
@@ -39,9 +40,9 @@ class LabelsBox(QWidget):
     asked_new = pyqtSignal()
     asked_classes = pyqtSignal()
 
-    def __init__(self, shared: Shared, places: Callable[[], Places]) -> None:
+    def __init__(self, shared: Shared, places: Callable[[], Places], name: str = "timoTrain") -> None:
         super().__init__()
-        self.setObjectName("timoTrainLabelsBox")
+        self.setObjectName(f"{name}LabelsBox")
         self._shared = shared
         self._places = places
         self._known_places: Places = ()
@@ -51,7 +52,7 @@ class LabelsBox(QWidget):
         self.counts: Optional[Dict[str, int]] = None
         self.findings = Findings()
         self._colors: Dict[str, str] = {}
-        self._widgets()
+        self._widgets(name)
         self._build()
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -85,15 +86,15 @@ class LabelsBox(QWidget):
             name: self._colors[name] for name in self.counts or {} if name in inside and name in self._colors
         }
 
-    def why_not(self) -> str:
-        """Why these are no labels to learn from; empty if they are."""
+    def why_not(self, fewest: int = 2) -> str:
+        """Why these are no labels of so many classes; empty if they are."""
         if not self.alive():
             return tr("Add a layer of polygons or points that hold your classes.")
         if not self.field.currentField():
             return tr("Pick the field that holds the class.")
         if self.counts is None:
             return tr("Counting the classes.")
-        return labels.why_not(self.counts)
+        return labels.why_not(self.counts, fewest)
 
     def series_changed(self) -> None:
         """Look at the labels again if the series lies elsewhere now."""
@@ -120,9 +121,9 @@ class LabelsBox(QWidget):
         """Look at the layer again."""
         self._soon()
 
-    def _widgets(self) -> None:
+    def _widgets(self, name: str) -> None:
         self.layers = QgsMapLayerComboBox()
-        self.layers.setObjectName("timoTrainLabels")
+        self.layers.setObjectName(f"{name}Labels")
         self.layers.setFilters(
             QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.PointLayer
         )
@@ -130,23 +131,23 @@ class LabelsBox(QWidget):
         self.layers.setAccessibleName(tr("Labels"))
         self.layers.setToolTip(tr("The layer whose polygons or points show what is where."))
         self.new = QPushButton(icon("add"), tr("New…"))
-        self.new.setObjectName("timoTrainNewLabels")
+        self.new.setObjectName(f"{name}NewLabels")
         self.new.setToolTip(tr("Make a new layer to draw your own training areas in"))
         self.new.setAccessibleName(tr("New training layer"))
         self.field = QgsFieldComboBox()
-        self.field.setObjectName("timoTrainField")
+        self.field.setObjectName(f"{name}Field")
         self.field.setAccessibleName(tr("Class field"))
         self.field.setToolTip(tr("The field whose values name the class of each feature."))
         self.edit = QPushButton(tr("Classes…"))
-        self.edit.setObjectName("timoTrainEditClasses")
+        self.edit.setObjectName(f"{name}EditClasses")
         self.edit.setToolTip(tr("Change the names and colours that this layer offers when you draw"))
         self.selected = QCheckBox(tr("Selected features only"))
-        self.selected.setObjectName("timoTrainSelected")
+        self.selected.setObjectName(f"{name}Selected")
         self.selected.setEnabled(False)
-        self.classes = ClassTable("timoTrainClasses")
-        self.hint = label("", "timoTrainLabelsHint", muted=True)
-        self.checks = ChecksList("timoTrainChecks")
-        self.note = label("", "timoTrainChecksNote", muted=True)
+        self.classes = ClassTable(f"{name}Classes")
+        self.hint = label("", f"{name}LabelsHint", muted=True)
+        self.checks = ChecksList(f"{name}Checks")
+        self.note = label("", f"{name}ChecksNote", muted=True)
 
     def _build(self) -> None:
         form = form_layout()
