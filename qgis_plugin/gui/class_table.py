@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional
 
 from qgis.gui import QgsColorDialog
-from qgis.PyQt.QtCore import QModelIndex, QRectF, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QModelIndex, QRectF, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
@@ -44,6 +44,7 @@ class ClassTable(QTreeWidget):
         self.setAccessibleName(tr("Classes of the labels"))
         self.setHeaderLabels([tr("Class"), tr("Features"), tr("Area"), tr("Share")])
         self.setToolTip(plain(tr("Click a colour, or press Enter on a class, to change it on the map.")))
+        self.setIconSize(QSize(14, 14))
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

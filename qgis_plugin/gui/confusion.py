@@ -109,10 +109,10 @@ class Confusion(QTableView):
         self.setWordWrap(False)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         across, down = self.horizontalHeader(), self.verticalHeader()
-        narrow = self.fontMetrics().horizontalAdvance("100 %") + 16
-        across.setDefaultSectionSize(narrow + 12)
+        self._narrow = self.fontMetrics().horizontalAdvance("100 %") + 14
+        across.setMinimumSectionSize(self._narrow)
+        across.setDefaultSectionSize(self._narrow + 14)
         across.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        across.setMinimumSectionSize(narrow)
         down.setDefaultSectionSize(self.fontMetrics().height() + 8)
         down.setMaximumWidth(self.fontMetrics().horizontalAdvance("n" * 16))
         self.clicked.connect(self._on_cell)
@@ -120,6 +120,8 @@ class Confusion(QTableView):
     def show_scores(self, scores: Scores) -> None:
         """Show these."""
         self.matrix.show_scores(scores)
+        for column in range(FIGURES if scores.classes else 0):
+            self.setColumnWidth(column, self._narrow)
         rows = min(max(len(scores.classes), 1), ROWS)
         header = self.horizontalHeader().sizeHint().height()
         bar = self.horizontalScrollBar().sizeHint().height()

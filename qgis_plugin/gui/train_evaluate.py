@@ -55,7 +55,7 @@ class EvaluateDialog(QDialog):
         self.models.setToolTip(tr("The model to be judged"))
         self.models.setMinimumContentsLength(12)
         self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.labels = LabelsBox(shared, series.places, "timoEvaluate")
+        self.labels = LabelsBox(shared, series.places, "timoEvaluate", learn=False)
         self.form = SpecForm("timoEvaluate", select("evaluate", TOLD), {})
         self.box = RunBox("timoEvaluate", tr("Open the report"))
         self.result = ResultBox(shared, "timoEvaluate")
@@ -82,7 +82,18 @@ class EvaluateDialog(QDialog):
             return series
         if self._preparing or self.follower.submitting:
             return tr("The job is being prepared.")
-        return self.labels.why_not(fewest=1)
+        return self.labels.why_not(fewest=1) or self._why_not_classes(model)
+
+    def _why_not_classes(self, model: Model) -> str:
+        """Labels whose classes are numbers may be matched by value, which the backend looks at."""
+        mine, known = set(self.labels.counts or {}), {name.casefold() for _, name, _ in model.classes}
+        if any(name.isdigit() or name.casefold() in known for name in mine):
+            return ""
+        return tr(
+            "None of the labels' classes ({mine}) is one of the model's ({known}): rename them, or pick "
+            "another field.",
+            mine=", ".join(sorted(mine)[:6]), known=", ".join(name for _, name, _ in model.classes[:6]),
+        )  # fmt: skip
 
     def model(self) -> Optional[Model]:
         """The chosen model."""

@@ -31,6 +31,7 @@ class LabelsBox(QWidget):
         shared: What all pages share.
         places: Gives where the series lies.
         name: Prefix of the object names.
+        learn: Whether they are to be learnt from, not only to judge by.
     """
 
     changed = pyqtSignal()
@@ -40,11 +41,14 @@ class LabelsBox(QWidget):
     asked_new = pyqtSignal()
     asked_classes = pyqtSignal()
 
-    def __init__(self, shared: Shared, places: Callable[[], Places], name: str = "timoTrain") -> None:
+    def __init__(
+        self, shared: Shared, places: Callable[[], Places], name: str = "timoTrain", *, learn: bool = True
+    ) -> None:
         super().__init__()
         self.setObjectName(f"{name}LabelsBox")
         self._shared = shared
         self._places = places
+        self._learn = learn
         self._known_places: Places = ()
         self._asked = 0
         self._checking = False
@@ -65,6 +69,8 @@ class LabelsBox(QWidget):
         self.layers.layerChanged.connect(self._on_layer)
         self.field.fieldChanged.connect(self._soon)
         self.selected.toggled.connect(self._soon)
+        self.new.setVisible(learn)
+        self.edit.setVisible(learn)
         self.new.clicked.connect(self.asked_new)
         self.edit.clicked.connect(self.asked_classes)
         self.classes.colored.connect(self._on_colored)
@@ -244,6 +250,8 @@ class LabelsBox(QWidget):
         self._checking = False
         if asked != self._asked:
             return
+        if not self._learn:  # one feature is enough to judge by
+            found.lines = [line for line in found.lines if line.kind != "few"]
         self.findings = found
         self.checks.show_findings(found.lines)
         self.classes.show_classes(self.counts or {}, self._colors, found.areas)
