@@ -225,8 +225,8 @@ def _few(inside: Sequence[_Shape]) -> List[Finding]:
     if not single:
         return []
     text = trn(
-        "{names} has one feature on the series: it is learnt or judged, seldom both. Draw more, far apart.",
-        "{names} have one feature each on the series: they are learnt or judged, seldom both. Draw more, far "
+        "{names} has one feature: it is learnt or judged, seldom both. Draw more, far apart.",
+        "{names} have one feature each: they are learnt or judged, seldom both. Draw more, far "
         "apart.",
         len(single), names=_names(list(single)),
     )  # fmt: skip

@@ -64,7 +64,7 @@ def test_click_on_a_colour_changes_the_layers_style_and_the_jobs_colours(
     assert {c.value(): c.symbol().color().name() for c in layer.renderer().categories()} == {
         "oak": "#112233", "birch": "#ddcc88",
     }  # fmt: skip
-    qtbot.waitUntil(lambda: dock.train.labels.colors()["oak"] == "#112233")
+    qtbot.waitUntil(lambda: dock.train.labels.colors().get("oak") == "#112233")
     assert not layer.isEditable()
 
 
