@@ -10,6 +10,7 @@ from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from .backend.jobs import JobView
+from .i18n import tr
 from .layers.results import Result, add_results, read_results
 from .log import log
 from .shared import Shared
@@ -73,6 +74,9 @@ class Arrivals(QObject):
                 log(str(error["action"]), "error")
         elif job.state == "cancelled":
             log(f"{job.task_name} '{job.name}' was cancelled.", push=True)
+        elif job.task == "evaluate":
+            log(tr("Report '{name}' is ready: it is opened from the Train page.", name=job.name), "success",
+                push=True)  # fmt: skip
         elif job.task != "predict":
             log(f"Model '{job.name}' is trained.", "success", push=True)
         elif job.id in self._of_project:

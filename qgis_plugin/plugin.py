@@ -18,7 +18,11 @@ from .i18n import tr
 from .timing import inside_qgis, slot
 
 # What the dock stands on, loaded one by one so that the interface does not stand still meanwhile.
-PARTS = ("._client.core", ".backend.link", ".layers.results", ".gui.form", ".gui.page_train", ".gui.dock")
+PARTS = (
+    "._client.core", ".backend.link", ".layers.results", ".gui.form", ".layers.label_checks",
+    ".layers.label_faults", ".gui.train_labels", ".gui.new_labels", ".gui.train_evaluate",
+    ".gui.page_train", ".gui.dock",
+)  # fmt: skip
 NO_PYZMQ = tr(
     "TiMo needs the Python package pyzmq, which this QGIS does not have. "
     "Install it for QGIS's Python (Debian and Ubuntu: python3-zmq), and start QGIS again."

@@ -20,6 +20,7 @@ SHARED = (
     "timo_backend/protocol.py",
     "timo_backend/errors.py",
     "timo/series/dates.py",
+    "timo/tasks/presets.py",
 )
 SHARED_INIT = (
     "# SPDX-License-Identifier: GPL-3.0-or-later\n"

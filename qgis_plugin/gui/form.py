@@ -65,6 +65,9 @@ class SpecForm(QWidget):
             whole.addLayout(form)
             for parameter in plain_ones:
                 self._add(form, name, parameter, explain=True)
+        self.between = QVBoxLayout()
+        """Room for a page's own widgets, before the advanced ones."""
+        whole.addLayout(self.between)
         advanced = [p for p in parameters if p.advanced]
         if advanced:
             box = QgsCollapsibleGroupBox("Advanced")

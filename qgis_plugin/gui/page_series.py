@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List
+from typing import FrozenSet, List
 
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
 from qgis.gui import QgsFilterLineEdit
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QShowEvent
@@ -14,6 +14,7 @@ from qgis.PyQt.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QLi
 
 from ..compat import icon, label
 from ..layers import frames
+from ..layers.label_checks import Places, series_places
 from ..layers.sources import safe_name
 from ..log import log
 from ..shared import Shared
@@ -79,6 +80,20 @@ class SeriesPage(Page):
     def series_name(self) -> str:
         """What the analyst calls it."""
         return safe_name(self.name.text() or "series")
+
+    def places(self) -> Places:
+        """Where its rasters lie."""
+        layers = [self._project.mapLayer(row.layer_id) for row in frames.ticked(self.rows)]
+        return series_places([layer for layer in layers if isinstance(layer, QgsRasterLayer)])
+
+    def bands(self) -> FrozenSet[str]:
+        """Names of its bands, in small letters; those without a name are not among them."""
+        return frozenset(band for row in frames.ticked(self.rows) for band in row.bands if band)
+
+    def crs(self) -> QgsCoordinateReferenceSystem:
+        """Its first raster's coordinate system; one that is not valid if there is none."""
+        places = self.places()
+        return places[0][1] if places else QgsCoordinateReferenceSystem()
 
     def write(self) -> Path:
         """Write the series where jobs can read it; the file's path.

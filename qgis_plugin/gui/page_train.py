@@ -4,37 +4,39 @@
 from __future__ import annotations
 
 import re
-import uuid
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
-from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
-from qgis.gui import QgsFieldComboBox, QgsMapLayerComboBox
-from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QLineEdit
+from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtWidgets import QLineEdit, QPushButton
 
 from ..backend.jobs import JobView
 from ..compat import caption, form_layout, label
+from ..i18n import tr
 from ..layers import labels
-from ..layers.sources import layer_file, safe_name, unique_path
-from ..schema import select
+from ..layers.sources import safe_name, unique_path
+from ..schema import Parameter, select
 from ..shared import Shared
-from ..timing import slot
-from .class_list import ClassList
+from ..timing import inside_qgis, slot
 from .curve import CurveWidget
 from .follow import Follower
 from .form import SpecForm
+from .new_labels import ClassesDialog, NewLabelsDialog
 from .page import Page, RunFooter
 from .page_series import SeriesPage
 from .run_box import RunBox
+from .train_effort import KEYS, EffortBox
+from .train_evaluate import EvaluateDialog
+from .train_labels import LabelsBox
+from .train_presets import preset_words
+from .train_result import ResultBox
+from .train_start import StartBox
 
 INTRO = (
     "Train a model on the ticked series with polygons or points whose field names the class of what is there."
 )
-FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
-# Asked for in other ways; the last four go with another field, or a model to start from, which the page does
-# not ask for yet.
+# Asked for in other ways; three go with another field, which the page does not ask for yet.
 TOLD = ["class_field", "ignore", "overwrite", "per_date", "date_field", "split_field", "learn"]
 
 
@@ -47,128 +49,129 @@ class TrainPage(Page):
     def __init__(self, shared: Shared, series: SeriesPage) -> None:
         super().__init__(shared, "timoTrain", INTRO)
         self._series = series
-        self._layer: Optional[QgsVectorLayer] = None
-        self._counts: Optional[Dict[str, int]] = None
-        self._asked = 0
         self._copy: Optional[labels.LabelCopy] = None
         self._suggested = ""
         self._like = ""
         """What the analyst called the last model; the next one's name is like it."""
         self._widgets()
         self.box = RunBox("timoTrain", "Use this model", self.curve)
+        self.result = ResultBox(shared, "timoTrain")
+        self.check = QPushButton(tr("Check a model on other labels…"))
+        self.check.setObjectName("timoTrainCheck")
+        self.check.setToolTip(tr("Judges a model by labels of places that it never saw"))
         self.footer_row = RunFooter("timoTrain", "Train", "train")
         self.follower = Follower(shared.backend, "finetune", self)
         self._build()
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(150)
         self._connect()
-        self._on_layer(self.layers.currentLayer())
+        self.labels.start()
+        self.start.refresh()
+        self._on_form()
 
     def _widgets(self) -> None:
-        self.layers = QgsMapLayerComboBox()
-        self.layers.setObjectName("timoTrainLabels")
-        self.layers.setFilters(
-            QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.PointLayer
-        )
-        self.layers.setShowCrs(False)
-        self.field = QgsFieldComboBox()
-        self.field.setObjectName("timoTrainField")
-        self.selected = QCheckBox("Selected features only")
-        self.selected.setObjectName("timoTrainSelected")
-        self.selected.setEnabled(False)
-        self.classes = ClassList("timoTrainClasses")
-        self.hint = label("", "timoTrainLabelsHint", muted=True)
+        self.labels = LabelsBox(self.shared, self._series.places)
         self.name = QLineEdit()
         self.name.setObjectName("timoTrainName")
-        self.form = SpecForm("timoTrain", select("finetune", TOLD), self.shared.settings.finetune)
+        self.form = SpecForm("timoTrain", _parameters(), self.shared.settings.finetune)
+        self.preset = label("", "timoTrainPreset", muted=True)
+        self.start = StartBox(self.shared)
+        self.effort = EffortBox()
+        self.preset.setContentsMargins(caption("").minimumWidth() + 6, 0, 0, 0)
+        self.form.between.addWidget(self.preset)
+        self.form.between.addWidget(self.start)
+        self.form.between.addWidget(self.effort)
         self.curve = CurveWidget("timoTrainCurve")
 
     def _build(self) -> None:
         form = form_layout()
         self.series_text = label("", "timoTrainSeries")
         form.addRow(caption("Series", top=True), self.series_text)
-        form.addRow(caption("Labels"), self.layers)
-        form.addRow(caption("Class field"), self.field)
-        form.addRow(caption(""), self.selected)
+        self.body.addLayout(form)
+        self.body.addWidget(self.labels)
+        form = form_layout()
         form.addRow(caption("Model name"), self.name)
         self.body.addLayout(form)
-        self.body.addWidget(self.classes)
-        self.body.addWidget(self.hint)
         self.body.addWidget(self.form)
         self.body.addWidget(self.box)
+        self.body.addWidget(self.result)
+        self.body.addWidget(self.check, 0, Qt.AlignmentFlag.AlignLeft)
         self.body.addStretch(1)
         self.footer.addWidget(self.footer_row)
 
     def _connect(self) -> None:
-        self._later.timeout.connect(self._recount)
-        self.layers.layerChanged.connect(self._on_layer)
-        self.field.fieldChanged.connect(self._soon)
-        self.selected.toggled.connect(self._soon)
+        self.labels.picked.connect(self._on_picked)
+        self.labels.changed.connect(self._validate)
+        self.labels.asked_new.connect(self._on_new_labels)
+        self.labels.asked_classes.connect(self._on_classes)
         self.name.textChanged.connect(self._on_input)
-        self.form.changed.connect(self._on_input)
+        self.form.changed.connect(self._on_form)
+        self.effort.chosen.connect(self._on_effort)
+        self.start.changed.connect(self._on_form)
         self._series.changed.connect(self._on_input)
+        self._series.changed.connect(self._on_series)
         self.shared.backend.state_changed.connect(self._validate)
         self.shared.backend.refused.connect(self._on_refused)
         self.follower.changed.connect(self._on_job)
         self.footer_row.button.clicked.connect(self._on_run)
         self.box.cancelled.connect(self.shared.backend.cancel)
         self.box.opened.connect(self._on_open)
-
-    # the labels
-
-    @slot
-    def _on_layer(self, layer: Optional[QgsMapLayer]) -> None:
-        self._watch(layer)
-        self._like = ""
-        self.field.setLayer(layer)
-        self.field.setField(_likely_field(layer) if layer is not None else "")
-        self._suggest_name()
-        self._soon()
-
-    def _watch(self, layer: Optional[QgsMapLayer]) -> None:
-        """Listen to what can change the classes of the chosen layer, and no longer to the former one's."""
-        if self._layer is not None and not sip.isdeleted(self._layer):
-            for signal in _signals(self._layer):
-                signal.disconnect(self._soon)
-        self._layer = layer if isinstance(layer, QgsVectorLayer) else None
-        if self._layer is not None:
-            for signal in _signals(self._layer):
-                signal.connect(self._soon)
+        self.check.clicked.connect(self._on_check)
 
     @slot
-    def _soon(self) -> None:
-        self._counts = None
-        self._later.start()
-        self._validate()
+    def _on_new_labels(self) -> None:
+        dialog = NewLabelsDialog(self.shared, self._series.crs(), self.window())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.made.connect(self.labels.use)
+        with inside_qgis():
+            dialog.open()
 
     @slot
-    def _recount(self) -> None:
-        layer, field = self._layer, self.field.currentField()
-        if layer is None or sip.isdeleted(layer) or not field:
-            self._show_counts(self._asked, {}, {})
+    def _on_classes(self) -> None:
+        layer, field = self.labels.layer, self.labels.field.currentField()
+        if layer is None or not field:
             return
-        any_selected = layer.selectedFeatureCount() > 0
-        self.selected.setEnabled(any_selected)
-        if not any_selected:
-            self.selected.setChecked(False)
-        self._asked += 1
-        asked, colors = self._asked, labels.colors(layer, field)
-        count = labels.counter(layer, field, self.selected.isChecked())
-        self.shared.background.run(count, lambda counts: self._show_counts(asked, counts, colors))
+        dialog = ClassesDialog(self.shared, layer, field, self.labels.scheme(), self.window())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.done_with.connect(self.labels.refresh)
+        with inside_qgis():
+            dialog.open()
 
-    def _show_counts(self, asked: int, counts: Dict[str, int], colors: Dict[str, str]) -> None:
-        if asked != self._asked:
-            return  # a newer count is on its way
-        self._counts = counts
-        self.classes.show_classes(counts, colors)
-        why = labels.why_copy(self._layer, self.selected.isChecked()) if self._alive() else ""
-        self.hint.setText(f"A copy of the labels is used, as {why}." if why else "")
-        self.hint.setVisible(bool(why))
-        self._validate()
+    @slot
+    def _on_check(self) -> None:
+        job = self.box.job
+        model = job.outputs().get("bundle", "") if job is not None and job.state == "succeeded" else ""
+        dialog = EvaluateDialog(self.shared, self._series, model, self.window())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        with inside_qgis():
+            dialog.show()
 
-    def _alive(self) -> bool:
-        return self._layer is not None and not sip.isdeleted(self._layer)
+    # how it learns
+
+    @slot
+    def _on_effort(self, values: Dict[str, Any]) -> None:
+        others = {name: value for name, value in self.form.values().items() if name not in KEYS}
+        self.form.set_values({**others, **values})
+        self._on_form()
+
+    @slot
+    def _on_form(self) -> None:
+        self.effort.show_values(self.form.values(), self.start.variant())
+        self._tell_preset()
+        self._on_input()
+
+    @slot
+    def _on_series(self) -> None:
+        self.labels.series_changed()
+        self.start.show_bands(self._series.bands())
+        self._tell_preset()
+
+    def _tell_preset(self) -> None:
+        """What the chosen task sets by itself, and what the series lacks for it."""
+        values = self.form.values()
+        text = preset_words(
+            str(values.get("preset") or ""), values, self._series.bands(), self._series.date_count()
+        )
+        self.preset.setText(text)
+        self.preset.setVisible(bool(text))
 
     # the run
 
@@ -179,15 +182,9 @@ class TrainPage(Page):
         series = self._series.why_not()
         if series:
             return series
-        if not self._alive():
-            return "Add a layer of polygons or points that hold your classes."
-        if not self.field.currentField():
-            return "Pick the field that holds the class."
         if self._copy is not None or self.follower.submitting:
             return "The job is being prepared."
-        if self._counts is None:
-            return "Counting the classes."
-        return labels.why_not(self._counts) or self._why_not_name()
+        return self.labels.why_not() or self.start.why_not() or self._why_not_name()
 
     def _why_not_name(self) -> str:
         name = self.name.text().strip()
@@ -202,6 +199,11 @@ class TrainPage(Page):
         return ""
 
     @slot
+    def _on_picked(self) -> None:
+        self._like = ""
+        self._suggest_name()
+
+    @slot
     def _on_input(self) -> None:
         self.footer_row.trouble = ""
         self._validate()
@@ -213,17 +215,19 @@ class TrainPage(Page):
 
     @slot
     def _on_run(self) -> None:
-        if self.why_not() or self._layer is None:
+        layer = self.labels.layer
+        if self.why_not() or layer is None:
             return
         self.shared.settings.save(finetune=self.form.values())
-        layer, field, only = self._layer, self.field.currentField(), self.selected.isChecked()
+        field, only = self.labels.field.currentField(), self.labels.selected.isChecked()
         try:
             spec: Dict[str, Any] = {
                 "series": [str(self._series.write())],
                 "class_field": field,
                 "out": str(self.shared.settings.subfolder("models") / self.name.text().strip()),
-                "colors": [f"{name}={color}" for name, color in labels.colors(layer, field).items()],
+                "colors": [f"{name}={color}" for name, color in self.labels.colors().items()],
                 **self.form.values(),
+                **self.start.values(),
             }
             folder = self.shared.settings.subfolder("labels")
         except OSError as error:
@@ -231,14 +235,9 @@ class TrainPage(Page):
                 f"{error.filename} cannot be written to: {error.strerror}. Free it, or choose another home."
             )
             return
-        if not labels.why_copy(layer, only):
-            self._submit({**spec, "labels": str(Path(layer_file(layer) or "").absolute())})
-            return
-        path = folder / f"{safe_name(layer.name())}-{uuid.uuid4().hex[:8]}.gpkg"
-        self._copy = labels.LabelCopy(
-            layer, field, only, path, lambda done, error: self._on_copied(spec, done, error)
+        self._copy = labels.provide(
+            layer, field, only, folder, lambda path, error: self._on_copied(spec, path, error)
         )
-        self._copy.start()
         self._validate()
 
     def _on_copied(self, spec: Mapping[str, Any], path: Path, error: str) -> None:
@@ -274,7 +273,15 @@ class TrainPage(Page):
         ended = not first and job.final and not self.box.job.final
         self.curve.show_metrics(job.metrics, int(job.spec.get("epochs") or _default_epochs()))
         self.curve.setVisible(bool(job.metrics) or not job.final)
+        done = job.state == "succeeded" and (first or self.box.job.state != "succeeded")
         self.box.show_job(job)
+        if done:
+            layer = labels.layer_of(job.spec, self.labels.layer)
+            folder = Path(job.outputs().get("bundle", ""))
+            self.result.show_folder(folder, layer, str(job.spec.get("class_field") or ""))
+            self.start.refresh()
+        elif job.state != "succeeded":
+            self.result.clear()
         if first:
             self._suggest_name()
         if first or (ended and not self.box.visibleRegion().isEmpty()):
@@ -296,9 +303,9 @@ class TrainPage(Page):
 
     def _suggest_name(self) -> None:
         """A name that is free, unless the analyst has typed one."""
-        if self.name.text() not in ("", self._suggested) or self._layer is None:
+        if self.name.text() not in ("", self._suggested) or not self.labels.alive():
             return
-        stem = self._like or self._layer.name()
+        stem = self._like or self.labels.layer.name()
         taken = self.shared.backend.taken("finetune")
         path, number = unique_path(self._models(), stem), 1
         while str(path) in taken:  # a job that waits will make it
@@ -308,29 +315,9 @@ class TrainPage(Page):
         self.name.setText(self._suggested)
 
 
-def _signals(layer: QgsVectorLayer) -> List[Any]:
-    return [
-        layer.selectionChanged, layer.featureAdded, layer.featuresDeleted, layer.attributeValueChanged,
-        layer.editingStarted, layer.editingStopped, layer.subsetStringChanged, layer.rendererChanged,
-    ]  # fmt: skip
-
-
-def _likely_field(layer: QgsMapLayer) -> str:
-    """The likeliest field of the class: the style's, else one of a usual name, else the first text."""
-    if not isinstance(layer, QgsVectorLayer):
-        return ""
-    renderer = layer.renderer()
-    names = [field.name() for field in layer.fields()]
-    if isinstance(renderer, QgsCategorizedSymbolRenderer) and renderer.classAttribute().strip('"') in names:
-        return renderer.classAttribute().strip('"')
-    for usual in FIELDS:
-        for name in names:
-            if name.lower() == usual:
-                return name
-    texts = [
-        field.name() for field in layer.fields() if field.typeName().lower() in ("string", "text", "varchar")
-    ]
-    return (texts or names or [""])[0]
+def _parameters() -> Tuple[Parameter, ...]:
+    """What the form shows: the size and the epochs, which the slider sets, stand under Advanced."""
+    return tuple(replace(p, advanced=True) if p.name in KEYS else p for p in select("finetune", TOLD))
 
 
 def _default_epochs() -> int:

@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a vector layer to the labels of a job: counts, colours, and a copy where the file will not do."""
+"""From a vector layer to the labels of a job: counts, and a copy where the file will not do."""
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from qgis.core import (
     QgsApplication,
-    QgsCategorizedSymbolRenderer,
     QgsFeatureRequest,
+    QgsProject,
     QgsProviderRegistry,
     QgsVectorFileWriter,
     QgsVectorFileWriterTask,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
 )
+from qgis.PyQt import sip
 
-from ..compat import is_null
 from ..timing import slot
-from .sources import layer_file
+from .label_classes import class_name
+from .sources import layer_file, safe_name
 
 
 def counter(layer: QgsVectorLayer, field: str, selected_only: bool) -> Callable[[], Dict[str, int]]:
@@ -38,34 +40,10 @@ def counter(layer: QgsVectorLayer, field: str, selected_only: bool) -> Callable[
     source = QgsVectorLayerFeatureSource(layer)
 
     def count() -> Dict[str, int]:
-        values = (feature.attribute(index) for feature in source.getFeatures(request))
-        counts = Counter(class_name(value) for value in values if not is_null(value))
-        return dict(sorted(counts.items()))
+        names = (class_name(feature.attribute(index)) for feature in source.getFeatures(request))
+        return dict(sorted(Counter(name for name in names if name).items()))
 
     return count
-
-
-def class_name(value: object) -> str:
-    """The class that an attribute's value names."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
-def colors(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
-    """The classes' colours (#rrggbb) in the layer's own style, if it is categorised by this field."""
-    renderer = layer.renderer()
-    if not isinstance(renderer, QgsCategorizedSymbolRenderer):
-        return {}
-    if renderer.classAttribute().strip('"') != field:
-        return {}
-    found: Dict[str, str] = {}
-    for category in renderer.categories():
-        values = category.value() if isinstance(category.value(), list) else [category.value()]
-        for value in values:
-            if not is_null(value) and str(value) != "":
-                found[class_name(value)] = category.symbol().color().name()
-    return found
 
 
 def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
@@ -134,18 +112,51 @@ class LabelCopy:
         self._done(self._path, f"The labels of layer '{self._name}' could not be copied: {why}.")
 
 
-def balance(counts: Dict[str, int], styled: Dict[str, str]) -> List[Tuple[str, int, str]]:
-    """Classes with their counts and colours (empty where the layer gives none), the most frequent first."""
-    return sorted(
-        ((name, n, styled.get(name, "")) for name, n in counts.items()), key=lambda row: (-row[1], row[0])
-    )
+def provide(
+    layer: QgsVectorLayer, field: str, selected_only: bool, folder: Path, done: Callable[[Path, str], None]
+) -> Optional[LabelCopy]:
+    """Give a job the file of a layer, or a copy where the file is not what the layer shows.
+
+    Args:
+        layer: The labels.
+        field: The class field.
+        selected_only: Whether only selected features are given.
+        folder: Where a copy goes.
+        done: See ``LabelCopy``.
+
+    Returns:
+        The copy while it is made; None if there is none, and ``done`` was called.
+    """
+    if not why_copy(layer, selected_only):
+        done(Path(layer_file(layer) or "").absolute(), "")
+        return None
+    path = folder / f"{safe_name(layer.name())}-{uuid.uuid4().hex[:8]}.gpkg"
+    copy = LabelCopy(layer, field, selected_only, path, done)
+    copy.start()
+    return copy
 
 
-def why_not(counts: Dict[str, int]) -> str:
-    """Why features of these classes cannot be learned from; empty if they can."""
+def layer_of(spec: Mapping[str, Any], likely: Optional[QgsVectorLayer]) -> Optional[QgsVectorLayer]:
+    """The project's layer of a job's labels: that of its file, else a likely one that has the class field.
+
+    Args:
+        spec: Of the job.
+        likely: The layer that is chosen now: the job may have got a copy of it.
+    """
+    field, file = str(spec.get("class_field") or ""), str(spec.get("labels") or "")
+    for layer in QgsProject.instance().mapLayers().values():
+        if isinstance(layer, QgsVectorLayer) and file and layer_file(layer) == Path(file):
+            return layer
+    if likely is None or sip.isdeleted(likely) or likely.fields().lookupField(field) < 0:
+        return None
+    return likely
+
+
+def why_not(counts: Dict[str, int], fewest: int = 2) -> str:
+    """Why features of these classes cannot be used, where so many classes are needed; empty if they can."""
     if not counts:
         return "The labels layer has no features with a class in this field."
-    if len(counts) == 1:
+    if len(counts) < fewest:
         return f"All features have the class '{next(iter(counts))}'. Pick a field with at least two classes."
     if len(counts) > 254:
         return f"This field has {len(counts)} different values. Pick the field that holds the class."

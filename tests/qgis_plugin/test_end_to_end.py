@@ -8,10 +8,11 @@ import json
 import os
 import signal
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from qgis.core import QgsPalettedRasterRenderer, QgsPointXY, QgsProject
+from qgis.core import QgsApplication, QgsPalettedRasterRenderer, QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QLineEdit, QWidget
 
@@ -169,3 +170,32 @@ def test_jobs_are_there_again_when_qgis_was_closed_meanwhile(running, package, m
         qtbot.waitUntil(lambda: second.train.box.job.final, timeout=30_000)
     finally:
         plugin.unload()
+
+
+def test_trained_model_is_judged_and_a_cell_selects_its_labels(running, fields, iface, qtbot, monkeypatch):
+    dock, zoomed = running, []
+    monkeypatch.setattr(iface, "setActiveLayer", lambda _layer: None, raising=False)
+    monkeypatch.setattr(
+        iface, "mapCanvas", lambda: SimpleNamespace(zoomToSelected=zoomed.append), raising=False
+    )
+    train(qtbot, dock, 2, "judged")
+    qtbot.waitUntil(lambda: dock.train.result.isVisibleTo(dock), timeout=JOB)
+    result = dock.train.result
+    assert "pixels kept from the training are mapped right" in result.title.text()
+    assert [one.name for one in result.scores.classes] == ["bare", "crop"]
+    result.confusion.asked.emit(0, 1)
+    qtbot.waitUntil(lambda: bool(zoomed), timeout=10_000)
+    assert 0 < fields.selectedFeatureCount() < fields.featureCount()
+    assert {feature["class"] for feature in fields.getSelectedFeatures()} == {"bare"}
+    fields.removeSelection()
+
+    press(qtbot, dock, "timoTrainCheck")
+    dialog = next(one for one in QgsApplication.topLevelWidgets() if one.objectName() == "timoEvaluate")
+    press(qtbot, dialog, "timoEvaluateRun")
+    qtbot.waitUntil(lambda: dialog.result.isVisibleTo(dialog), timeout=JOB)
+    assert dialog.box.job.state == "succeeded", dialog.box.job.error
+    assert dialog.result.scores.page.name == "index.html"
+    dialog.result.confusion.asked.emit(0, 0)
+    qtbot.waitUntil(lambda: len(zoomed) == 2, timeout=10_000)
+    assert {feature["class"] for feature in fields.getSelectedFeatures()} == {"bare"}
+    dialog.close()

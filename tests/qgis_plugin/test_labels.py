@@ -68,7 +68,9 @@ def test_filtered_features_are_not_counted(labels, on_disk):
     assert labels.counter(on_disk, "class", False)() == {"birch": 1}
 
 
-def test_colours_are_those_of_the_layers_style(labels, make_labels):
+def test_colours_are_those_of_the_layers_style(make_labels):
+    from timo_qgis.layers import label_classes as labels
+
     layer = make_labels(ROWS)
     assert labels.colors(layer, "class") == {}
     categories = [

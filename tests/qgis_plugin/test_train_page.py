@@ -36,7 +36,7 @@ def tick(dock, qtbot, count):
 def test_classes_of_the_layer_are_counted_before_the_run(ready, make_labels, qtbot):
     make_labels(ROWS)
     qtbot.waitUntil(lambda: shown(ready.train) == {"oak": "2", "birch": "1"})
-    assert ready.train.field.currentField() == "class"
+    assert ready.train.labels.field.currentField() == "class"
 
 
 def test_counts_follow_the_layers_edits(ready, make_labels, qtbot):
@@ -50,12 +50,12 @@ def test_counts_follow_the_layers_edits(ready, make_labels, qtbot):
 
 def test_selected_features_can_be_taken_alone(ready, make_labels, qtbot):
     layer = make_labels(ROWS)
-    assert not ready.train.selected.isEnabled()
+    assert not ready.train.labels.selected.isEnabled()
     layer.selectByExpression("\"class\" = 'oak'")
-    qtbot.waitUntil(ready.train.selected.isEnabled)
-    ready.train.selected.setChecked(True)
+    qtbot.waitUntil(ready.train.labels.selected.isEnabled)
+    ready.train.labels.selected.setChecked(True)
     qtbot.waitUntil(lambda: shown(ready.train) == {"oak": "2"})
-    assert "selected" in ready.train.hint.text()
+    assert "selected" in ready.train.labels.hint.text()
 
 
 def test_reasons_come_in_the_order_of_the_work(ready, twelve_dates, make_labels, qtbot):
@@ -66,7 +66,7 @@ def test_reasons_come_in_the_order_of_the_work(ready, twelve_dates, make_labels,
     make_labels([("oak", (0, 0, 2, 2))])
     qtbot.waitUntil(lambda: "two classes" in page.why_not())
     make_labels(ROWS, name="better")
-    page.layers.setLayer(QgsProject.instance().mapLayersByName("better")[0])
+    page.labels.layers.setLayer(QgsProject.instance().mapLayersByName("better")[0])
     qtbot.waitUntil(lambda: page.why_not() == "")
     assert page.footer_row.button.isEnabled()
 
@@ -113,13 +113,10 @@ def test_next_model_gets_a_name_like_the_one_that_was_typed(ready, twelve_dates,
     assert page.name.text() == "woods-2"
 
 
-def test_classes_without_colours_have_no_empty_squares(ready, make_labels, qtbot):
-    make_labels(ROWS)
-    tree = ready.train.findChild(QTreeWidget, "timoTrainClasses")
-    qtbot.waitUntil(lambda: tree.topLevelItemCount() == 2)
-    assert tree.topLevelItem(0).icon(0).isNull()
-    ready.train.classes.show_classes({"oak": 2, "birch": 1}, {"oak": "#228844"})
-    assert not tree.topLevelItem(1).icon(0).isNull()
+def test_classes_without_colours_show_those_that_the_map_will_have(ready, make_labels, qtbot):
+    make_labels([("forest", (0, 0, 2, 2)), ("birch", (0, 4, 2, 6))])
+    qtbot.waitUntil(lambda: len(shown(ready.train)) == 2)
+    assert ready.train.labels.colors() == {"birch": "#009e73", "forest": "#1b7837"}
 
 
 def test_what_the_backend_refuses_is_said_until_something_changes(ready, twelve_dates, make_labels, qtbot):
@@ -140,4 +137,4 @@ def test_layer_that_is_removed_is_no_longer_the_labels(ready, make_labels, qtbot
     qtbot.waitUntil(lambda: shown(ready.train) != {})
     QgsProject.instance().removeMapLayer(layer.id())
     qtbot.waitUntil(lambda: shown(ready.train) == {})
-    assert ready.train.layers.currentLayer() is None
+    assert ready.train.labels.layers.currentLayer() is None

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dialog that judges a model by labels that it never saw: an evaluate job, its matrix and its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from qgis.core import QgsVectorLayer
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QScrollArea, QVBoxLayout, QWidget
+
+from ..backend.jobs import JobView
+from ..compat import caption, form_layout, label
+from ..i18n import tr
+from ..layers import labels
+from ..layers.sources import unique_path
+from ..models import Model, find_models
+from ..schema import select
+from ..shared import Shared
+from ..timing import slot
+from .follow import Follower
+from .form import SpecForm
+from .page import RunFooter
+from .page_series import SeriesPage
+from .run_box import RunBox
+from .train_labels import LabelsBox
+from .train_result import ResultBox
+
+TOLD = ["class_field", "date_field", "ignore", "overwrite"]
+
+
+class EvaluateDialog(QDialog):
+    """Submits evaluate jobs and shows the latest.
+
+    Args:
+        shared: What all pages share.
+        series: The series that is mapped for it.
+        model: The folder of the model to begin with; empty for the newest.
+        parent: The window.
+    """
+
+    def __init__(self, shared: Shared, series: SeriesPage, model: str, parent: Optional[QWidget]) -> None:
+        super().__init__(parent)
+        self.setObjectName("timoEvaluate")
+        self.setWindowTitle(tr("Check a model on other labels"))
+        self._shared, self._series, self._wanted = shared, series, model
+        self._models: List[Model] = []
+        self._copy: Optional[labels.LabelCopy] = None
+        self._preparing = False
+        self.models = QComboBox()
+        self.models.setObjectName("timoEvaluateModel")
+        self.models.setAccessibleName(tr("Model"))
+        self.models.setToolTip(tr("The model to be judged"))
+        self.models.setMinimumContentsLength(12)
+        self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.labels = LabelsBox(shared, series.places, "timoEvaluate", learn=False)
+        self.form = SpecForm("timoEvaluate", select("evaluate", TOLD), {})
+        self.box = RunBox("timoEvaluate", tr("Open the report"))
+        self.result = ResultBox(shared, "timoEvaluate")
+        self.footer = RunFooter("timoEvaluate", tr("Check"), "train")
+        self.follower = Follower(shared.backend, "evaluate", self)
+        self._build()
+        self._connect()
+        self.labels.start()
+        home, others = shared.settings.home_folder, list(shared.settings.bundles)
+        shared.background.run(lambda: find_models(home, others), self._on_models)
+        self._validate()
+
+    def why_not(self) -> str:
+        """Why it cannot begin, in a sentence that says what to do; empty if it can."""
+        if not self._shared.backend.state.ready:
+            return tr("The backend is not ready: see the top of the TiMo panel.")
+        model = self.model()
+        if model is None:
+            return tr("Train a model first.")
+        if model.problem:
+            return model.problem
+        series = self._series.why_not(model.date_minimum)
+        if series:
+            return series
+        if self._preparing or self.follower.submitting:
+            return tr("The job is being prepared.")
+        return self.labels.why_not(fewest=1) or self._why_not_classes(model)
+
+    def _why_not_classes(self, model: Model) -> str:
+        """Labels whose classes are numbers may be matched by value, which the backend looks at."""
+        mine, known = set(self.labels.counts or {}), {name.casefold() for _, name, _ in model.classes}
+        if any(name.isdigit() or name.casefold() in known for name in mine):
+            return ""
+        return tr(
+            "None of the labels' classes ({mine}) is one of the model's ({known}): rename them, or pick "
+            "another field.",
+            mine=", ".join(sorted(mine)[:6]), known=", ".join(name for _, name, _ in model.classes[:6]),
+        )  # fmt: skip
+
+    def model(self) -> Optional[Model]:
+        """The chosen model."""
+        number = self.models.currentIndex()
+        return self._models[number] if 0 <= number < len(self._models) else None
+
+    def _build(self) -> None:
+        inner = QWidget()
+        body = QVBoxLayout(inner)
+        body.addWidget(label(tr(
+            "Labels of places where the model was not trained tell how good its maps are. The ticked series "
+            "is mapped for it."), "timoEvaluateIntro", muted=True))  # fmt: skip
+        form = form_layout()
+        self.series_text = label("", "timoEvaluateSeries")
+        form.addRow(caption(tr("Series"), top=True), self.series_text)
+        form.addRow(caption(tr("Model")), self.models)
+        body.addLayout(form)
+        for part in (self.labels, self.form, self.box, self.result):
+            body.addWidget(part)
+        body.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setObjectName("timoEvaluateScroll")
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inner)
+        close = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        close.rejected.connect(self.reject)
+        whole = QVBoxLayout(self)
+        whole.addWidget(scroll, 1)
+        whole.addWidget(self.footer)
+        whole.addWidget(close)
+        self.resize(500, 680)
+
+    def _connect(self) -> None:
+        self.models.currentIndexChanged.connect(self._on_input)
+        self.labels.changed.connect(self._validate)
+        self.labels.picked.connect(self._on_input)
+        self.form.changed.connect(self._on_input)
+        self._series.changed.connect(self._on_series)
+        self._shared.backend.state_changed.connect(self._validate)
+        self._shared.backend.refused.connect(self._on_refused)
+        self.follower.changed.connect(self._on_job)
+        self.footer.button.clicked.connect(self._on_run)
+        self.box.cancelled.connect(self._shared.backend.cancel)
+        self.box.opened.connect(self._on_open)
+
+    @slot
+    def _on_models(self, models: List[Model]) -> None:
+        if sip.isdeleted(self):
+            return
+        self._models = [model for model in models if not model.problem]
+        self.models.blockSignals(True)
+        self.models.clear()
+        self.models.addItems([model.name for model in self._models])
+        folders = [str(model.folder) for model in self._models]
+        self.models.setCurrentIndex(folders.index(self._wanted) if self._wanted in folders else 0)
+        self.models.blockSignals(False)
+        self._validate()
+
+    @slot
+    def _on_series(self) -> None:
+        self.labels.series_changed()
+        self._on_input()
+
+    @slot
+    def _on_input(self) -> None:
+        self.footer.trouble = ""
+        self._validate()
+
+    @slot
+    def _validate(self) -> None:
+        self.series_text.setText(self._series.sentence())
+        self.footer.show_reason(self.why_not())
+
+    @slot
+    def _on_run(self) -> None:
+        model, layer = self.model(), self.labels.layer
+        if self.why_not() or model is None or layer is None:
+            return
+        field, only = self.labels.field.currentField(), self.labels.selected.isChecked()
+        try:
+            out = unique_path(self._shared.settings.subfolder("reports"), f"{model.folder.name}-check")
+            spec: Dict[str, Any] = {
+                "series": [str(self._series.write())],
+                "model": str(model.folder),
+                "class_field": field,
+                "out": str(out),
+                **self.form.values(),
+            }
+            folder = self._shared.settings.subfolder("labels")
+        except OSError as error:
+            self._tell(tr("{path} cannot be written to: {why}. Free it, or choose another home.",
+                          path=error.filename, why=error.strerror))  # fmt: skip
+            return
+        self.result.clear()
+        self._preparing = True
+        self._copy = labels.provide(
+            layer, field, only, folder, lambda path, error: self._on_labels(spec, path, error)
+        )
+        self._validate()
+
+    def _on_labels(self, spec: Mapping[str, Any], path: Path, error: str) -> None:
+        if sip.isdeleted(self):
+            return
+        self._copy, self._preparing = None, False
+        if error:
+            self._tell(error)
+        else:
+            self.follower.submit({**spec, "labels": str(path)})
+            self._on_input()
+
+    def _tell(self, sentence: str) -> None:
+        self.footer.trouble = sentence
+        self._validate()
+
+    @slot
+    def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
+        if self.follower.refuse(token):
+            self._tell(f"{error.get('message', '')} {error.get('action', '')}".strip())
+
+    @slot
+    def _on_job(self, job: JobView) -> None:
+        new = self.box.job is None or self.box.job.id != job.id or self.box.job.state != job.state
+        self.box.show_job(job)
+        if new and job.state == "succeeded":
+            field = str(job.spec.get("class_field") or "")
+            layer: Optional[QgsVectorLayer] = labels.layer_of(job.spec, self.labels.layer)
+            self.result.show_folder(Path(str(job.spec.get("out", ""))), layer, field)
+        self._validate()
+
+    @slot
+    def _on_open(self, _job: str) -> None:
+        self.result.report.click()

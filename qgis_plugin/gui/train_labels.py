@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The labels part of the Train page: layer and field, the classes, and what is doubtful in them."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Optional
+
+from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
+from qgis.gui import QgsFieldComboBox, QgsMapLayerComboBox
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
+from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from ..compat import caption, form_layout, icon, label
+from ..i18n import tr
+from ..layers import label_classes, label_layer, labels
+from ..layers.label_checks import Finding, Findings, Places, checker
+from ..log import log
+from ..shared import Shared
+from ..timing import inside_qgis, slot
+from .class_table import ClassTable
+from .train_checks import ChecksList
+
+FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
+
+
+class LabelsBox(QWidget):
+    """Picks the labels, and looks at them.
+
+    Args:
+        shared: What all pages share.
+        places: Gives where the series lies.
+        name: Prefix of the object names.
+        learn: Whether they are to be learnt from, not only to judge by.
+    """
+
+    changed = pyqtSignal()
+    """What is picked, or what is known of it."""
+    picked = pyqtSignal()
+    """Another layer."""
+    asked_new = pyqtSignal()
+    asked_classes = pyqtSignal()
+
+    def __init__(
+        self, shared: Shared, places: Callable[[], Places], name: str = "timoTrain", *, learn: bool = True
+    ) -> None:
+        super().__init__()
+        self.setObjectName(f"{name}LabelsBox")
+        self._shared = shared
+        self._places = places
+        self._learn = learn
+        self._known_places: Places = ()
+        self._asked = 0
+        self._checking = False
+        self.layer: Optional[QgsVectorLayer] = None
+        self.counts: Optional[Dict[str, int]] = None
+        self.findings = Findings()
+        self._colors: Dict[str, str] = {}
+        self._widgets(name)
+        self._build()
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(150)
+        self._later.timeout.connect(self._recount)
+        self._check_later = QTimer(self)
+        self._check_later.setSingleShot(True)
+        self._check_later.setInterval(400)
+        self._check_later.timeout.connect(self._check)
+        self.layers.layerChanged.connect(self._on_layer)
+        self.field.fieldChanged.connect(self._soon)
+        self.selected.toggled.connect(self._soon)
+        self.new.setVisible(learn)
+        self.edit.setVisible(learn)
+        self.new.clicked.connect(self.asked_new)
+        self.edit.clicked.connect(self.asked_classes)
+        self.classes.colored.connect(self._on_colored)
+        self.checks.shown.connect(self._on_show)
+        self.checks.mended.connect(self._on_mend)
+
+    def start(self) -> None:
+        """Take the layer that the list shows first."""
+        self._on_layer(self.layers.currentLayer())
+
+    def alive(self) -> bool:
+        """Whether there is a layer."""
+        return self.layer is not None and not sip.isdeleted(self.layer)
+
+    def colors(self) -> Dict[str, str]:
+        """The colours of the classes that can be learnt: of those that lie on the series."""
+        inside = self.findings.inside or self.counts or {}
+        return {
+            name: self._colors[name] for name in self.counts or {} if name in inside and name in self._colors
+        }
+
+    def why_not(self, fewest: int = 2) -> str:
+        """Why these are no labels of so many classes; empty if they are."""
+        if not self.alive():
+            return tr("Add a layer of polygons or points that hold your classes.")
+        if not self.field.currentField():
+            return tr("Pick the field that holds the class.")
+        if self.counts is None:
+            return tr("Counting the classes.")
+        return labels.why_not(self.counts, fewest)
+
+    def series_changed(self) -> None:
+        """Look at the labels again if the series lies elsewhere now."""
+        places = self._places()
+        if places != self._known_places and self.alive():
+            self._check_later.start()
+
+    def use(self, layer: QgsVectorLayer, field: str) -> None:
+        """Pick this layer and field."""
+        self.layers.setLayer(layer)
+        self.field.setField(field)
+
+    def scheme(self) -> List[label_classes.LabelClass]:
+        """The classes that the layer offers when drawing, then those that its features have beside them."""
+        if not self.alive() or self.layer is None:
+            return []
+        offered = label_classes.read_scheme(self.layer, self.field.currentField())
+        known = {one.name: one.color for one in offered}
+        names = [*known, *(name for name in self.counts or {} if name not in known)]
+        colors = label_classes.with_colors(names, {**self._colors, **known})
+        return [label_classes.LabelClass(name, color) for name, color in colors.items()]
+
+    def refresh(self) -> None:
+        """Look at the layer again."""
+        self._soon()
+
+    def _widgets(self, name: str) -> None:
+        self.layers = QgsMapLayerComboBox()
+        self.layers.setObjectName(f"{name}Labels")
+        self.layers.setFilters(
+            QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.PointLayer
+        )
+        self.layers.setShowCrs(False)
+        self.layers.setAccessibleName(tr("Labels"))
+        self.layers.setToolTip(tr("The layer whose polygons or points show what is where."))
+        self.new = QPushButton(icon("add"), tr("New…"))
+        self.new.setObjectName(f"{name}NewLabels")
+        self.new.setToolTip(tr("Make a new layer to draw your own training areas in"))
+        self.new.setAccessibleName(tr("New training layer"))
+        self.field = QgsFieldComboBox()
+        self.field.setObjectName(f"{name}Field")
+        self.field.setAccessibleName(tr("Class field"))
+        self.field.setToolTip(tr("The field whose values name the class of each feature."))
+        self.edit = QPushButton(tr("Classes…"))
+        self.edit.setObjectName(f"{name}EditClasses")
+        self.edit.setToolTip(tr("Change the names and colours that this layer offers when you draw"))
+        self.selected = QCheckBox(tr("Selected features only"))
+        self.selected.setObjectName(f"{name}Selected")
+        self.selected.setEnabled(False)
+        self.classes = ClassTable(f"{name}Classes")
+        self.hint = label("", f"{name}LabelsHint", muted=True)
+        self.checks = ChecksList(f"{name}Checks")
+        self.note = label("", f"{name}ChecksNote", muted=True)
+
+    def _build(self) -> None:
+        form = form_layout()
+        first, second = QHBoxLayout(), QHBoxLayout()
+        first.addWidget(self.layers, 1)
+        first.addWidget(self.new)
+        second.addWidget(self.field, 1)
+        second.addWidget(self.edit)
+        form.addRow(caption(tr("Labels")), first)
+        form.addRow(caption(tr("Class field")), second)
+        form.addRow(caption(""), self.selected)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        for part in (self.classes, self.checks, self.note, self.hint):
+            part.setVisible(part is self.classes)
+        whole.addLayout(form)
+        whole.addWidget(self.classes)
+        whole.addWidget(self.checks)
+        whole.addWidget(self.note)
+        whole.addWidget(self.hint)
+
+    @slot
+    def _on_layer(self, layer: Optional[QgsMapLayer]) -> None:
+        self._watch(layer)
+        self.field.setLayer(layer)
+        self.field.setField(_likely_field(layer) if layer is not None else "")
+        self.picked.emit()
+        self._soon()
+
+    def _watch(self, layer: Optional[QgsMapLayer]) -> None:
+        """Listen to what can change the classes of the chosen layer, and no longer to the former one's."""
+        if self.layer is not None and not sip.isdeleted(self.layer):
+            for signal in _signals(self.layer):
+                signal.disconnect(self._soon)
+        self.layer = layer if isinstance(layer, QgsVectorLayer) else None
+        if self.layer is not None:
+            for signal in _signals(self.layer):
+                signal.connect(self._soon)
+
+    @slot
+    def _soon(self) -> None:
+        self.counts = None
+        self._asked += 1
+        self._later.start()
+        self.changed.emit()
+
+    @slot
+    def _recount(self) -> None:
+        layer, field = self.layer, self.field.currentField()
+        self.edit.setEnabled(self.alive() and bool(field))
+        if layer is None or sip.isdeleted(layer) or not field:
+            self._show_counts(self._asked, {}, {})
+            return
+        any_selected = layer.selectedFeatureCount() > 0
+        self.selected.setEnabled(any_selected)
+        if not any_selected:
+            self.selected.setChecked(False)
+        self._asked += 1
+        asked, chosen = self._asked, label_classes.colors(layer, field)
+        count = labels.counter(layer, field, self.selected.isChecked())
+        self._shared.background.run(count, lambda counts: self._show_counts(asked, counts, chosen))
+
+    def _show_counts(self, asked: int, counts: Dict[str, int], chosen: Dict[str, str]) -> None:
+        if asked != self._asked:
+            return  # a newer count is on its way
+        if counts != self.counts:
+            self.findings = Findings()
+        self.counts = counts
+        self._colors = label_classes.with_colors(counts, chosen)
+        self.classes.show_classes(counts, self._colors, self.findings.areas)
+        why = labels.why_copy(self.layer, self.selected.isChecked()) if self.alive() else ""
+        self.hint.setText(tr("A copy of the labels is used, as {why}.", why=why) if why else "")
+        self.hint.setVisible(bool(why))
+        if counts:
+            self._check_later.start()
+        else:
+            self._show_findings(asked, Findings())
+        self.changed.emit()
+
+    @slot
+    def _check(self) -> None:
+        field = self.field.currentField()
+        if not self.alive() or not field or self.layer is None:
+            return
+        if self._checking:
+            self._check_later.start()  # one at a time: a large layer takes seconds
+            return
+        self._checking, asked = True, self._asked
+        self._known_places = self._places()
+        check = checker(self.layer, field, self.selected.isChecked(), self._known_places)
+        self._shared.background.run(lambda: _safely(check), lambda found: self._show_findings(asked, found))
+
+    def _show_findings(self, asked: int, found: Findings) -> None:
+        self._checking = False
+        if asked != self._asked:
+            return
+        if not self._learn:  # one feature is enough to judge by
+            found.lines = [line for line in found.lines if line.kind != "few"]
+        self.findings = found
+        self.checks.show_findings(found.lines)
+        self.classes.show_classes(self.counts or {}, self._colors, found.areas)
+        good = bool(self.counts) and bool(found.inside) and not found.lines and bool(self._known_places)
+        self.note.setText(tr("All labels lie on the series, none overlap, none are broken.") if good else "")
+        self.note.setVisible(good)
+        self.changed.emit()
+
+    @slot
+    def _on_colored(self, name: str, color: str) -> None:
+        if self.alive() and self.layer is not None:
+            label_classes.set_color(self.layer, self.field.currentField(), name, color)
+            self._soon()
+
+    @slot
+    def _on_show(self, finding: Finding) -> None:
+        self.show_features(finding.features)
+
+    def show_features(self, features: Any) -> None:
+        """Select these features of the labels and bring them into view."""
+        if self.alive() and self.layer is not None:
+            self.selected.setChecked(False)
+            with inside_qgis():
+                self.layer.selectByIds(list(features))
+                self._shared.iface.setActiveLayer(self.layer)
+                self._shared.iface.mapCanvas().zoomToSelected(self.layer)
+
+    @slot
+    def _on_mend(self, finding: Finding) -> None:
+        if not self.alive() or self.layer is None:
+            return
+        count = label_layer.mend(self.layer, finding.features)
+        name = self.layer.name()
+        if count:
+            log(tr("{count} shapes of layer '{name}' were repaired: save the layer's edits to keep them.",
+                   count=count, name=name), push=True)  # fmt: skip
+        else:
+            log(tr("The shapes of layer '{name}' could not be repaired: correct them with the vertex tool.",
+                   name=name), "warning", push=True)  # fmt: skip
+
+
+def _safely(check: Callable[[], Findings]) -> Findings:
+    """What was found; nothing if the layer went meanwhile: the next look waits for this one."""
+    try:
+        return check()
+    except Exception as error:
+        log(f"{type(error).__name__}: {error}", "warning")
+        return Findings()
+
+
+def _signals(layer: QgsVectorLayer) -> List[Any]:
+    return [
+        layer.selectionChanged, layer.featureAdded, layer.featuresDeleted, layer.attributeValueChanged,
+        layer.geometryChanged, layer.editingStarted, layer.editingStopped, layer.subsetStringChanged,
+        layer.rendererChanged,
+    ]  # fmt: skip
+
+
+def _likely_field(layer: QgsMapLayer) -> str:
+    """The likeliest field of the class: the style's, else one of a usual name, else the first text."""
+    if not isinstance(layer, QgsVectorLayer):
+        return ""
+    renderer = layer.renderer()
+    names = [field.name() for field in layer.fields()]
+    if isinstance(renderer, QgsCategorizedSymbolRenderer) and renderer.classAttribute().strip('"') in names:
+        return renderer.classAttribute().strip('"')
+    for usual in FIELDS:
+        for name in names:
+            if name.lower() == usual:
+                return name
+    texts = [
+        field.name() for field in layer.fields() if field.typeName().lower() in ("string", "text", "varchar")
+    ]
+    return (texts or names or [""])[0]

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How good a model is, after a training or an evaluation: the matrix, the places at fault, the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Optional, Tuple
+
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import Qt, QUrl, pyqtSignal
+from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtWidgets import QFrame, QPushButton, QVBoxLayout
+
+from ..compat import label
+from ..i18n import tr, trn
+from ..layers.label_faults import ERRORS, MAP, NONE, SPLIT, Evidence, Found, finder
+from ..layers.sources import is_result, layer_file
+from ..scores import Scores, read_scores
+from ..shared import Shared
+from ..timing import inside_qgis, slot
+from .confusion import Confusion
+
+
+class ResultBox(QFrame):
+    """Hidden until there are scores.
+
+    Args:
+        shared: What all pages share.
+        name: Prefix of the object names.
+    """
+
+    shown = pyqtSignal()
+    """The scores are there: the box has its size."""
+
+    def __init__(self, shared: Shared, name: str) -> None:
+        super().__init__()
+        self.setObjectName(f"{name}Result")
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self._shared = shared
+        self._asked = 0
+        self._layer: Optional[QgsVectorLayer] = None
+        self._field = ""
+        self.scores = Scores()
+        self.title = label("", f"{name}ResultTitle")
+        self.hint = label(
+            tr("Rows are the labels, columns the map. Click a cell to select the labels that it is about."),
+            f"{name}ResultHint",
+            muted=True,
+        )
+        self.confusion = Confusion(f"{name}Confusion")
+        self.places = label("", f"{name}ResultPlaces")
+        self.report = QPushButton(tr("Open the report"))
+        self.report.setObjectName(f"{name}Report")
+        self.report.setToolTip(tr("Opens the whole report in your browser: figures, curves, how it was made"))
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(10, 8, 10, 8)
+        whole.setSpacing(6)
+        for part in (self.title, self.hint, self.confusion, self.places):
+            whole.addWidget(part)
+        whole.addWidget(self.report, 0, Qt.AlignmentFlag.AlignLeft)
+        self.confusion.asked.connect(self._on_cell)
+        self.report.clicked.connect(self._on_report)
+        self.setVisible(False)
+
+    def clear(self) -> None:
+        """There is nothing to show now."""
+        self._asked += 1
+        self.setVisible(False)
+
+    def show_folder(self, folder: Path, layer: Optional[QgsVectorLayer], field: str) -> None:
+        """Show the scores of a bundle or a report.
+
+        Args:
+            folder: Where it lies.
+            layer: The labels that it was judged by, to select features in; None if they are not in QGIS.
+            field: Their class field.
+        """
+        self._asked += 1
+        asked = self._asked
+        self._layer, self._field = layer, field
+        self._shared.background.run(lambda: read_scores(folder), lambda scores: self._show(asked, scores))
+
+    def _show(self, asked: int, scores: Scores) -> None:
+        if asked != self._asked or sip.isdeleted(self):
+            return
+        self.scores = scores
+        self.title.setText(scores.sentence)
+        self.confusion.show_scores(scores)
+        judged = bool(scores.matrix) and not scores.problem
+        self.confusion.setVisible(judged)
+        self.hint.setVisible(judged)
+        self.report.setVisible(scores.page is not None)
+        self._tell("")
+        self.setVisible(True)
+        self.shown.emit()
+
+    def _tell(self, text: str) -> None:
+        self.places.setText(text)
+        self.places.setVisible(bool(text))
+
+    @slot
+    def _on_report(self) -> None:
+        page = self.scores.page
+        if page is not None:
+            with inside_qgis():
+                opened = QDesktopServices.openUrl(QUrl.fromLocalFile(str(page)))
+            if not opened:
+                self._tell(tr("No program opens web pages here: open {path} yourself.", path=page))
+
+    @slot
+    def _on_cell(self, row: int, column: int) -> None:
+        told = self.scores.cell(row, column)
+        layer = self._layer
+        if layer is None or sip.isdeleted(layer):
+            self._tell(f"{told} {tr('Add the layer of its labels to the project to see where.')}")
+            return
+        self._tell(f"{told} {tr('Looking for them.')}")
+        self._asked += 1
+        asked, name = self._asked, self.scores.classes[row].name
+        mapped = self.scores.classes[column]
+        find = finder(layer, self._field, name, self._evidence(mapped.value, row == column))
+        self._shared.background.run(find, lambda found: self._select(asked, told, name, mapped.name, found))
+
+    def _evidence(self, value: int, right: bool) -> Tuple[Evidence, ...]:
+        found: List[Evidence] = []
+        if self.scores.model:
+            for one in QgsProject.instance().mapLayers().values():
+                path = layer_file(one) if isinstance(one, QgsRasterLayer) and is_result(one) else None
+                if path is not None:
+                    found.append(Evidence(MAP, path, value, self.scores.model))
+        found += [Evidence(ERRORS, path, 0 if right else 1) for path in self.scores.errors]
+        if self.scores.split is not None:
+            found.append(Evidence(SPLIT, self.scores.split))
+        return tuple(found)
+
+    def _select(self, asked: int, told: str, name: str, mapped: str, found: Found) -> None:
+        layer = self._layer
+        if asked != self._asked or layer is None or sip.isdeleted(layer):
+            return
+        features, kind = found
+        self._tell(f"{told} {_words(len(features), kind, name, mapped)}")
+        if not features:
+            return
+        with inside_qgis():
+            layer.selectByIds(list(features))
+            self._shared.iface.setActiveLayer(layer)
+            self._shared.iface.mapCanvas().zoomToSelected(layer)
+
+
+def _words(count: int, kind: str, name: str, mapped: str) -> str:
+    """What was selected, and how far it can be trusted."""
+    if kind == MAP:
+        return trn(
+            "Selected: {count} feature of '{name}' under which the map shows '{mapped}'.",
+            "Selected: {count} features of '{name}' under which the map shows '{mapped}'.",
+            count, name=name, mapped=mapped,
+        )  # fmt: skip
+    if kind == ERRORS:
+        if name == mapped:
+            return trn("Selected: {count} feature of '{name}' with pixels that are mapped right.",
+                       "Selected: {count} features of '{name}' with pixels that are mapped right.",
+                       count, name=name)  # fmt: skip
+        return trn("Selected: {count} feature of '{name}' with pixels that are mapped wrong, as this "
+                   "or another class.",
+                   "Selected: {count} features of '{name}' with pixels that are mapped wrong, as this "
+                   "or another class.", count, name=name)  # fmt: skip
+    if kind == SPLIT:
+        return trn(
+            "Selected: the {count} feature of '{name}' that judged the model. Map this place with the model "
+            "to see which pixels are at fault.",
+            "Selected: the {count} features of '{name}' that judged the model. Map this place with the model "
+            "to see which are at fault.",
+            count, name=name,
+        )  # fmt: skip
+    if kind == NONE:
+        return tr("Map this place with the model to see where they are.")
+    return ""

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is doubtful in labels before anything is learnt from them: looked for off the interface's thread."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsCsException,
+    QgsDistanceArea,
+    QgsFeatureRequest,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsSpatialIndex,
+    QgsVectorLayer,
+    QgsVectorLayerFeatureSource,
+    QgsWkbTypes,
+)
+
+from ..i18n import tr, trn
+from .label_classes import class_name
+
+MOST_CHECKED = 20_000
+"""Features whose shapes are looked at; of more, the first so many."""
+NAMED = 4
+# Two polygons that share less of the smaller one's area only touch.
+TOUCHING = 1e-4
+
+Places = Sequence[Tuple[QgsRectangle, QgsCoordinateReferenceSystem]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: a sentence, the features that it is about, and whether they can be mended.
+
+    Attributes:
+        kind: ``invalid``, ``no_class``, ``outside``, ``overlap``, ``few``, ``alike`` or ``many``.
+    """
+
+    kind: str
+    text: str
+    features: Tuple[int, ...] = ()
+    mendable: bool = False
+
+
+@dataclass
+class Findings:
+    """What was found.
+
+    Attributes:
+        areas: Square metres by class; empty for points.
+        inside: Features by class that lie on the series, or all where there is none.
+    """
+
+    lines: List[Finding] = field(default_factory=list)
+    areas: Dict[str, float] = field(default_factory=dict)
+    inside: Dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    fid: int
+    name: str
+    geometry: QgsGeometry
+
+
+def series_places(layers: Sequence[QgsRasterLayer]) -> Places:
+    """Where rasters lie, each place once."""
+    found = {(layer.extent().toString(3), layer.crs().authid()): layer for layer in layers if layer.isValid()}
+    return [(QgsRectangle(layer.extent()), layer.crs()) for layer in found.values()]
+
+
+def checker(layer: QgsVectorLayer, field: str, selected_only: bool, places: Places) -> Callable[[], Findings]:
+    """A function that looks at the labels; it may be called in another thread.
+
+    Args:
+        layer: The labels.
+        field: The class field.
+        selected_only: Whether only selected features are used.
+        places: Of ``series_places``; none if there is no series yet.
+    """
+    index = layer.fields().lookupField(field)
+    request = QgsFeatureRequest().setSubsetOfAttributes([index])
+    if selected_only:
+        request.setFilterFids(layer.selectedFeatureIds())
+    source = QgsVectorLayerFeatureSource(layer)
+    crs, project = layer.crs(), QgsProject.instance()
+    context, ellipsoid = project.transformContext(), project.ellipsoid()
+    polygons = layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry
+
+    def check() -> Findings:
+        found = Findings()
+        shapes, without = [], []
+        for number, feature in enumerate(source.getFeatures(request)):
+            if number >= MOST_CHECKED:
+                found.lines.append(Finding("many", tr(
+                    "Only the first {count} features were looked at here; all are used.",
+                    count=MOST_CHECKED)))  # fmt: skip
+                break
+            name = class_name(feature.attribute(index))
+            if name:
+                shapes.append(_Shape(feature.id(), name, QgsGeometry(feature.geometry())))
+            else:
+                without.append(feature.id())
+        here = _extents(places, crs, context)
+        inside = [one for one in shapes if _lies_in(one.geometry, here)]
+        for one in inside:
+            found.inside[one.name] = found.inside.get(one.name, 0) + 1
+        broken = _invalid(shapes) if polygons else []
+        found.lines += broken
+        if without:
+            found.lines.append(Finding("no_class", trn(
+                "{count} feature has no class: it is not used.",
+                "{count} features have no class: they are not used.", len(without)),
+                tuple(without)))  # fmt: skip
+        found.lines += _outside(shapes, inside)
+        if polygons:
+            bad = {fid for finding in broken for fid in finding.features}
+            found.lines += _overlaps([one for one in inside if one.fid not in bad])
+            found.areas = _areas(inside, crs, context, ellipsoid)
+        found.lines += _few(inside)
+        found.lines += _alike(shapes)
+        return found
+
+    return check
+
+
+def _extents(
+    places: Places, crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext
+) -> Optional[List[QgsRectangle]]:
+    """The places in the labels' system; None where that is not known, so that nothing is outside."""
+    found = []
+    for extent, of in places:
+        if not of.isValid() or not crs.isValid():
+            return None
+        try:
+            found.append(QgsCoordinateTransform(of, crs, context).transformBoundingBox(extent))
+        except QgsCsException:
+            return None
+    return found or None
+
+
+def _lies_in(geometry: QgsGeometry, here: Optional[List[QgsRectangle]]) -> bool:
+    if geometry.isNull() or geometry.isEmpty():
+        return False
+    return here is None or any(geometry.boundingBox().intersects(one) for one in here)
+
+
+def _invalid(shapes: Sequence[_Shape]) -> List[Finding]:
+    bad = tuple(one.fid for one in shapes if not one.geometry.isNull() and not one.geometry.isGeosValid())
+    if not bad:
+        return []
+    text = trn(
+        "{count} polygon crosses itself or is broken: it may be left out.",
+        "{count} polygons cross themselves or are broken: they may be left out.",
+        len(bad),
+    )
+    return [Finding("invalid", text, bad, mendable=True)]
+
+
+def _outside(shapes: Sequence[_Shape], inside: Sequence[_Shape]) -> List[Finding]:
+    known = {one.fid for one in inside}
+    away = tuple(one.fid for one in shapes if one.fid not in known)
+    if not away:
+        return []
+    if not inside:
+        return [Finding("outside", tr(
+            "No feature lies on the series: tick rasters of the same place, or check the systems of both."),
+            away)]  # fmt: skip
+    text = trn(
+        "{count} feature lies outside of the series: it is not used.",
+        "{count} features lie outside of the series: they are not used.",
+        len(away),
+    )
+    return [Finding("outside", text, away)]
+
+
+def _overlaps(shapes: Sequence[_Shape]) -> List[Finding]:
+    """Polygons that cover ground of another class: those pixels carry two classes."""
+    index, by_id = QgsSpatialIndex(), {one.fid: one for one in shapes}
+    for one in shapes:
+        index.addFeature(one.fid, one.geometry.boundingBox())
+    pairs, features = defaultdict(int), set()
+    for one in shapes:
+        engine = None
+        for fid in index.intersects(one.geometry.boundingBox()):
+            other = by_id[fid]
+            if fid <= one.fid or other.name == one.name:
+                continue
+            if engine is None:
+                engine = QgsGeometry.createGeometryEngine(one.geometry.constGet())
+                engine.prepareGeometry()
+            if not engine.intersects(other.geometry.constGet()):
+                continue
+            shared = one.geometry.intersection(other.geometry).area()
+            if shared > TOUCHING * min(one.geometry.area(), other.geometry.area()):
+                pairs[tuple(sorted((one.name, other.name)))] += 1
+                features |= {one.fid, fid}
+    if not pairs:
+        return []
+    (first, second), _ = max(pairs.items(), key=lambda entry: entry[1])
+    text = trn(
+        "{count} pair of polygons of different classes overlaps ('{first}' and '{second}'): the pixels under "
+        "both are not used.",
+        "{count} pairs of polygons of different classes overlap (most: '{first}' and '{second}'): the pixels "
+        "under both are not used.",
+        sum(pairs.values()), first=first, second=second,
+    )  # fmt: skip
+    return [Finding("overlap", text, tuple(sorted(features)))]
+
+
+def _few(inside: Sequence[_Shape]) -> List[Finding]:
+    """Classes of one feature, which may lie in the training part or in the one that judges."""
+    by_class = defaultdict(list)
+    for one in inside:
+        by_class[one.name].append(one.fid)
+    single = {name: fids for name, fids in sorted(by_class.items()) if len(fids) == 1}
+    if not single:
+        return []
+    text = trn(
+        "{names} has one feature: it is learnt or judged, seldom both. Draw more, far apart.",
+        "{names} have one feature each: they are learnt or judged, seldom both. Draw more, far "
+        "apart.",
+        len(single), names=_names(list(single)),
+    )  # fmt: skip
+    return [Finding("few", text, tuple(fid for fids in single.values() for fid in fids))]
+
+
+def _alike(shapes: Sequence[_Shape]) -> List[Finding]:
+    spellings = defaultdict(set)
+    for one in shapes:
+        spellings[" ".join(one.name.casefold().split())].add(one.name)
+    twins = [names for names in spellings.values() if len(names) > 1]
+    if not twins:
+        return []
+    first = sorted(twins[0])
+    odd = {name for names in twins for name in names}
+    text = tr("{names} are spelt alike, and count as classes of their own.", names=_names(first))
+    return [Finding("alike", text, tuple(one.fid for one in shapes if one.name in odd))]
+
+
+def _areas(
+    shapes: Sequence[_Shape],
+    crs: QgsCoordinateReferenceSystem,
+    context: QgsCoordinateTransformContext,
+    ellipsoid: str,
+) -> Dict[str, float]:
+    ruler = QgsDistanceArea()
+    ruler.setSourceCrs(crs, context)
+    ruler.setEllipsoid(ellipsoid)
+    found: Dict[str, float] = defaultdict(float)
+    for one in shapes:
+        found[one.name] += ruler.measureArea(one.geometry)
+    return dict(found)
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:NAMED])
+    return (
+        shown
+        if len(names) <= NAMED
+        else tr("{names} and {count} more", names=shown, count=len(names) - NAMED)
+    )

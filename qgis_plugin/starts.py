@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a training can start from: encoders of bundles, also of those that map nothing themselves. No Qt."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, FrozenSet, Iterable, List, Mapping, Optional
+
+from .i18n import tr
+from .models import CARD, LARGEST
+
+MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Start:
+    """A bundle whose encoder can be gone on with.
+
+    Attributes:
+        bands: All names that its bands go by, in small letters.
+        size: Its variant, such as ``timo_tiny``.
+        told: What it was trained on, in a sentence.
+    """
+
+    folder: Path
+    name: str
+    bands: FrozenSet[str]
+    size: str
+    told: str
+
+    def fits(self, series: Iterable[str]) -> bool:
+        """Whether it knows one band of a series at least; so it is taken where bands have no names."""
+        named = {band.lower() for band in series if band}
+        return not named or bool(named & self.bands)
+
+
+def find_starts(home: Path, others: Iterable[str]) -> List[Start]:
+    """The bundles of a home, newest first, then those picked elsewhere; what cannot be read is left out."""
+    dated = []
+    for path in (home / "models").glob(f"*/{CARD}"):
+        try:
+            dated.append((path.stat().st_mtime, path.parent))
+        except OSError:
+            continue
+    folders = [folder for _, folder in sorted(dated, key=lambda entry: -entry[0])]
+    folders += [Path(text) for text in others if Path(text) not in folders]
+    return [one for one in map(read_start, folders) if one is not None]
+
+
+def read_start(folder: Path) -> Optional[Start]:
+    """A bundle as something to start from; None if it cannot be read."""
+    path = folder / CARD
+    try:
+        if path.stat().st_size > LARGEST:
+            return None
+        card = json.loads(path.read_text(encoding="utf-8"))
+        bands = frozenset(
+            str(band[key]).lower()
+            for band in card["bands"]
+            for key in ("key", "name", "role")
+            if band.get(key)
+        )
+        return Start(
+            folder,
+            str(card.get("name") or folder.name),
+            bands,
+            str(card["architecture"]["name"]),
+            _told(card),
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _told(card: Mapping[str, Any]) -> str:
+    """What it saw: without labels or with which classes, on which dates, and from what it began itself."""
+    dates = card.get("dates") or {}
+    seen = tr(
+        "{count} dates from {first} to {last}",
+        count=dates.get("count", "?"), first=dates.get("first", "?"), last=dates.get("last", "?"),
+    )  # fmt: skip
+    began = str((card.get("training") or {}).get("started_from") or "random weights").partition(" (")[0]
+    names = [str(one["name"]) for one in card.get("classes") or ()]
+    if card["task"] == "pretraining" or not names:
+        return tr("Pre-trained without labels on {seen}, from {began}.", seen=seen, began=began)
+    shown = ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
+    return tr("Learnt {classes} on {seen}, from {began}.", classes=shown, seen=seen, began=began)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An analyst without labels makes a training layer in one dialog, and draws at once."""
+
+from __future__ import annotations
+
+import pytest
+from qgis.core import (
+    QgsApplication,
+    QgsCategorizedSymbolRenderer,
+    QgsProject,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QAction, QMessageBox, QPushButton
+
+
+@pytest.fixture
+def make_iface(make_iface):
+    class WithDigitising(make_iface):
+        def __init__(self):
+            super().__init__()
+            self.drawing, self.active = [], None
+            self.add = QAction(self.window)
+            self.add.triggered.connect(lambda: self.drawing.append(self.active))
+
+        def setActiveLayer(self, layer):
+            self.active = layer
+
+        def actionAddFeature(self):
+            return self.add
+
+    return WithDigitising
+
+
+def open_dialog(dock, qtbot, button, name):
+    qtbot.mouseClick(dock.findChild(QPushButton, button), Qt.MouseButton.LeftButton)
+
+    def found():
+        return [w for w in QgsApplication.topLevelWidgets() if w.objectName() == name and w.isVisible()]
+
+    qtbot.waitUntil(lambda: bool(found()))
+    return found()[0]
+
+
+@pytest.fixture
+def dialog(dock, add_raster, qtbot):
+    add_raster("S2_20200101.tif")
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
+    dock.series.model.tick([0], True)
+    return open_dialog(dock, qtbot, "timoTrainNewLabels", "timoNewLabels")
+
+
+def paste(dialog, text):
+    QgsApplication.clipboard().setText(text)
+    dialog.classes.paste.click()
+
+
+def press(qtbot, button):
+    assert button.isEnabled()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def made(dock, dialog, qtbot, name="clearings"):
+    dialog.name.setText(name)
+    press(qtbot, dialog.ok)
+    qtbot.waitUntil(lambda: dock.train.labels.layer is not None)
+    return dock.train.labels.layer
+
+
+def test_layer_is_a_file_in_the_series_system_with_the_classes_to_choose_from(dock, dialog, iface, qtbot):
+    paste(dialog, "forest\ncleared = #d7301f\nforest")
+    layer = made(dock, dialog, qtbot)
+    assert layer.source().startswith(str(dock.shared.settings.home_folder / "labels" / "clearings.gpkg"))
+    assert layer.crs().authid() == "EPSG:32631"
+    setup = layer.editorWidgetSetup(layer.fields().indexOf("class"))
+    assert setup.config()["map"] == [{"forest": "forest"}, {"cleared": "cleared"}]
+    layer.rollBack()
+
+
+def test_drawing_begins_and_the_page_learns_from_the_new_layer(dock, dialog, iface, qtbot):
+    paste(dialog, "forest\ncleared\nother")
+    layer = made(dock, dialog, qtbot)
+    assert layer.isEditable() and iface.drawing == [layer]
+    assert QgsProject.instance().mapLayer(layer.id()) is layer
+    assert dock.train.labels.field.currentField() == "class"
+    index = layer.fields().indexOf("class")
+    assert layer.editFormConfig().reuseLastValue(index)
+    layer.rollBack()
+
+
+def test_layer_is_drawn_in_the_colours_of_its_classes_in_any_project(dock, dialog, iface, qtbot):
+    paste(dialog, "forest\t#112233\ncleared\t#445566")
+    layer = made(dock, dialog, qtbot)
+    again = QgsVectorLayer(layer.source(), "again", "ogr")
+    for one in (layer, again):
+        assert isinstance(one.renderer(), QgsCategorizedSymbolRenderer)
+        assert {c.value(): c.symbol().color().name() for c in one.renderer().categories()} == {
+            "forest": "#112233", "cleared": "#445566",
+        }  # fmt: skip
+    layer.rollBack()
+
+
+def test_points_can_be_drawn_instead(dock, dialog, qtbot):
+    paste(dialog, "a\nb")
+    dialog.shape.setCurrentIndex(1)
+    layer = made(dock, dialog, qtbot)
+    assert layer.geometryType() == 0
+    layer.rollBack()
+
+
+def test_classes_of_a_task_are_offered(dialog):
+    titles = [action.text() for action in dialog.classes.menu.actions()]
+    assert titles[:4] == ["Deforestation", "Land cover", "Crops", "Flood"]
+    dialog.classes.menu.actions()[3].trigger()
+    assert [one.name for one in dialog.classes.classes()] == ["dry", "flooded"]
+    assert len({one.color for one in dialog.classes.classes()}) == 2
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "with space"])
+def test_name_that_is_no_file_name_is_refused_before_the_click(dialog, name):
+    paste(dialog, "a\nb")
+    dialog.name.setText(name)
+    assert not dialog.ok.isEnabled() and "name" in dialog.reason.text()
+
+
+def test_file_that_is_there_is_never_replaced(dock, dialog):
+    paste(dialog, "a\nb")
+    folder = dock.shared.settings.subfolder("labels")
+    (folder / "mine.gpkg").write_text("precious")
+    dialog.name.setText("mine")
+    assert not dialog.ok.isEnabled() and "exists already" in dialog.reason.text()
+    assert (folder / "mine.gpkg").read_text() == "precious"
+
+
+def test_folder_that_cannot_be_written_to_is_told_in_the_dialog(dock, dialog, qtbot):
+    paste(dialog, "a\nb")
+    dock.shared.settings.home_folder.mkdir(parents=True)
+    (dock.shared.settings.home_folder / "labels").write_text("a file in the way")
+    dialog.name.setText("mine")
+    press(qtbot, dialog.ok)
+    qtbot.waitUntil(lambda: "could not be written" in dialog.reason.text())
+    assert dialog.isVisible() and dock.train.labels.layer is None
+
+
+def test_one_class_is_not_enough_and_a_name_counts_once(dialog):
+    paste(dialog, "a")
+    assert not dialog.ok.isEnabled() and "two classes" in dialog.reason.text()
+    paste(dialog, "a\nb")
+    assert dialog.ok.isEnabled()
+    dialog.classes.table.item(1, 1).setText("a")
+    assert not dialog.ok.isEnabled() and "twice" in dialog.reason.text()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("oak\nbirch\n\noak", ["oak", "birch"]),
+        ("1\toak\n2\tbirch", ["oak", "birch"]),
+        ("oak; birch;", ["oak", "birch"]),
+        ("1\n2", ["1", "2"]),
+        ('"winter wheat",#00ff00', ["winter wheat"]),
+        ("forest #1b7837\nwater  #2b8cbe", ["forest", "water"]),
+        ("", []),
+    ],
+)
+def test_pasted_list_gives_its_classes_with_colours_that_differ(package, text, names):
+    from timo_qgis.layers.label_classes import parse_list
+
+    found = parse_list(text)
+    assert [one.name for one in found] == names
+    assert len({one.color for one in found}) == len(names)
+
+
+def test_three_hundred_classes_all_have_colours_of_their_own(package):
+    from timo_qgis.layers.label_classes import with_colors
+
+    found = with_colors([f"class {n}" for n in range(254)], {})
+    assert len(set(found.values())) == 254
+
+
+ROWS = [("oak", (0, 0, 2, 2)), ("oak", (2, 0, 4, 2)), ("birch", (0, 4, 2, 6))]
+
+
+@pytest.fixture
+def classes(dock, make_labels, qtbot):
+    make_labels(ROWS)
+    qtbot.waitUntil(lambda: dock.train.labels.counts == {"oak": 2, "birch": 1})
+    return open_dialog(dock, qtbot, "timoTrainEditClasses", "timoClasses")
+
+
+def answer(monkeypatch, button):
+    asked = []
+    monkeypatch.setattr(QMessageBox, "question", lambda *args: asked.append(args[2]) or button)
+    return asked
+
+
+def rename(dialog, qtbot, name):
+    table = dialog.classes.table
+    row = next(n for n in range(table.rowCount()) if table.item(n, 1).text() == "oak")
+    table.item(row, 1).setText(name)
+    press(qtbot, dialog.ok)
+
+
+def test_classes_of_any_layer_can_be_edited_later(dock, classes, qtbot):
+    classes.classes.set_classes(
+        [*classes.classes.classes(), type(classes.classes.classes()[0])("elm", "#123456")]
+    )
+    press(qtbot, classes.ok)
+    layer = dock.train.labels.layer
+    assert [c.value() for c in layer.renderer().categories()] == ["birch", "oak", "elm"]
+    assert dock.train.labels.scheme()[-1].color == "#123456"
+    assert not layer.isEditable()
+
+
+def test_features_of_a_renamed_class_are_asked_about_and_stay_if_not_wanted(
+    dock, classes, qtbot, monkeypatch
+):
+    asked = answer(monkeypatch, QMessageBox.StandardButton.No)
+    rename(classes, qtbot, "Quercus")
+    qtbot.waitUntil(lambda: bool(asked))
+    assert "2 features" in asked[0]
+    layer = dock.train.labels.layer
+    assert sorted(f["class"] for f in layer.getFeatures()) == ["birch", "oak", "oak"]
+    assert not layer.isEditable()
+
+
+def test_features_of_a_renamed_class_follow_if_wanted_and_can_be_undone(dock, classes, qtbot, monkeypatch):
+    answer(monkeypatch, QMessageBox.StandardButton.Yes)
+    rename(classes, qtbot, "Quercus")
+    layer = dock.train.labels.layer
+    qtbot.waitUntil(
+        lambda: sorted(f["class"] for f in layer.getFeatures()) == ["Quercus", "Quercus", "birch"]
+    )
+    layer.rollBack()
+    assert sorted(f["class"] for f in layer.getFeatures()) == ["birch", "oak", "oak"]

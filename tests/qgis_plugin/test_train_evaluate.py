@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A model is judged by labels that it never saw, from the Train page."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from qgis.core import QgsApplication
+from qgis.PyQt.QtWidgets import QPushButton
+
+ROWS = [("Oak", (0, 0, 2, 2)), ("birch", (0, 4, 2, 6))]
+
+
+def write_model(home, name, classes):
+    folder = home / "models" / name
+    folder.mkdir(parents=True)
+    card = {
+        "task": "segmentation", "name": name, "architecture": {"name": "timo_tiny"}, "dates": {"count": 12},
+        "classes": [{"value": n, "name": one, "color": "#228844"} for n, one in enumerate(classes)],
+        "bands": [{"name": "red", "role": "red"}],
+    }  # fmt: skip
+    (folder / "model.json").write_text(json.dumps(card))
+    return folder
+
+
+@pytest.fixture
+def dialog(dock, twelve_dates, tmp_path, qtbot):
+    from timo_qgis.backend.link import LinkState
+
+    qtbot.waitUntil(lambda: dock.shared.backend.state.phase == "missing")
+    dock.shared.backend.close()
+    dock.shared.backend._on_state(LinkState("ready"))
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 12)
+    dock.series.model.tick(list(range(12)), True)
+    write_model(tmp_path / "home", "woods", ["oak", "birch"])
+    dock.findChild(QPushButton, "timoTrainCheck").click()
+    found = next(one for one in QgsApplication.topLevelWidgets() if one.objectName() == "timoEvaluate")
+    qtbot.waitUntil(lambda: found.models.count() == 1)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def sent(dialog, monkeypatch):
+    """What is submitted in place of sending it."""
+    specs = []
+    monkeypatch.setattr(
+        dialog.follower._backend, "submit", lambda task, spec: specs.append((task, dict(spec))) or "key"
+    )
+    return specs
+
+
+def test_reason_is_said_until_all_is_there(dialog, make_labels, qtbot):
+    assert "Add a layer of polygons" in dialog.why_not()
+    make_labels(ROWS)
+    qtbot.waitUntil(lambda: dialog.why_not() == "")
+
+
+def test_job_gets_series_model_labels_and_a_folder_of_its_own(
+    dialog, dock, tmp_path, make_labels, sent, qtbot
+):
+    make_labels(ROWS)
+    qtbot.waitUntil(lambda: dialog.why_not() == "")
+    dialog.footer.button.click()
+    qtbot.waitUntil(lambda: len(sent) == 1)
+    task, spec = sent[0]
+    home = tmp_path / "home"
+    assert task == "evaluate"
+    assert spec["model"] == str(home / "models" / "woods") and spec["class_field"] == "class"
+    assert spec["out"] == str(home / "reports" / "woods-check")
+    assert spec["labels"].startswith(str(home / "labels")) and spec["series"][0].endswith(".csv")
+
+
+def test_one_class_is_enough_to_judge_by(dialog, make_labels, qtbot):
+    make_labels(ROWS[:1])
+    qtbot.waitUntil(lambda: dialog.why_not() == "")
+
+
+def test_labels_of_none_of_the_models_classes_are_refused_before_the_click(dialog, make_labels, qtbot):
+    make_labels([("wheat", (0, 0, 2, 2)), ("maize", (0, 4, 2, 6))])
+    qtbot.waitUntil(lambda: "(maize, wheat)" in dialog.why_not())
+    assert "(oak, birch)" in dialog.why_not()
+
+
+def test_what_the_backend_refuses_is_said_in_the_dialog(dialog, make_labels, qtbot):
+    make_labels(ROWS)
+    qtbot.waitUntil(lambda: dialog.why_not() == "")
+    dialog.follower._key = "key"
+    dialog._shared.backend.refused.emit("key", {"message": "Task 'evaluate': no.", "action": "Correct it."})
+    assert dialog.footer.reason.text() == "Task 'evaluate': no. Correct it."

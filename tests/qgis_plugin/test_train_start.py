@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a training starts from is said, and nobody is left to think that weights come with TiMo."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from qgis.PyQt.QtWidgets import QComboBox, QLabel, QWidget
+
+
+def write(home, name, **changes):
+    card = {
+        "task": "segmentation",
+        "name": name,
+        "architecture": {"name": "timo_small"},
+        "classes": [{"value": 1, "name": "oak", "color": "#112233"}, {"value": 2, "name": "birch"}],
+        "bands": [{"key": "red", "name": "B04", "role": "red"}, {"key": "nir", "name": "B08", "role": "nir"}],
+        "dates": {"count": 5, "first": "2019-01-01", "last": "2019-12-01"},
+        "training": {"started_from": "random weights"},
+        **changes,
+    }
+    folder = home / "models" / name
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text(json.dumps(card))
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = tmp_path / "home"
+    write(home, "woods")
+    write(home, "pre", task="pretraining", classes=[])
+    write(home, "radar", bands=[{"key": "vv", "name": "vv", "role": "vv"}])
+    (home / "models" / "broken").mkdir()
+    (home / "models" / "broken" / "model.json").write_text("{")
+    return home
+
+
+@pytest.fixture
+def page(home, dock, twelve_dates, qtbot):
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 12)
+    dock.series.model.tick(list(range(12)), True)
+    qtbot.waitUntil(lambda: combo(dock.train).count() == 4)
+    return dock.train
+
+
+def combo(page):
+    return page.findChild(QComboBox, "timoTrainStart")
+
+
+def choose(page, name):
+    combo(page).setCurrentIndex(combo(page).findText(name))
+
+
+def told(page):
+    return page.findChild(QLabel, "timoTrainStartTold").text()
+
+
+def test_nothing_is_the_default_and_is_called_random(page):
+    assert combo(page).currentText() == "Nothing: random weights"
+    assert "no pre-trained weights are published" in told(page)
+    assert page.start.values() == {}
+    assert page.findChild(QWidget, "timoTrain_learn").isHidden() or not page.start.learn.isVisible()
+
+
+def test_model_says_what_it_learnt_and_goes_into_the_job(page, home):
+    choose(page, "woods")
+    assert told(page) == (
+        "Learnt oak, birch on 5 dates from 2019-01-01 to 2019-12-01, from random weights. "
+        "Its size stays: Small."
+    )
+    assert page.start.values() == {"from": str(home / "models" / "woods")}
+    learn = page.findChild(QComboBox, "timoTrain_learn")
+    learn.setCurrentIndex(learn.findText("The head alone"))
+    assert page.start.values()["learn"] == "head"
+    choose(page, "Nothing: random weights")
+    assert page.start.values() == {}
+
+
+def test_pre_trained_model_can_be_started_from_and_says_so(page):
+    choose(page, "pre")
+    assert told(page).startswith("Pre-trained without labels on 5 dates")
+
+
+def test_model_of_other_bands_cannot_be_picked(page):
+    row = combo(page).findText("radar (other bands)")
+    assert row > 0 and not combo(page).model().item(row).isEnabled()
+    combo(page).setCurrentIndex(row)
+    assert "none of the series' bands" in page.start.why_not()
+
+
+def test_size_of_the_slider_does_not_count_for_a_model_that_has_its_own(page):
+    from timo_qgis.gui.train_effort import STOPS
+
+    choose(page, "woods")
+    page.effort.slider.setValue(3)
+    assert not page.effort.custom
+    page.form.set_values({k: v for k, v in STOPS[3].values.items() if k != "model"})
+    page._on_form()
+    assert not page.effort.custom
