@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))  # also where this file is loaded by its path
+
+from build_wheel import build_wheel  # noqa: E402
+
 PACKAGE = "timo_qgis"
 # What the plugin shares with the other two programs: standard library and pyzmq alone, in Python 3.9 syntax.
 SHARED = (
@@ -23,7 +27,7 @@ SHARED_INIT = (
     "# SPDX-License-Identifier: GPL-3.0-or-later\n"
     '"""Copies made by the build of what the plugin shares with the backend and the library."""\n'
 )
-RESOURCES = ("icons", "styles", "schemas", "i18n")
+RESOURCES = ("icons", "styles", "schemas", "i18n", "locks")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # zip knows no earlier time
 
 
@@ -51,6 +55,8 @@ def contents(root: Path = ROOT) -> Iterator[tuple[str, bytes]]:
         for path in sorted((root / "resources" / folder).rglob("*")):
             if path.is_file():
                 yield path.relative_to(root).as_posix(), path.read_bytes()
+    name, wheel = build_wheel(root, version(root))
+    yield f"wheels/{name}", wheel
 
 
 def build(out: Path, root: Path = ROOT) -> Path:
