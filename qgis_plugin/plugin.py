@@ -51,6 +51,8 @@ class TimoPlugin:
         log.attach(None)
         if self.dock is not None:
             shared = self.dock.shared
+            if self.dock.setup is not None:
+                self.dock.setup.end()
             self.iface.removeDockWidget(self.dock)
             self.dock.close()
             if shared.backend.close():

@@ -45,7 +45,7 @@ def clean(environment: Mapping[str, str], system: str = sys.platform) -> Dict[st
 
 
 def proxy_variables(
-    kind: str, host: str, port: int, user: str = "", password: str = "", excluded: Iterable[str] = ()
+    kind: str, host: str, port: int, user: str, password: str, excluded: Iterable[str] = ()
 ) -> Dict[str, str]:
     """A proxy as programs take it from their environment.
 

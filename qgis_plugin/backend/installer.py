@@ -145,7 +145,9 @@ class Installer(QObject):
         self._cancelling = True
         if self._process is not None:
             self._process.finished.disconnect()
-            kill(self._process)
+            killing = kill(self._process)
+            if killing is not None:
+                killing.waitForFinished(1000)
             self._process.waitForFinished(1000)
         self._unlock()
 

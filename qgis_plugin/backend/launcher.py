@@ -108,12 +108,12 @@ class Launcher:
             return Trouble(
                 "missing",
                 f"There is no program timo-backend at {self.program}.",
-                "Choose the program timo-backend of your TiMo installation, and press Retry.",
+                "Set it up, or choose the program timo-backend of your TiMo installation, and press Retry.",
             )
         return Trouble(
             "missing",
             "The TiMo backend was not found on this computer.",
-            "Install it (see TiMo's README), or choose its program timo-backend here, and press Retry.",
+            "Set it up, or choose its program timo-backend here, and press Retry.",
         )
 
 

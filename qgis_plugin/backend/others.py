@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import Dict, List, Mapping
+from typing import Dict, List, Mapping, Optional
 
 from qgis.core import QgsNetworkAccessManager
-from qgis.PyQt.QtCore import QProcess, QProcessEnvironment
+from qgis.PyQt.QtCore import QCoreApplication, QProcess, QProcessEnvironment
 from qgis.PyQt.QtNetwork import QNetworkProxy
 
 from .environment import clean, proxy_variables
@@ -22,7 +22,7 @@ KINDS = {
 }
 
 
-def for_others(more: Mapping[str, str] | None = None) -> QProcessEnvironment:
+def for_others(more: Optional[Mapping[str, str]] = None) -> QProcessEnvironment:
     """QGIS's environment without what is its own.
 
     Args:
@@ -50,27 +50,31 @@ def proxy() -> Dict[str, str]:
     )
 
 
-def kill(process: QProcess) -> None:
-    """End a program and all that it started, at once; its ``finished`` comes. It doesn't wait."""
+def kill(process: QProcess) -> Optional[QProcess]:
+    """End a program and all that it started, at once; its ``finished`` comes. It doesn't wait.
+
+    Returns:
+        What does it, for one who must wait; None: it is done.
+    """
     number = process.processId()
     if not number:
-        return
+        return None
+    asking = QProcess(QCoreApplication.instance())
+    asking.finished.connect(asking.deleteLater)
     if sys.platform == "win32":
-        QProcess.startDetached("taskkill", ["/PID", str(number), "/T", "/F"])
-        return
-    asking = QProcess(process)
+        asking.start("taskkill", ["/PID", str(number), "/T", "/F"])
+        return asking
 
     def killed(*_: object) -> None:
         listed = bytes(asking.readAllStandardOutput()).decode(errors="replace")
-        for child in descendants(listed, number):
+        for each in (*descendants(listed, number), number):
             with suppress(OSError):
-                os.kill(child, signal.SIGKILL)
-        if process.processId() == number:
-            process.kill()
+                os.kill(each, signal.SIGKILL)
 
     asking.finished.connect(killed)
     asking.errorOccurred.connect(killed)  # there is no ps
     asking.start("ps", ["-A", "-o", "pid=,ppid="])
+    return asking
 
 
 def descendants(listed: str, ancestor: int) -> List[int]:

@@ -51,7 +51,7 @@ _REASONS: Tuple[Tuple[str, Callable[[], str]], ...] = (
         lambda: tr("The disk is full: make room, and press Retry."),
     ),
     (
-        r"\b407\b|proxy auth|tunnel|proxy.*(refused|denied)",
+        r"\b407\b|proxy (requires )?auth|tunnel|proxy.*(refused|denied)",
         lambda: tr(
             "The proxy refused the connection: check its name, user and password in QGIS under "
             "Settings > Options > Network, and press Retry."

@@ -8,11 +8,13 @@ import os
 import shutil
 import stat
 import zipfile
+from contextlib import suppress
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
-from qgis.core import QgsFileDownloader
+from qgis.core import QgsNetworkAccessManager
 from qgis.PyQt.QtCore import QObject, QUrl, pyqtSignal
+from qgis.PyQt.QtNetwork import QNetworkReply, QNetworkRequest
 
 from ..timing import slot
 from .setup_plan import UvWheel
@@ -69,26 +71,40 @@ class Fetch(QObject):
     def __init__(self, url: str, target: Path, parent: QObject) -> None:
         super().__init__(parent)
         self._said = ""
-        self._loader = QgsFileDownloader(QUrl(url), str(target))
-        self._loader.downloadProgress.connect(self._on_progress)
-        self._loader.downloadError.connect(self._on_error)
-        self._loader.downloadExited.connect(self._on_exit)
+        self._target = target
+        request = QNetworkRequest(QUrl(url))
+        policy = QNetworkRequest.RedirectPolicy.NoLessSafeRedirectPolicy
+        request.setAttribute(QNetworkRequest.Attribute.RedirectPolicyAttribute, policy)
+        with suppress(OSError):  # the first piece that can't be written tells
+            target.unlink()
+        self._reply = QgsNetworkAccessManager.instance().get(request)
+        self._reply.downloadProgress.connect(self._on_progress)
+        self._reply.readyRead.connect(self._on_data)
+        self._reply.finished.connect(self._on_end)
 
     def cancel(self) -> None:
         """Stop it; ``ended`` comes."""
-        self._said = "cancelled"
-        if self._loader is not None:
-            self._loader.cancelDownload()
+        self._stop("cancelled")
+
+    def _stop(self, why: str) -> None:
+        self._said = self._said or why
+        self._reply.abort()
 
     @slot
     def _on_progress(self, come: int, of: int) -> None:
         self.progressed.emit(come, of)
 
     @slot
-    def _on_error(self, messages: List[str]) -> None:
-        self._said = self._said or f"Failed to download: {'; '.join(messages)}"
+    def _on_data(self) -> None:
+        try:
+            with self._target.open("ab") as file:
+                file.write(bytes(self._reply.readAll()))
+        except OSError as error:
+            self._stop(str(error))
 
     @slot
-    def _on_exit(self) -> None:
-        self._loader = None  # it deletes itself
+    def _on_end(self) -> None:
+        if self._reply.error() != QNetworkReply.NetworkError.NoError:
+            self._said = self._said or f"Failed to download: {self._reply.errorString()}"
+        self._reply.deleteLater()
         self.ended.emit(self._said)

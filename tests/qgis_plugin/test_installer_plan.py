@@ -179,7 +179,7 @@ def test_a_proxy_is_told_with_its_user_and_its_exceptions(package):
     told = proxy_variables("http", "proxy.lan", 3128, "ada", "p@ss:1", ["https://maps.lan/wms", "intra"])
     assert told["HTTPS_PROXY"] == told["https_proxy"] == "http://ada:p%40ss%3A1@proxy.lan:3128"
     assert told["NO_PROXY"] == "localhost,127.0.0.1,maps.lan,intra"
-    assert proxy_variables("http", "", 3128) == {}
+    assert proxy_variables("http", "", 3128, "", "") == {}
 
 
 @pytest.mark.parametrize(
