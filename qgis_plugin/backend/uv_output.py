@@ -40,15 +40,15 @@ class Packages:
 # In this order: a proxy's refusal, say, is told as a failed request, too.
 _REASONS: Tuple[Tuple[str, Callable[[], str]], ...] = (
     (
-        r"hash mismatch|mismatched hash",
+        r"no space left|os error 28\b|os error 112\b|not enough space|disk quota",
+        lambda: tr("The disk is full: make room, and press Retry."),
+    ),
+    (
+        r"hash mismatch|invalid package format|failed to read from zip|failed to extract|invalid zip",
         lambda: tr(
             "A downloaded file is not the one that TiMo was tested with, and was not installed: "
             "press Retry, and tell your network's administrator if it happens again."
         ),
-    ),
-    (
-        r"no space left|os error 28\b|os error 112\b|not enough space|disk quota",
-        lambda: tr("The disk is full: make room, and press Retry."),
     ),
     (
         r"\b407\b|proxy (requires )?auth|tunnel|proxy.*(refused|denied)",
