@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from threading import Thread
 from typing import Any, Optional, Tuple
 
@@ -13,13 +15,15 @@ from qgis.PyQt.QtWidgets import QAction
 
 from . import log
 from .compat import icon
+from .i18n import tr
 from .timing import inside_qgis, slot
 
 # What the dock stands on, loaded one by one so that the interface does not stand still meanwhile.
 PARTS = ("._client.core", ".backend.link", ".layers.results", ".gui.form", ".gui.page_train", ".gui.dock")
 NO_PYZMQ = (
     "TiMo needs the Python package pyzmq, which this QGIS does not have. "
-    "Install it for QGIS's Python (Debian and Ubuntu: python3-zmq), and start QGIS again."
+    "Have it installed into TiMo's own folder, or install it for QGIS's Python yourself "
+    "(Debian and Ubuntu: python3-zmq) and start QGIS again."
 )
 
 
@@ -35,6 +39,7 @@ class TimoPlugin:
         self.action: Optional[QAction] = None
         self.dock: Any = None
         self._pyzmq = Thread()
+        self._installer: Any = None
 
     def initGui(self) -> None:
         """Add the action to the toolbar and to the Raster menu."""
@@ -49,6 +54,10 @@ class TimoPlugin:
     def unload(self) -> None:
         """Leave nothing behind; jobs go on in the backend."""
         log.attach(None)
+        self._drop_installer()
+        pyzmq = sys.modules.get(f"{__package__}.backend.pyzmq")
+        if pyzmq is not None:
+            pyzmq.withdraw()
         if self.dock is not None:
             shared = self.dock.shared
             if self.dock.setup is not None:
@@ -119,9 +128,36 @@ class TimoPlugin:
             if error.name != "zmq":
                 raise
             self.action.setChecked(False)
-            log.log(NO_PYZMQ, "error", push=True)
+            log.log(NO_PYZMQ, "error", push=True, button=tr("Install it"), pressed=self._install_pyzmq)
             return
         QTimer.singleShot(0, lambda: self._load(parts[1:]))
+
+    @slot
+    def _install_pyzmq(self) -> None:
+        from .backend.pyzmq import PyzmqInstaller
+        from .background import Background
+        from .settings import Settings
+
+        window = self.iface.mainWindow()
+        self._installer = PyzmqInstaller(Settings.load().home_folder, Background(window), window)
+        self._installer.ended.connect(self._on_pyzmq)
+        self._installer.start()
+        log.log(tr("Installing pyzmq…"), push=True)
+
+    @slot
+    def _on_pyzmq(self, wrong: str) -> None:
+        self._drop_installer()
+        if wrong:
+            log.log(wrong, "error", push=True, button=tr("Retry"), pressed=self._install_pyzmq)
+        elif self.action is not None:
+            self.action.setChecked(True)
+            self._on_triggered(True)
+
+    def _drop_installer(self) -> None:
+        if self._installer is not None:
+            self._installer.close()
+            self._installer.deleteLater()
+            self._installer = None
 
     @slot
     def _show(self) -> None:
@@ -144,4 +180,9 @@ class TimoPlugin:
 
 def _import_pyzmq() -> None:
     with suppress(ImportError):  # said when it is needed
+        if find_spec("zmq") is None:
+            from .backend.pyzmq import offer
+            from .settings import Settings
+
+            offer(Settings.load().home_folder)
         import_module("zmq")

@@ -350,3 +350,22 @@ def test_json_of_uv_has_a_wheel_for_every_lock(package):
     for lock in folder.glob("*-*.txt"):
         wheel = known["wheels"][lock.stem.rpartition("-")[0]]
         assert wheel["url"].startswith("https://files.pythonhosted.org/") and len(wheel["sha256"]) == 64
+
+
+def test_a_qgis_without_pyzmq_says_so_and_offers_to_install_it(plugin, iface, monkeypatch, qtbot):
+    import timo_qgis.plugin as module
+
+    real = module.import_module
+
+    def without(name, *more):
+        if name in ("zmq", "._client.core"):
+            raise ImportError("No module named 'zmq'", name="zmq")
+        return real(name, *more)
+
+    monkeypatch.setattr(module, "import_module", without)
+    plugin.action.trigger()
+    qtbot.waitUntil(lambda: iface.bar.currentItem() is not None)
+    item = iface.bar.currentItem()
+    assert "pyzmq" in item.text()
+    assert "Install it" in [button.text() for button in item.findChildren(QAbstractButton)]
+    assert not plugin.action.isChecked()

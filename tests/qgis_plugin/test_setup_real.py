@@ -76,6 +76,26 @@ def test_a_lock_is_whole_for_its_platform(uv, tmp_path, lock, python):
     assert "+ torch==" in done.stderr
 
 
+def test_a_qgis_without_pyzmq_gets_it_into_a_folder_of_ours(package, monkeypatch, tmp_path, qtbot):
+    from timo_qgis.backend import pyzmq
+    from timo_qgis.background import Background
+
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    installer = pyzmq.PyzmqInstaller(tmp_path, Background())
+    with qtbot.waitSignal(installer.ended, timeout=300_000) as caught:
+        installer.start()
+    installer.close()
+    assert caught.args == [""]
+    before = list(sys.path)
+    pyzmq.offer(tmp_path)
+    assert sys.path == [*before, str(pyzmq.folder(tmp_path))]
+    pyzmq.withdraw()
+    assert sys.path == before
+    code = f"import sys; sys.path.insert(0, {str(pyzmq.folder(tmp_path))!r}); import zmq; print(zmq.__file__)"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(str(tmp_path))
+
+
 def test_pyzmq_is_there_for_the_python_of_qgis_on_every_platform(uv, tmp_path):
     from timo_qgis.backend.setup_plan import pyzmq_command
 
