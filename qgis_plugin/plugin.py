@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from threading import Thread
 from typing import Any, Optional, Tuple
 
@@ -25,7 +27,8 @@ PARTS = (
 )  # fmt: skip
 NO_PYZMQ = tr(
     "TiMo needs the Python package pyzmq, which this QGIS does not have. "
-    "Install it for QGIS's Python (Debian and Ubuntu: python3-zmq), and start QGIS again."
+    "Have it installed into TiMo's own folder, or install it for QGIS's Python yourself "
+    "(Debian and Ubuntu: python3-zmq) and start QGIS again."
 )
 
 
@@ -43,6 +46,7 @@ class TimoPlugin:
         self.options: Any = None
         self.provider: Any = None
         self._pyzmq = Thread()
+        self._installer: Any = None
 
     def initProcessing(self) -> None:
         """Add the algorithms; all there is where QGIS has no window, as in ``qgis_process``."""
@@ -72,8 +76,14 @@ class TimoPlugin:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
         log.attach(None)
+        self._drop_installer()
+        pyzmq = sys.modules.get(f"{__package__}.backend.pyzmq")
+        if pyzmq is not None:
+            pyzmq.withdraw()
         if self.dock is not None:
             shared = self.dock.shared
+            if self.dock.setup is not None:
+                self.dock.setup.end()
             self.iface.removeDockWidget(self.dock)
             self.dock.close()
             if shared.backend.close():
@@ -143,9 +153,36 @@ class TimoPlugin:
             if error.name != "zmq":
                 raise
             self.action.setChecked(False)
-            log.log(NO_PYZMQ, "error", push=True)
+            log.log(NO_PYZMQ, "error", push=True, button=tr("Install it"), pressed=self._install_pyzmq)
             return
         QTimer.singleShot(0, lambda: self._load(parts[1:]))
+
+    @slot
+    def _install_pyzmq(self) -> None:
+        from .backend.pyzmq import PyzmqInstaller
+        from .background import Background
+        from .settings import Settings
+
+        window = self.iface.mainWindow()
+        self._installer = PyzmqInstaller(Settings.load().home_folder, Background(window), window)
+        self._installer.ended.connect(self._on_pyzmq)
+        self._installer.start()
+        log.log(tr("Installing pyzmq…"), push=True)
+
+    @slot
+    def _on_pyzmq(self, wrong: str) -> None:
+        self._drop_installer()
+        if wrong:
+            log.log(wrong, "error", push=True, button=tr("Retry"), pressed=self._install_pyzmq)
+        elif self.action is not None:
+            self.action.setChecked(True)
+            self._on_triggered(True)
+
+    def _drop_installer(self) -> None:
+        if self._installer is not None:
+            self._installer.close()
+            self._installer.deleteLater()
+            self._installer = None
 
     @slot
     def _show(self) -> None:
@@ -168,4 +205,9 @@ class TimoPlugin:
 
 def _import_pyzmq() -> None:
     with suppress(ImportError):  # said when it is needed
+        if find_spec("zmq") is None:
+            from .backend.pyzmq import offer
+            from .settings import Settings
+
+            offer(Settings.load().home_folder)
         import_module("zmq")

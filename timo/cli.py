@@ -21,6 +21,7 @@ import typer
 from msgspec import Meta
 
 from timo import __version__, tasks
+from timo.cli_check import check
 from timo.cli_merge import merge
 from timo.cli_models import models
 from timo.cli_series import series
@@ -122,6 +123,7 @@ app.command()(series)
 app.command()(models)
 app.command()(stac)
 app.command()(merge)
+app.command()(check)
 
 
 def _version(wanted: bool) -> None:

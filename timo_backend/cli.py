@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from timo import __version__
 from timo_backend.auth import Home, default_home
 from timo_backend.client import Client
 from timo_backend.doctor import Report
@@ -38,6 +39,21 @@ HomeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")]
 IdleOption = Annotated[float, typer.Option(help="Minutes without client and job until it ends.", min=0.01)]
 JobArgument = Annotated[str, typer.Argument(help="The job's id, from `jobs`.")]
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        _print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = (False),
+) -> None:
+    """The TiMo backend: runs jobs for QGIS on this computer."""
 
 
 @app.command()

@@ -10,9 +10,12 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import translations
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))  # also where this file is loaded by its path
+
+import translations  # noqa: E402
+from build_wheel import build_wheel  # noqa: E402
+
 PACKAGE = "timo_qgis"
 # What the plugin shares with the other two programs: standard library and pyzmq alone, in Python 3.9 syntax.
 SHARED = (
@@ -26,7 +29,7 @@ SHARED_INIT = (
     "# SPDX-License-Identifier: GPL-3.0-or-later\n"
     '"""Copies made by the build of what the plugin shares with the backend and the library."""\n'
 )
-RESOURCES = ("icons", "styles", "schemas")
+RESOURCES = ("icons", "styles", "schemas", "locks")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # zip knows no earlier time
 
 
@@ -59,6 +62,8 @@ def contents(root: Path = ROOT) -> Iterator[tuple[str, bytes]]:
     for path in sorted((root / "docs" / "guide").rglob("*")):
         if path.suffix in {".md", ".png"}:
             yield path.relative_to(root / "docs").as_posix(), path.read_bytes()
+    name, wheel = build_wheel(root, version(root))
+    yield f"wheels/{name}", wheel
 
 
 def build(out: Path, root: Path = ROOT) -> Path:

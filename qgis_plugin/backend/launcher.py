@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from qgis.PyQt.QtCore import QProcess, QProcessEnvironment
+from qgis.PyQt.QtCore import QProcess
+
+from .others import for_others
 
 PROGRAM = "timo-backend"
 
@@ -72,7 +74,7 @@ class Launcher:
         process = QProcess()
         process.setProgram(str(program))
         process.setArguments(["serve", "--home", str(self.home)])
-        process.setProcessEnvironment(clean_environment())
+        process.setProcessEnvironment(for_others())
         process.setStandardOutputFile(str(self.log_file))
         process.setStandardErrorFile(str(self.log_file), QProcess.OpenModeFlag.Append)
         started, self._pid = process.startDetached()
@@ -106,12 +108,12 @@ class Launcher:
             return Trouble(
                 "missing",
                 f"There is no program timo-backend at {self.program}.",
-                "Choose the program timo-backend of your TiMo installation, and press Retry.",
+                "Set it up, or choose the program timo-backend of your TiMo installation, and press Retry.",
             )
         return Trouble(
             "missing",
             "The TiMo backend was not found on this computer.",
-            "Install it (see TiMo's README), or choose its program timo-backend here, and press Retry.",
+            "Set it up, or choose its program timo-backend here, and press Retry.",
         )
 
 
@@ -126,12 +128,3 @@ def is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def clean_environment() -> QProcessEnvironment:
-    """Our environment without what would make the backend's Python load QGIS's modules."""
-    environment = QProcessEnvironment.systemEnvironment()
-    for name in environment.keys():  # noqa: SIM118  a Qt object, no mapping
-        if name.startswith("PYTHON") or name in ("TIMO_SLOT_TIMES", "QT_QPA_PLATFORM"):
-            environment.remove(name)
-    return environment

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from ..backend.link import LinkState
 from ..compat import label
+from ..i18n import tr
 from ..timing import slot
 
 STYLE = "QFrame#timoBanner {{ background: rgba({0}, 40); border-bottom: 1px solid rgba({0}, 150); }}"
@@ -20,6 +21,8 @@ class Banner(QFrame):
 
     retried = pyqtSignal(str)
     """The program to try, as it stands in the field."""
+    setup_asked = pyqtSignal()
+    """The backend shall be set up."""
 
     def __init__(self, program: str) -> None:
         super().__init__()
@@ -44,6 +47,9 @@ class Banner(QFrame):
         self.program.lineEdit().setPlaceholderText("Path of the program timo-backend")
         self.retry = QPushButton("Retry")
         self.retry.setObjectName("timoBannerRetry")
+        self.setup = QPushButton(tr("Set up TiMo…"))
+        self.setup.setObjectName("timoBannerSetup")
+        self.setup.setToolTip(tr("Installs the backend on this computer, or finds one that is there"))
         self.mend = QWidget()
         row = QHBoxLayout(self.mend)
         row.setContentsMargins(0, 0, 0, 0)
@@ -51,7 +57,9 @@ class Banner(QFrame):
         row.addWidget(self.retry)
         for widget in (self.message, self.action, self.busy, self.mend):
             layout.addWidget(widget)
+        layout.insertWidget(3, self.setup, 0, Qt.AlignmentFlag.AlignLeft)
         self.retry.clicked.connect(self._on_retry)
+        self.setup.clicked.connect(self._on_setup)
         self.show_state(LinkState())
 
     def show_state(self, state: LinkState) -> None:
@@ -64,6 +72,11 @@ class Banner(QFrame):
         self.action.setVisible(bool(state.action))
         self.busy.setVisible(not trouble)
         self.mend.setVisible(trouble)
+        self.setup.setVisible(trouble)
+
+    @slot
+    def _on_setup(self) -> None:
+        self.setup_asked.emit()
 
     @slot
     def _on_retry(self) -> None:

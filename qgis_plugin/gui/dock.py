@@ -22,6 +22,7 @@ from .page_jobs import JobsPage
 from .page_predict import PredictPage
 from .page_series import SeriesPage
 from .page_train import TrainPage
+from .setup import SetupDialog
 
 SERIES, TRAIN, PREDICT, JOBS = range(4)
 GUIDE = ("series", "train", "predict", "jobs")
@@ -40,6 +41,7 @@ class TimoDock(QgsDockWidget):
         self.setObjectName("TimoDock")
         self.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
         self.shared = shared
+        self.setup: Optional[SetupDialog] = None
         self.banner = Banner(shared.settings.backend_program)
         self.tabs = QTabWidget()
         self.tabs.setObjectName("timoTabs")
@@ -84,6 +86,7 @@ class TimoDock(QgsDockWidget):
         backend.state_changed.connect(self.banner.show_state)
         backend.jobs_changed.connect(self._on_jobs)
         self.banner.retried.connect(self._on_retry)
+        self.banner.setup_asked.connect(self._on_setup)
         self.tabs.currentChanged.connect(self._on_page)
         self.train.model_ready.connect(self._on_model)
         self.predict.box.opened.connect(self._on_add)
@@ -111,6 +114,14 @@ class TimoDock(QgsDockWidget):
     def _on_retry(self, program: str) -> None:
         self.shared.settings.save(backend_program=program)
         self.shared.backend.use(program)
+
+    @slot
+    def _on_setup(self) -> None:
+        if self.setup is None:
+            self.setup = SetupDialog(self.shared, self)
+            self.setup.ready.connect(self.banner.program.setFilePath)
+            self.setup.ready.connect(self._on_retry)
+        self.setup.open_for()
 
     @slot
     def _on_model(self, folder: str) -> None:

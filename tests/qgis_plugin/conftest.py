@@ -43,7 +43,6 @@ def load(path: Path, name: str):
 
 @pytest.fixture(scope="session")
 def build_plugin():
-    sys.path.insert(0, str(ROOT / "tools"))
     return load(ROOT / "tools" / "build_plugin.py", "build_plugin")
 
 

