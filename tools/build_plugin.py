@@ -18,6 +18,8 @@ SHARED = (
     "timo_backend/protocol.py",
     "timo_backend/errors.py",
     "timo/series/dates.py",
+    "timo/series/band_names.py",
+    "timo/series/masks.py",  # needs numpy, which QGIS has: loaded when clouds are counted
 )
 SHARED_INIT = (
     "# SPDX-License-Identifier: GPL-3.0-or-later\n"
