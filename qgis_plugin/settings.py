@@ -33,6 +33,8 @@ class Settings:
     bundle: str = ""
     """The model that was used last."""
     series_name: str = ""
+    bands: Dict[str, Any] = field(default_factory=dict)
+    """What the bands of each sensor measure, where an analyst said so: roles by sensor and band."""
     confidence: bool = True
     finetune: Dict[str, Any] = field(default_factory=dict)
     """The Train page's form, as it was left."""

@@ -19,6 +19,7 @@ SHARED = (
     "timo_backend/errors.py",
     "timo/series/dates.py",
     "timo/series/band_names.py",
+    "timo/series/mask_names.py",
     "timo/series/masks.py",  # needs numpy, which QGIS has: loaded when clouds are counted
 )
 SHARED_INIT = (

@@ -12,7 +12,8 @@ import numpy as np
 from timo.series.band_names import role_of
 from timo.series.bands import Band, is_radar
 from timo.series.facts import Facts, Mask, Raster, name_of, read_facts
-from timo.series.masks import SCHEMES, Scheme, is_quality, scheme_of
+from timo.series.mask_names import is_quality, scheme_of
+from timo.series.masks import SCHEMES, Scheme
 from timo.series.presets import is_auxiliary
 from timo.series.sources import DatedFile
 from timo.series.tiles import same_extent

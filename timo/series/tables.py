@@ -134,7 +134,7 @@ def _told(table: Path, number: int, row: dict[str, str]) -> Told:
         ) from error
     try:
         known = grid_crs(crs) if crs else None
-    except CRSError as error:
+    except (CRSError, ValueError) as error:
         raise SeriesError(
             "csv_crs",
             f"Line {number} of {table} has the coordinate system '{crs[:60]}', which is not known.",
