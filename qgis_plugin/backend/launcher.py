@@ -72,7 +72,7 @@ class Launcher:
         process = QProcess()
         process.setProgram(str(program))
         process.setArguments(["serve", "--home", str(self.home)])
-        process.setProcessEnvironment(_clean_environment())
+        process.setProcessEnvironment(clean_environment())
         process.setStandardOutputFile(str(self.log_file))
         process.setStandardErrorFile(str(self.log_file), QProcess.OpenModeFlag.Append)
         started, self._pid = process.startDetached()
@@ -128,7 +128,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def _clean_environment() -> QProcessEnvironment:
+def clean_environment() -> QProcessEnvironment:
     """Our environment without what would make the backend's Python load QGIS's modules."""
     environment = QProcessEnvironment.systemEnvironment()
     for name in environment.keys():  # noqa: SIM118  a Qt object, no mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Dict, List
+from typing import Any, Dict, List
 
 from qgis.core import QgsProject
 from qgis.gui import QgsFilterLineEdit
@@ -17,7 +17,7 @@ from ..compat import label
 from ..i18n import tr
 from ..layers import frames
 from ..layers.checks import findings
-from ..layers.series_store import SeriesStore
+from ..layers.series_store import TICKED, SeriesStore
 from ..layers.showing import show_only
 from ..layers.sources import safe_name
 from ..log import log
@@ -29,6 +29,7 @@ from .series_checks import CheckList
 from .series_clear import ClearCounter
 from .series_fixes import Fixes
 from .series_sources import AddButton
+from .series_stac import StacDialog
 from .series_table import SeriesModel
 from .series_view import SeriesView
 from .timeline import Mark, TimeLine
@@ -132,6 +133,7 @@ class SeriesPage(Page):
         self.filter.textChanged.connect(self._on_model)
         self.model.changed.connect(self._on_model)
         self.model.rejected.connect(self._on_rejected)
+        self.add.search_asked.connect(self._on_search)
         self.problems.asked.connect(self.fixes.mend)
         self.timeline.chosen.connect(self._on_mark)
         self.view.selectionModel().currentRowChanged.connect(self._on_row)
@@ -185,6 +187,24 @@ class SeriesPage(Page):
         self.problems.show_findings(findings(self.rows))
         self.timeline.show_marks(_marks(self.rows))
         self.changed.emit()
+
+    @slot
+    def _on_search(self) -> None:
+        dialog = StacDialog(self.shared, self)
+        dialog.taken.connect(self._on_searched)
+        dialog.open()
+
+    @slot
+    def _on_searched(self, search: Dict[str, Any], days: List[Dict[str, Any]]) -> None:
+        """What was found is a series of its own, all of its days ticked."""
+        self.store.new(search["collections"][0])
+        series = self.store.current
+        series.search, series.days = search, days
+        for day in days:
+            series.put(day["date"], TICKED, "true")
+        self.store.save()
+        self.bar.refresh()
+        self.model.refresh()
 
     @slot
     def _on_mark(self, mark: Mark) -> None:

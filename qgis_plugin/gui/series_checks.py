@@ -53,12 +53,14 @@ class CheckList(QWidget):
         picture = "/mIconWarning.svg" if finding.serious else "/mIconInfo.svg"
         sign.setPixmap(QgsApplication.getThemeIcon(picture).pixmap(side, side))
         text = label(finding.text, f"timoSeriesFinding_{finding.kind}")
-        text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._grid.addWidget(sign, row, 0, Qt.AlignmentFlag.AlignTop)
-        self._grid.addWidget(text, row, 1, Qt.AlignmentFlag.AlignVCenter)
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)  # it wraps
+        text.setSizePolicy(policy)
+        self._grid.addWidget(sign, row, 0, Qt.AlignmentFlag.AlignVCenter)
+        self._grid.addWidget(text, row, 1)
         if finding.fix:
             button = QPushButton(finding.fix)
             button.setObjectName(f"timoSeriesFix_{finding.kind}")
             button.setAccessibleName(f"{finding.fix} {finding.text}")
             button.clicked.connect(slot_of(self.asked.emit, finding))
-            self._grid.addWidget(button, row, 2, Qt.AlignmentFlag.AlignTop)
+            self._grid.addWidget(button, row, 2, Qt.AlignmentFlag.AlignVCenter)

@@ -171,6 +171,8 @@ def summary(rows: Sequence[Row]) -> str:
         return tr(
             "The project has no raster layers yet. Add one raster for each date: drag the files into QGIS."
         )
+    if not chosen and rows[0].scenes:
+        return trn("{count} date found, not ticked.", "{count} dates found, none ticked.", len(rows))
     if not chosen:
         return trn(
             "{count} raster layer in the project, none ticked.",
