@@ -21,6 +21,11 @@ from ..layers.series_store import TICKED, SeriesStore
 
 COLUMNS = (tr("Layer"), tr("Date"), tr("Sensor"), tr("Bands"), tr("Clear"), tr("Size"), tr("Note"))
 LAYER, DATE, SENSOR, BANDS, CLEAR, SIZE, NOTE = range(7)
+SHORT = {
+    "sentinel-1": "S1", "sentinel-2": "S2", "landsat-4": "L4", "landsat-5": "L5", "landsat-7": "L7",
+    "landsat-8": "L8", "landsat-9": "L9", "hls-l30": "HLS", "modis": "MODIS",
+}  # fmt: skip
+"""What the table writes for sensors: names of layers need the room."""
 SORT_ROLE = Qt.ItemDataRole.UserRole
 
 
@@ -119,6 +124,8 @@ class SeriesModel(QAbstractTableModel):
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """What a cell shows."""
         row, column = self.rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole and column == SENSOR:
+            return SHORT.get(row.sensor, row.sensor)
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return _text(row, column)
         if role == SORT_ROLE:
@@ -192,8 +199,9 @@ def _hint(row: Row, column: int) -> str:
         return tr("Double-click to change it.")
     if column == SENSOR:
         if row.sensor_edited:
-            return tr("Typed in. Empty the cell to take what the names tell.")
-        return tr("Told by the names; double-click to change it.")
+            return tr("{sensor}, typed in. Empty the cell to take what the names tell.", sensor=row.sensor)
+        known = row.sensor or tr("Not known")
+        return tr("{sensor}, as the names tell; double-click to change it.", sensor=known)
     if column == BANDS:
         named = (name or tr("without a name") for name in row.bands)
         return ", ".join(

@@ -108,6 +108,7 @@ class SeriesView(QTableView):
             self.setCurrentIndex(index)
             self.scrollTo(index)
             if edit:
+                self.setColumnHidden(column, False)
                 self.setFocus()
                 self.edit(index)
 
@@ -125,7 +126,7 @@ class SensorDelegate(QStyledItemDelegate):
 
     def setEditorData(self, editor: QWidget, index: QModelIndex) -> None:
         """What the cell has."""
-        editor.setCurrentText(str(index.data() or ""))
+        editor.setCurrentText(str(index.data(Qt.ItemDataRole.EditRole) or ""))
 
     def setModelData(self, editor: QWidget, model: object, index: QModelIndex) -> None:
         """What was chosen or typed."""

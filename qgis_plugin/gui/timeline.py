@@ -52,7 +52,7 @@ class TimeLine(QWidget):
 
     def sizeHint(self) -> QSize:
         """As wide as there is room; the marks, the axis and the years below each other."""
-        return QSize(320, int(self.fontMetrics().height() * 1.2 + 34))
+        return QSize(320, int(self.fontMetrics().height() + 29))
 
     def show_marks(self, marks: Sequence[Mark]) -> None:
         """Draw these."""

@@ -168,3 +168,14 @@ def test_buttons_have_names_for_screen_readers(page, qtbot):
         button = page.findChild(QAbstractButton, name)
         assert button.accessibleName() or button.text()
         assert button.toolTip()
+
+
+def test_the_sensor_is_chosen_from_a_list_or_typed(page, qtbot):
+    page.view.go_to(page.rows[0].layer_id, SENSOR, edit=True)
+    editor = page.view.findChild(QComboBox, "timoSeriesSensor")
+    assert editor.currentText() == "sentinel-2"
+    assert editor.findText("landsat-9") >= 0
+    editor.setCurrentText("landsat-9")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: page.rows[0].sensor == "landsat-9")
+    assert page.view.model().index(0, SENSOR).data() == "L9"
