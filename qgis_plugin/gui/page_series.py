@@ -38,6 +38,10 @@ INTRO = tr(
     "Tick the raster layers that show your area at different dates. Dates are read from the names; "
     "double-click one to change it."
 )
+SOON = 50
+"""Milliseconds; changes of many layers come one by one."""
+TURN = 0.02
+"""Seconds that layers are looked into at a stretch."""
 
 
 class SeriesPage(Page):
@@ -69,7 +73,6 @@ class SeriesPage(Page):
         self._build()
         self._later = QTimer(self)
         self._later.setSingleShot(True)
-        self._later.setInterval(50)
         self._later.timeout.connect(self._refresh)
         self._connect()
         self._refresh()
@@ -101,7 +104,7 @@ class SeriesPage(Page):
         Raises:
             OSError: The home cannot be written to.
         """
-        self.model.refresh_in_place()  # a layer may have been given another file meanwhile
+        self.model.refresh()  # a layer may have been given another file meanwhile
         folder = self.shared.settings.subfolder("series")
         return frames.write_series(self.rows, self.store.current, folder, self.series_name())
 
@@ -146,11 +149,14 @@ class SeriesPage(Page):
 
     @slot
     def _soon(self) -> None:
-        self._later.start()
+        self._later.start(SOON)
 
     @slot
     def _refresh(self) -> None:
-        self.model.refresh_in_place()
+        if self.model.look(TURN):
+            self.model.refresh()
+        else:  # a project of hundreds of layers was opened: the interface has its turn between
+            self._later.start(0)
 
     @slot
     def _on_project(self) -> None:
@@ -160,7 +166,7 @@ class SeriesPage(Page):
 
     @slot
     def _on_chosen(self) -> None:
-        self.model.refresh()
+        self.model.show()
 
     @slot
     def _on_renamed(self) -> None:
@@ -204,7 +210,7 @@ class SeriesPage(Page):
             series.put(day["date"], TICKED, "true")
         self.store.save()
         self.bar.refresh()
-        self.model.refresh()
+        self.model.show()
 
     @slot
     def _on_mark(self, mark: Mark) -> None:

@@ -52,7 +52,8 @@ class Fixes(QObject):
 
     def set_crs(self, ids: Sequence[str]) -> None:
         """Ask for the layers' coordinate system; the project keeps it, and jobs are told."""
-        dialog = QgsProjectionSelectionDialog(self._page)
+        with inside_qgis():
+            dialog = QgsProjectionSelectionDialog(self._page)
         dialog.setObjectName("timoSeriesCrs")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         layers = self._layers(ids)
@@ -151,4 +152,4 @@ class Fixes(QObject):
 
     def _changed(self) -> None:
         QgsProject.instance().setDirty(True)
-        self._model.refresh_in_place()
+        self._model.refresh()

@@ -15,6 +15,7 @@ from ..background import Background
 from ..compat import icon
 from ..i18n import tr, trn
 from ..layers.adding import MOST, dated_rasters
+from ..layers.series_store import TICKED
 from ..log import log
 from ..timing import inside_qgis, slot, slot_of
 from .series_table import SeriesModel
@@ -122,33 +123,33 @@ class AddButton(QPushButton):
     @slot
     def _next(self) -> None:
         """Open some more files; when all are open, the project gets them."""
-        until = time.perf_counter() + _TURN
-        with inside_qgis():
-            batch = []
-            while self._waiting and time.perf_counter() < until:
-                path = self._waiting.pop(0)
+        until, batch = time.perf_counter() + _TURN, []
+        while self._waiting and time.perf_counter() < until:
+            path = self._waiting.pop(0)
+            with inside_qgis():
                 layer = QgsRasterLayer(str(path), path.stem, "gdal")
-                if layer.isValid():
-                    batch.append(layer)
-                else:
-                    self._bad.append(path)
+            if layer.isValid():
+                self._model.reader.read(layer)
+                batch.append(layer)
+            else:
+                self._bad.append(path)
+        with inside_qgis():
             self._project.addMapLayers(batch, False)
             for layer in batch:
                 if self._group is not None:
                     self._group.addLayer(layer)
         self._opened += batch
-        if self._waiting:
-            QTimer.singleShot(0, self._next)
-        else:
-            self._finish()
+        QTimer.singleShot(0, self._next if self._waiting else self._finish)
 
+    @slot
     def _finish(self) -> None:
         self.setEnabled(True)
-        self._model.refresh()
-        new = {layer.id() for layer in self._opened}
-        self._model.tick_layers(
-            [row.layer_id for row in self._model.rows if row.layer_id in new and row.date], True
-        )
+        for layer in self._opened:
+            facts = self._model.reader.read(layer)
+            if facts.found is not None:
+                self._model.store.current.put(layer.id(), TICKED, "true")
+        self._model.store.save()
+        QTimer.singleShot(0, slot_of(self._model.refresh))
         if self._bad:
             count = len(self._bad)
             text = trn(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, List, Sequence
 
 from qgis.core import QgsApplication, QgsProject
@@ -14,8 +13,8 @@ from ..compat import plain
 from ..i18n import tr
 from ..layers.checks import check
 from ..layers.clear import Clear
-from ..layers.frames import Row, read_rows, write_date
-from ..layers.raster_facts import FactsReader
+from ..layers.frames import Row, RowMaker, fitting, write_date
+from ..layers.raster_facts import Facts, FactsReader
 from ..layers.series_store import SENSOR as SENSOR_KEY
 from ..layers.series_store import TICKED, SeriesStore
 
@@ -42,14 +41,9 @@ class SeriesModel(QAbstractTableModel):
         self.store = store
         self.reader = FactsReader()
         self.rows: List[Row] = []
-        self.clear: Dict[str, Clear] = {}
-
-    def refresh(self) -> None:
-        """Read the layers again."""
-        self.beginResetModel()
-        self.rows = self._read()
-        self.endResetModel()
-        self.changed.emit()
+        self._maker = RowMaker()
+        self._facts: Dict[str, Facts] = {}
+        self._clear: Dict[str, Clear] = {}
 
     def tick(self, numbers: Sequence[int], on: bool) -> None:
         """Tick or untick some rows at once."""
@@ -64,35 +58,39 @@ class SeriesModel(QAbstractTableModel):
     def keep(self) -> None:
         """Save what was changed in the store, and show it."""
         self.store.save()
-        self.refresh_in_place()
+        self.show()
 
-    def refresh_in_place(self) -> None:
-        """Read the layers again without losing the view's selection, where they are still the same."""
-        rows = self._read()
+    def look(self, seconds: float) -> bool:
+        """Look into layers that are new for so long; whether all are known now."""
+        return self.reader.read_some(fitting(self._project), seconds)
+
+    def refresh(self) -> None:
+        """Read the layers again, and show them."""
+        self._facts = {layer.id(): self.reader.read(layer) for layer in fitting(self._project)}
+        self.show()
+
+    def show(self) -> None:
+        """Show what is known; the view's selection stays where the layers are still the same."""
+        rows = check(self._maker.rows(self._facts, self.store.current, self._clear))
         order = {row.layer_id: row for row in rows}
         if set(order) != {row.layer_id for row in self.rows}:
-            self.refresh()
-            return
-        self.rows = [order[row.layer_id] for row in self.rows]
-        if self.rows:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(COLUMNS) - 1))
+            self.beginResetModel()
+            self.rows = rows
+            self.endResetModel()
+        else:
+            self.rows = [order[row.layer_id] for row in self.rows]
+            if self.rows:
+                self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(COLUMNS) - 1))
         self.changed.emit()
 
     def show_clear(self, found: Dict[str, Clear]) -> None:
         """Show what was read in some rows' pixels."""
-        self.clear.update(found)
-        self.refresh_in_place()
+        self._clear.update(found)
+        self.show()
 
     def number_of(self, layer_id: str) -> int:
         """The row of a layer; -1 if it has none."""
         return next((n for n, row in enumerate(self.rows) if row.layer_id == layer_id), -1)
-
-    def _read(self) -> List[Row]:
-        rows = []
-        for row in read_rows(self._project, self.store.current, self.reader):
-            seen = self.clear.get(row.layer_id) if not row.scenes else None
-            rows.append(replace(row, clear=seen.share, filler=seen.filler) if seen else row)
-        return check(rows)
 
     # Qt's interface
 

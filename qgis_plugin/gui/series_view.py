@@ -61,7 +61,7 @@ class SeriesView(QTableView):
         header.setResizeContentsPrecision(0)  # what can be seen decides, however many layers there are
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
-        for column in (BANDS, CLEAR):  # no room for a sort arrow
+        for column in (SENSOR, BANDS, CLEAR):  # no room for a sort arrow
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             width = max(map(self.fontMetrics().horizontalAdvance, (COLUMNS[column], "100 %")))
             self.setColumnWidth(column, width + 14)

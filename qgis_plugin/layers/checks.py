@@ -74,7 +74,8 @@ def check(rows: Sequence[Row]) -> List[Row]:
             fault = tr("Joined")
             note = tr("Makes one date with {names}.", names=", ".join(other.name for other in others))
         twin = twins[0].layer_id if twins else ""
-        checked.append(replace(row, fault=fault, problem=problem, note=note, twin=twin))
+        said = {"fault": fault, "problem": problem, "note": note, "twin": twin}
+        checked.append(replace(row, **said) if fault else row)
     return checked
 
 
@@ -128,7 +129,8 @@ def _of_dates(rows: Sequence[Row]) -> List[Finding]:
 
 def _of_places(chosen: Sequence[Row]) -> List[Finding]:
     found = []
-    bare = [row for row in chosen if row.layer_id in _without_crs(chosen)]
+    without = _without_crs(chosen)
+    bare = [row for row in chosen if row.layer_id in without]
     if bare:
         text = trn(
             "{names} has no coordinate system.", "{count} layers have no coordinate system: {names}.",

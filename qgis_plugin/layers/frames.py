@@ -10,13 +10,14 @@ import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 
 from .._client.dates import parse_date
 from ..i18n import tr, trn
-from .raster_facts import Box, Facts, FactsReader, band_key
+from .clear import Clear
+from .raster_facts import Box, Facts, band_key
 from .series_store import DATE, SENSOR, TICKED, Series
 from .sources import is_result, safe_name
 
@@ -79,19 +80,37 @@ class Row:
         return f"{self.width} × {self.height}" if self.width else ""
 
 
-def read_rows(project: QgsProject, series: Series, reader: Optional[FactsReader] = None) -> List[Row]:
-    """What a series can be made of, by date and name: the project's rasters without results, or days."""
-    if series.search:
-        return _days(series)
-    reader = reader or FactsReader()
-    layers = [layer for layer in project.mapLayers().values() if _fits(layer)]
-    rows = [make_row(layer.id(), reader.read(layer), series) for layer in layers]
-    return sorted(rows, key=lambda row: (row.date or dt.date.max, row.name.lower()))
+def fitting(project: QgsProject) -> List[QgsRasterLayer]:
+    """The project's rasters that a series can be made of; results are not among them."""
+    return [layer for layer in project.mapLayers().values() if _fits(layer)]
 
 
-def make_row(layer_id: str, facts: Facts, series: Series) -> Row:
+class RowMaker:
+    """Makes rows, and keeps those of which nothing has changed: most of them at every tick."""
+
+    def __init__(self) -> None:
+        self._made: Dict[str, Tuple[Any, Row]] = {}
+
+    def rows(self, facts: Mapping[str, Facts], series: Series, clear: Mapping[str, Clear]) -> List[Row]:
+        """What a series can be made of, by date and name: rasters by layer id, or a search's days."""
+        if series.search:
+            return _days(series)
+        bands = json.dumps(series.bands, sort_keys=True)
+        rows = []
+        for layer_id, told in facts.items():
+            seen = clear.get(layer_id)
+            key = (told, tuple(series.layers.get(layer_id, {}).items()), bands, seen)
+            kept = self._made.get(layer_id)
+            if kept is None or kept[0] != key:
+                kept = self._made[layer_id] = (key, make_row(layer_id, told, series, seen))
+            rows.append(kept[1])
+        return sorted(rows, key=lambda row: (row.date or dt.date.max, row.name.lower()))
+
+
+def make_row(layer_id: str, facts: Facts, series: Series, clear: Optional[Clear] = None) -> Row:
     """A layer's row: what it tells, and what the analyst knows better."""
-    kept, typed = parse_date(series.get(layer_id, DATE)), series.get(layer_id, SENSOR)
+    written, typed = series.get(layer_id, DATE), series.get(layer_id, SENSOR)
+    kept = parse_date(written) if written else None
     sensor = typed or facts.sensor
     given = series.bands.get(sensor, {})
     guessed = tuple(facts.role(number, sensor) for number in range(len(facts.bands)))
@@ -118,6 +137,8 @@ def make_row(layer_id: str, facts: Facts, series: Series) -> Row:
         nodata=facts.nodata,
         tells_nodata=facts.tells_nodata,
         mask=facts.mask,
+        clear=clear.share if clear else None,
+        filler=clear.filler if clear else None,
         note=(facts.found.problem or "") if facts.found and not kept else "",
     )
 

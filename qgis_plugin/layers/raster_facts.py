@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterable, Optional, Tuple
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -82,6 +83,15 @@ class FactsReader:
         self._known: Dict[str, Tuple[Any, Facts]] = {}
         self.reads = 0
         """How many layers were looked into."""
+
+    def read_some(self, layers: Iterable[QgsRasterLayer], seconds: float) -> bool:
+        """Read what is not known yet for so long; whether all is known now."""
+        until = time.perf_counter() + seconds
+        for layer in layers:
+            if time.perf_counter() > until:
+                return False
+            self.read(layer)
+        return True
 
     def read(self, layer: QgsRasterLayer) -> Facts:
         """The facts of a layer."""

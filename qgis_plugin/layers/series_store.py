@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Dict, List, Mapping
 
 from qgis.core import QgsProject
@@ -87,7 +87,7 @@ class SeriesStore:
 
     def save(self) -> None:
         """Write them into the project, which is then unsaved."""
-        kept = {"current": self.current.name, "all": [asdict(series) for series in self.all]}
+        kept = {"current": self.current.name, "all": [vars(series) for series in self.all]}
         self._project.writeEntry(SCOPE, KEY, json.dumps(kept, separators=(",", ":")))
 
     def choose(self, name: str) -> None:
@@ -101,7 +101,7 @@ class SeriesStore:
 
     def duplicate(self) -> None:
         """Make another series like the current one."""
-        copy = _series(json.loads(json.dumps(asdict(self.current))))
+        copy = _series(json.loads(json.dumps(vars(self.current))))
         copy.name = self.free(self.current.name)
         self._add(copy)
 

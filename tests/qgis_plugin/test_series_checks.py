@@ -110,7 +110,7 @@ def test_a_missing_coordinate_system_is_set_and_told_to_the_job(add, page, qtbot
     add("S2_20200101.tif", "S2_20200201.tif")
     layer = add_changed(qtbot, page, write_raster, strip, "S2_20200301.tif")
     layer.setCrs(QgsCoordinateReferenceSystem())
-    page.model.refresh_in_place()
+    page.model.refresh()
     assert kinds(page) == ["no_crs"]
     assert "S2_20200301" in page.why_not()
     fix(qtbot, page, "no_crs")
