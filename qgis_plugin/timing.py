@@ -66,6 +66,16 @@ def slot(function: Function) -> Function:
     return called  # type: ignore[return-value]
 
 
+def slot_of(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """A slot that calls a function with these arguments, whatever the signal gives."""
+
+    def called() -> Any:
+        return function(*arguments)
+
+    called.__qualname__ = getattr(function, "__qualname__", called.__qualname__)
+    return slot(called)
+
+
 @contextmanager
 def inside_qgis() -> Iterator[None]:
     """Marks a call into QGIS itself, such as opening a layer: timed apart."""

@@ -8,9 +8,6 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import rasterio
-from rasterio.warp import transform_bounds
-
 CONFORMS = [
     f"https://api.stacspec.org/v1.0.0/{name}"
     for name in ("core", "collections", "ogcapi-features", "item-search")
@@ -55,6 +52,9 @@ class StacServer:
 
     def add(self, name, when, files, *, collection="s2", cloud=None, projection=True, **properties):
         """An item whose assets are files of the folder: key to (path, facts of the asset)."""
+        import rasterio
+        from rasterio.warp import transform_bounds
+
         assets = {}
         for key, (path, facts) in files.items():
             with rasterio.open(self.folder / path) as raster:

@@ -3,30 +3,46 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
-from typing import FrozenSet, List
+from typing import Any, Dict, FrozenSet, List
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
 from qgis.gui import QgsFilterLineEdit
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QShowEvent
-from qgis.PyQt.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton
+from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout
 
-from ..compat import icon, label
+from ..compat import label
+from ..i18n import tr
 from ..layers import frames
+from ..layers.checks import findings
 from ..layers.label_checks import Places, series_places
+from ..layers.series_store import TICKED, SeriesStore
+from ..layers.showing import show_only
 from ..layers.sources import safe_name
 from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .page import Page
-from .series_table import SeriesModel, SeriesView
+from .series_bar import SeriesBar
+from .series_checks import CheckList
+from .series_clear import ClearCounter
+from .series_fixes import Fixes
+from .series_sources import AddButton
+from .series_stac import StacDialog
+from .series_table import SeriesModel
+from .series_view import SeriesView
+from .timeline import Mark, TimeLine
 
-INTRO = (
+INTRO = tr(
     "Tick the raster layers that show your area at different dates. Dates are read from the names; "
     "double-click one to change it."
 )
-RASTERS = "Rasters (*.tif *.tiff *.vrt *.jp2);;All files (*)"
+SOON = 50
+"""Milliseconds; changes of many layers come one by one."""
+TURN = 0.02
+"""Seconds that layers are looked into at a stretch."""
 
 
 class SeriesPage(Page):
@@ -37,25 +53,27 @@ class SeriesPage(Page):
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared, "timoSeries", INTRO)
         self._project = QgsProject.instance()
-        self.model = SeriesModel(self._project)
+        self.store = SeriesStore(self._project, shared.settings.series_name, shared.settings.bands)
+        self.model = SeriesModel(self._project, self.store)
         self.view = SeriesView(self.model)
-        self.all = QCheckBox("Tick all")
+        self.bar = SeriesBar(self.store)
+        self.all = QCheckBox(tr("Tick all"))
         self.all.setObjectName("timoSeriesTickAll")
+        self.all.setToolTip(tr("Tick the layers that the filter leaves, or untick them"))
         self.filter = QgsFilterLineEdit()
         self.filter.setObjectName("timoSeriesFilter")
-        self.filter.setPlaceholderText("Filter by name or date")
+        self.filter.setPlaceholderText(tr("Filter by name or date"))
+        self.filter.setAccessibleName(tr("Filter by name or date"))
         self.filter.setShowClearButton(True)
-        self.add = QPushButton(icon("add"), "Add files…")
-        self.add.setObjectName("timoSeriesAdd")
-        self.name = QLineEdit(shared.settings.series_name)
-        self.name.setObjectName("timoSeriesName")
-        self.name.setPlaceholderText("series")
+        self.add = AddButton(self.model, shared.background)
+        self.timeline = TimeLine("timoSeriesTimeLine")
         self.summary = label("", "timoSeriesSummary")
-        self.problems = label("", "timoSeriesProblems")
+        self.problems = CheckList()
+        self.fixes = Fixes(self, self.model, self.view, shared.settings)
+        self.clear = ClearCounter(self.model, shared.background, self)
         self._build()
         self._later = QTimer(self)
         self._later.setSingleShot(True)
-        self._later.setInterval(50)
         self._later.timeout.connect(self._refresh)
         self._connect()
         self._refresh()
@@ -71,7 +89,7 @@ class SeriesPage(Page):
 
     def sentence(self) -> str:
         """The series in a few words, for the other pages."""
-        return f"{self.name.text().strip() or 'series'}: {frames.brief(self.rows)}"
+        return f"{self.store.current.name}: {frames.brief(self.rows)}"
 
     def date_count(self) -> int:
         """How many dates the series has."""
@@ -79,7 +97,7 @@ class SeriesPage(Page):
 
     def series_name(self) -> str:
         """What the analyst calls it."""
-        return safe_name(self.name.text() or "series")
+        return safe_name(self.store.current.name)
 
     def places(self) -> Places:
         """Where its rasters lie."""
@@ -101,41 +119,42 @@ class SeriesPage(Page):
         Raises:
             OSError: The home cannot be written to.
         """
-        self.model.refresh_in_place()  # a layer may have been given another file meanwhile
-        return frames.write_csv(self.rows, self.shared.settings.subfolder("series"), self.series_name())
+        self.model.refresh()  # a layer may have been given another file meanwhile
+        folder = self.shared.settings.subfolder("series")
+        return frames.write_series(self.rows, self.store.current, folder, self.series_name())
 
     def _build(self) -> None:
+        self.body.addWidget(self.bar)
         top = QHBoxLayout()
         top.addWidget(self.all)
         top.addWidget(self.filter, 1)
         top.addWidget(self.add)
         self.body.addLayout(top)
         self.body.addWidget(self.view, 1)
+        self.body.addWidget(self.timeline)
         self.body.addWidget(self.summary)
         self.body.addWidget(self.problems)
-        bottom = QHBoxLayout()
-        caption = QLabel("Name of the series")
-        caption.setBuddy(self.name)
-        bottom.addWidget(caption)
-        bottom.addWidget(self.name, 1)
-        self.body.addLayout(bottom)
 
     def _connect(self) -> None:
         for signal in (
             self._project.layersAdded,
             self._project.layersRemoved,
-            self._project.readProject,
-            self._project.cleared,
             self._project.layerTreeRoot().nameChanged,
         ):
             signal.connect(self._soon)
+        self._project.readProject.connect(self._on_project)
+        self._project.cleared.connect(self._on_project)
+        self.bar.chosen.connect(self._on_chosen)
+        self.bar.renamed.connect(self._on_renamed)
         self.all.clicked.connect(self._on_all)
         self.filter.textChanged.connect(self.view.filter)
         self.filter.textChanged.connect(self._on_model)
-        self.add.clicked.connect(self._on_add)
         self.model.changed.connect(self._on_model)
         self.model.rejected.connect(self._on_rejected)
-        self.name.editingFinished.connect(self._on_name)
+        self.add.search_asked.connect(self._on_search)
+        self.problems.asked.connect(self.fixes.mend)
+        self.timeline.chosen.connect(self._on_mark)
+        self.view.selectionModel().currentRowChanged.connect(self._on_row)
 
     @slot
     def showEvent(self, event: QShowEvent) -> None:
@@ -145,16 +164,34 @@ class SeriesPage(Page):
 
     @slot
     def _soon(self) -> None:
-        self._later.start()
+        self._later.start(SOON)
 
     @slot
     def _refresh(self) -> None:
-        self.model.refresh_in_place()
+        if self.model.look(TURN):
+            self.model.refresh()
+        else:  # a project of hundreds of layers was opened: the interface has its turn between
+            self._later.start(0)
+
+    @slot
+    def _on_project(self) -> None:
+        self.store.load()
+        self.bar.refresh()
+        self._soon()
+
+    @slot
+    def _on_chosen(self) -> None:
+        self.model.show()
+
+    @slot
+    def _on_renamed(self) -> None:
+        self.shared.settings.save(series_name=self.store.current.name)
+        self.changed.emit()
 
     @slot
     def _on_all(self) -> None:
         shown = self.view.shown()
-        usable = [n for n in shown if self.rows[n].path and self.rows[n].date]
+        usable = [n for n in shown if (self.rows[n].path or self.rows[n].scenes) and self.rows[n].date]
         self.model.tick(usable if self.all.isChecked() else shown, self.all.isChecked())
 
     @slot
@@ -168,40 +205,73 @@ class SeriesPage(Page):
         self.all.setCheckState(state)
         self.all.setEnabled(bool(shown))
         self.summary.setText(frames.summary(self.rows))
-        faulty = [row for row in self.rows if row.problem and (row.ticked or row.date is None)]
-        lines = [f"{row.name}: {row.problem}" for row in faulty[:3]]
-        if len(faulty) > 3:
-            more = len(faulty) - 3
-            lines.append(f"{more} more {'is' if more == 1 else 'are'} marked in the column Note.")
-        self.problems.setText("\n".join(lines))
-        self.problems.setVisible(bool(lines))
+        self.problems.show_findings(findings(self.rows))
+        self.timeline.show_marks(_marks(self.rows))
         self.changed.emit()
+
+    @slot
+    def _on_search(self) -> None:
+        dialog = StacDialog(self.shared, self)
+        dialog.taken.connect(self._on_searched)
+        dialog.open()
+
+    @slot
+    def _on_searched(self, search: Dict[str, Any], days: List[Dict[str, Any]]) -> None:
+        """What was found is a series of its own, all of its days ticked."""
+        self.store.new(search["collections"][0])
+        series = self.store.current
+        series.search, series.days = search, days
+        for day in days:
+            series.put(day["date"], TICKED, "true")
+        self.store.save()
+        self.bar.refresh()
+        self.model.show()
+
+    @slot
+    def _on_mark(self, mark: Mark) -> None:
+        """Show a date's layers on the map, and no others of the series."""
+        self.view.go_to(mark.layers[0])
+        with inside_qgis():
+            show_only(self._project, mark.layers, [row.layer_id for row in self.rows])
+
+    @slot
+    def _on_row(self) -> None:
+        current = self.view.current()
+        date = next((row.date for row in self.rows if row.layer_id == current), None)
+        self.timeline.show_current(date)
 
     @slot
     def _on_rejected(self, text: str) -> None:
-        log(f"'{text}' is no date. Type one as 2020-06-30, 20200630 or 2020182.", "warning", push=True)
+        message = tr("'{typed}' is no date. Type one as 2020-06-30, 20200630 or 2020182.", typed=text)
+        log(message, "warning", push=True)
 
-    @slot
-    def _on_name(self) -> None:
-        self.shared.settings.save(series_name=self.name.text().strip())
-        self.changed.emit()
 
-    @slot
-    def _on_add(self) -> None:
-        with inside_qgis():
-            paths, _ = QFileDialog.getOpenFileNames(
-                self, "Rasters of the series", self._project.homePath(), RASTERS
-            )
-            layers = [QgsRasterLayer(path, Path(path).stem, "gdal") for path in paths]
-        good = [layer for layer in layers if layer.isValid()]
-        bad = [path for path, layer in zip(paths, layers) if not layer.isValid()]
-        if bad:
-            count = f"{len(bad)} of {len(paths)} files left out"
-            log(f"{Path(bad[0]).name} is no raster that QGIS can read ({count}).", "warning", push=True)
-        if good:
-            group = self._project.layerTreeRoot().insertGroup(0, self.series_name())
-            group.setExpanded(False)
-            with inside_qgis():
-                self._project.addMapLayers(good, False)
-                for layer in good:
-                    group.addLayer(layer)
+def _marks(rows: List[frames.Row]) -> List[Mark]:
+    """A mark for each date."""
+    days: Dict[dt.date, List[frames.Row]] = {}
+    for row in rows:
+        if row.date is not None:
+            days.setdefault(row.date, []).append(row)
+    return [
+        Mark(
+            date,
+            tuple(row.layer_id for row in sorted(same, key=lambda row: not row.ticked)),
+            next((row.sensor for row in same if not row.mask), same[0].sensor),
+            any(row.ticked for row in same),
+            any(row.problem for row in same),
+            _told(date, same),
+        )
+        for date, same in days.items()
+    ]
+
+
+def _told(date: dt.date, rows: List[frames.Row]) -> str:
+    told = []
+    for row in rows[:3]:
+        facts = [row.sensor] if row.sensor else []
+        if row.clear is not None:
+            facts.append(tr("{share} % clear", share=round(100 * row.clear)))
+        facts += [row.problem] if row.problem else []
+        told.append(row.name + (f" ({', '.join(facts)})" if facts else ""))
+    more = [tr("{count} more", count=len(rows) - 3)] if len(rows) > 3 else []
+    return f"{date.isoformat()}: {', '.join(told + more)}"

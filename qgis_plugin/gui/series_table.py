@@ -1,64 +1,96 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of dated layers: ticked in its first column, dates edited in its second."""
+"""The table of dated layers: ticked in its first column, dates and sensors edited in their own."""
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, Dict, List, Sequence
 
 from qgis.core import QgsApplication, QgsProject
-from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QFont, QResizeEvent
-from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QFont
 
 from ..compat import plain
-from ..layers.frames import TICK_PROPERTY, Row, check, read_rows, write_edit
-from ..timing import slot
+from ..i18n import tr
+from ..layers.checks import check
+from ..layers.clear import Clear
+from ..layers.frames import Row, RowMaker, fitting, write_date
+from ..layers.raster_facts import Facts, FactsReader
+from ..layers.series_store import SENSOR as SENSOR_KEY
+from ..layers.series_store import TICKED, SeriesStore
 
-COLUMNS = ("Layer", "Date", "Bands", "Size", "Note")
-LAYER, DATE, BANDS, SIZE, NOTE = range(5)
+COLUMNS = (tr("Layer"), tr("Date"), tr("Sensor"), tr("Bands"), tr("Clear"), tr("Size"), tr("Note"))
+LAYER, DATE, SENSOR, BANDS, CLEAR, SIZE, NOTE = range(7)
+SHORT = {
+    "sentinel-1": "S1", "sentinel-2": "S2", "landsat-4": "L4", "landsat-5": "L5", "landsat-7": "L7",
+    "landsat-8": "L8", "landsat-9": "L9", "hls-l30": "HLS", "modis": "MODIS",
+}  # fmt: skip
+"""What the table writes for sensors: names of layers need the room."""
 SORT_ROLE = Qt.ItemDataRole.UserRole
-NARROW = 52
-"""Digits of width below which the size gives its room to the layers' names; their tool tip has it."""
 
 
 class SeriesModel(QAbstractTableModel):
-    """The project's rasters as rows. Ticks and typed dates are kept with the layers, so with the project."""
+    """What the current series can be made of, as rows; what is changed in them is kept in the store."""
 
     changed = pyqtSignal()
     rejected = pyqtSignal(str)
     """What was typed that is no date."""
 
-    def __init__(self, project: QgsProject) -> None:
+    def __init__(self, project: QgsProject, store: SeriesStore) -> None:
         super().__init__()
         self._project = project
+        self.store = store
+        self.reader = FactsReader()
         self.rows: List[Row] = []
+        self._maker = RowMaker()
+        self._facts: Dict[str, Facts] = {}
+        self._clear: Dict[str, Clear] = {}
+
+    def tick(self, numbers: Sequence[int], on: bool) -> None:
+        """Tick or untick some rows at once."""
+        self.tick_layers([self.rows[number].layer_id for number in numbers], on)
+
+    def tick_layers(self, ids: Sequence[str], on: bool) -> None:
+        """Tick or untick layers by their ids."""
+        for layer_id in ids:
+            self.store.current.put(layer_id, TICKED, "true" if on else "")
+        self.keep()
+
+    def keep(self) -> None:
+        """Save what was changed in the store, and show it."""
+        self.store.save()
+        self.show()
+
+    def look(self, seconds: float) -> bool:
+        """Look into layers that are new for so long; whether all are known now."""
+        return self.reader.read_some(fitting(self._project), seconds)
 
     def refresh(self) -> None:
-        """Read the layers again."""
-        self.beginResetModel()
-        self.rows = check(read_rows(self._project))
-        self.endResetModel()
-        self.changed.emit()
+        """Read the layers again, and show them."""
+        self._facts = {layer.id(): self.reader.read(layer) for layer in fitting(self._project)}
+        self.show()
 
-    def tick(self, numbers: List[int], on: bool) -> None:
-        """Tick or untick some rows at once."""
-        for number in numbers:
-            layer = self._project.mapLayer(self.rows[number].layer_id)
-            if layer is not None:
-                layer.setCustomProperty(TICK_PROPERTY, "true" if on else "false")
-        self.refresh_in_place()
-
-    def refresh_in_place(self) -> None:
-        """Read the layers again without losing the view's selection, where they are still the same."""
-        rows = check(read_rows(self._project))
+    def show(self) -> None:
+        """Show what is known; the view's selection stays where the layers are still the same."""
+        rows = check(self._maker.rows(self._facts, self.store.current, self._clear))
         order = {row.layer_id: row for row in rows}
         if set(order) != {row.layer_id for row in self.rows}:
-            self.refresh()
-            return
-        self.rows = [order[row.layer_id] for row in self.rows]
-        if self.rows:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(COLUMNS) - 1))
+            self.beginResetModel()
+            self.rows = rows
+            self.endResetModel()
+        else:
+            self.rows = [order[row.layer_id] for row in self.rows]
+            if self.rows:
+                self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(COLUMNS) - 1))
         self.changed.emit()
+
+    def show_clear(self, found: Dict[str, Clear]) -> None:
+        """Show what was read in some rows' pixels."""
+        self._clear.update(found)
+        self.show()
+
+    def number_of(self, layer_id: str) -> int:
+        """The row of a layer; -1 if it has none."""
+        return next((n for n, row in enumerate(self.rows) if row.layer_id == layer_id), -1)
 
     # Qt's interface
 
@@ -79,106 +111,63 @@ class SeriesModel(QAbstractTableModel):
         return None
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlags:
-        """The layer can be ticked, the date edited."""
+        """The layer can be ticked, its date and sensor edited; a search's days come from the catalogue."""
         flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
         if index.column() == LAYER:
             flags |= Qt.ItemFlag.ItemIsUserCheckable
-        if index.column() == DATE:
+        if index.column() in (DATE, SENSOR) and not self.rows[index.row()].scenes:
             flags |= Qt.ItemFlag.ItemIsEditable
         return flags
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """What a cell shows."""
         row, column = self.rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole and column == SENSOR:
+            return SHORT.get(row.sensor, row.sensor)
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return _text(row, column)
         if role == SORT_ROLE:
-            return {BANDS: len(row.bands), SIZE: row.width * row.height}.get(
-                column, _text(row, column).lower()
-            )
+            numbers = {BANDS: len(row.bands), SIZE: row.width * row.height}
+            if column == CLEAR:
+                return -1.0 if row.clear is None else row.clear
+            return numbers.get(column, _text(row, column).lower())
         if role == Qt.ItemDataRole.CheckStateRole and column == LAYER:
             return Qt.CheckState.Checked if row.ticked else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.ToolTipRole:
             return plain(_hint(row, column))
         if role == Qt.ItemDataRole.DecorationRole and column == NOTE and row.problem:
             return QgsApplication.getThemeIcon("/mIconWarning.svg")
-        if role == Qt.ItemDataRole.FontRole and column == DATE and row.edited:
+        if role == Qt.ItemDataRole.FontRole and _typed(row, column):
             font = QFont()
             font.setItalic(True)
             return font
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (BANDS, SIZE):
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in (BANDS, CLEAR, SIZE):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
 
     def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
-        """A tick, or a typed date."""
+        """A tick, a typed date or a sensor."""
         row = self.rows[index.row()]
-        layer = self._project.mapLayer(row.layer_id)
-        if layer is None:
-            return False
         if role == Qt.ItemDataRole.CheckStateRole and index.column() == LAYER:
             self.tick([index.row()], Qt.CheckState(value) == Qt.CheckState.Checked)
             return True
-        if role == Qt.ItemDataRole.EditRole and index.column() == DATE:
-            text = str(value)
-            if text.strip() == _text(row, DATE):
-                return False
-            if not write_edit(layer, text):
+        text = str(value)
+        if role != Qt.ItemDataRole.EditRole or text.strip() == _text(row, index.column()):
+            return False
+        if index.column() == DATE:
+            if not write_date(self.store.current, row.layer_id, text):
                 self.rejected.emit(text)
                 return False
-            self.refresh_in_place()
-            return True
-        return False
+        elif index.column() == SENSOR:
+            self.store.current.put(row.layer_id, SENSOR_KEY, text.strip().lower())
+        else:
+            return False
+        self.keep()
+        return True
 
 
-class SeriesView(QTableView):
-    """The table, sorted by date, filtered by a text."""
-
-    def __init__(self, model: SeriesModel) -> None:
-        super().__init__()
-        self.setObjectName("timoSeriesTable")
-        self.proxy = QSortFilterProxyModel(self)
-        self.proxy.setSourceModel(model)
-        self.proxy.setSortRole(SORT_ROLE)
-        self.proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.proxy.setFilterKeyColumn(-1)
-        self.setModel(self.proxy)
-        self.setSortingEnabled(True)
-        self.sortByColumn(DATE, Qt.SortOrder.AscendingOrder)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setAlternatingRowColors(True)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names often differ at their ends alone
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
-        header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setStretchLastSection(False)
-        header.setMinimumSectionSize(40)
-        header.setResizeContentsPrecision(0)  # what can be seen decides, however many layers there are
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(BANDS, QHeaderView.ResizeMode.Fixed)  # no room for a sort arrow
-        self.setColumnWidth(BANDS, self.fontMetrics().horizontalAdvance("Bands") + 14)
-        self.setMinimumHeight(160)
-
-    @slot
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Leave out the size where the table is narrow."""
-        super().resizeEvent(event)
-        narrow = self.width() < NARROW * self.fontMetrics().horizontalAdvance("0")
-        if self.isColumnHidden(SIZE) != narrow:
-            self.setColumnHidden(SIZE, narrow)
-
-    @slot
-    def filter(self, text: str) -> None:
-        """Show the rows that have this text somewhere."""
-        self.proxy.setFilterFixedString(text)
-
-    def shown(self) -> List[int]:
-        """The model's rows that the filter leaves."""
-        return [self.proxy.mapToSource(self.proxy.index(n, 0)).row() for n in range(self.proxy.rowCount())]
+def _typed(row: Row, column: int) -> bool:
+    return (column == DATE and row.edited) or (column == SENSOR and row.sensor_edited)
 
 
 def _text(row: Row, column: int) -> str:
@@ -186,8 +175,12 @@ def _text(row: Row, column: int) -> str:
         return row.name
     if column == DATE:
         return row.date.isoformat() if row.date else ""
+    if column == SENSOR:
+        return row.sensor
     if column == BANDS:
-        return str(len(row.bands))
+        return str(len(row.bands)) if row.bands else ""
+    if column == CLEAR:
+        return "" if row.clear is None else f"{100 * row.clear:.0f} %"
     if column == SIZE:
         return row.size
     return row.fault
@@ -195,15 +188,25 @@ def _text(row: Row, column: int) -> str:
 
 def _hint(row: Row, column: int) -> str:
     if column == LAYER:
-        return f"{row.path or row.name}, {row.size} pixels"
+        if row.scenes:
+            return ", ".join(row.scenes)
+        return tr("{path}, {size} pixels", path=row.path or row.name, size=row.size)
     if column == DATE:
-        return (
-            "Typed in. Empty the cell to take the name's date."
-            if row.edited
-            else "Double-click to change it."
-        )
+        if row.edited:
+            return tr("Typed in. Empty the cell to take the name's date.")
+        return tr("Double-click to change it.")
+    if column == SENSOR:
+        if row.sensor_edited:
+            return tr("{sensor}, typed in. Empty the cell to take what the names tell.", sensor=row.sensor)
+        known = row.sensor or tr("Not known")
+        return tr("{sensor}, as the names tell; double-click to change it.", sensor=known)
     if column == BANDS:
-        return ", ".join(band or "without a name" for band in row.bands)
+        named = (name or tr("without a name") for name in row.bands)
+        return ", ".join(
+            f"{name} = {role}" if role and role != name else name for name, role in zip(named, row.roles)
+        )
+    if column == CLEAR:
+        return tr("The share of pixels that show the ground: no nodata and, where a mask tells, no cloud.")
     if column == SIZE:
-        return f"{row.size} pixels, {row.crs or 'no coordinate system'}"
+        return tr("{size} pixels, {crs}", size=row.size, crs=row.crs[:60] or tr("no coordinate system"))
     return row.problem or row.note

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The series as the analyst ticks it: which rasters there are, of which date, and what is wrong."""
+"""The rows of a series: the project's rasters, or a search's days, as the analyst ticks and edits them."""
 
 from __future__ import annotations
 
@@ -7,31 +7,37 @@ import csv
 import datetime as dt
 import hashlib
 import io
-import re
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 
-from .._client.dates import date_from_name, parse_date
-from .sources import is_result, layer_file, safe_name
+from .._client.dates import parse_date
+from ..i18n import tr, trn
+from .clear import Clear
+from .raster_facts import Box, Facts, band_key
+from .series_store import DATE, SENSOR, TICKED, Series
+from .sources import is_result, safe_name
 
-DATE_PROPERTY = "timo/date"
-TICK_PROPERTY = "timo/ticked"
-_BAND_WORD = re.compile(
-    r"b(?:and)?\d{1,2}a?|coastal|blue|green|red|rededge\d*|nir\d*|swir\d*|pan|cirrus|thermal\d*|lwir\d*"
-    r"|vv|vh|hh|hv"
-)
+UNUSED = "-"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One raster layer.
+    """One raster layer, or one day of a search.
 
     Attributes:
+        layer_id: Of the layer; of a day of a search its date.
         path: Its file; None if it has none that the backend could read.
+        edited: Whether the date was typed in.
         bands: Names of its bands; empty strings where they have none.
+        roles: What they measure; empty where nothing tells, "-" where the analyst leaves a band out.
+        mapped: Whether the roles are other than the names tell.
+        mask: Whether it tells clouds, and no ground.
+        scenes: Of a day of a search, the scenes' names.
+        clear: Share of pixels that show the ground, 0 to 1; None where it is not known yet.
         problem: What keeps it from being used, as a sentence that says what to do; empty if nothing.
         note: What is worth knowing about it, as a sentence.
         fault: The problem, or else the note, in two words.
@@ -47,68 +53,107 @@ class Row:
     width: int
     height: int
     crs: str
+    sensor: str = ""
+    sensor_edited: bool = False
+    told_sensor: str = ""
+    roles: Tuple[str, ...] = ()
+    mapped: bool = False
+    told_crs: str = ""
+    box: Optional[Box] = None
+    grid: Tuple[Any, ...] = ()
+    nodata: Optional[float] = None
+    tells_nodata: bool = True
+    mask: bool = False
+    scenes: Tuple[str, ...] = ()
+    clear: Optional[float] = None
+    filler: Optional[float] = None
+    """Share of pixels that are 0 in all bands though no nodata value says so."""
     problem: str = ""
     note: str = ""
     fault: str = ""
+    twin: str = field(default="", compare=False)
+    """The layer of the same date and bands."""
 
     @property
     def size(self) -> str:
         """Width and height in words."""
-        return f"{self.width} × {self.height}"
+        return f"{self.width} × {self.height}" if self.width else ""
 
 
-def read_rows(project: QgsProject) -> List[Row]:
-    """The project's rasters that a series can be made of, by date and name; results are not among them."""
-    layers = [layer for layer in project.mapLayers().values() if _fits(layer)]
-    rows = [_row(layer) for layer in layers]
-    return sorted(rows, key=lambda row: (row.date or dt.date.max, row.name.lower()))
+def fitting(project: QgsProject) -> List[QgsRasterLayer]:
+    """The project's rasters that a series can be made of; results are not among them."""
+    return [layer for layer in project.mapLayers().values() if _fits(layer)]
 
 
-def read_row(layer: QgsRasterLayer) -> Row:
-    """What a series takes of one raster layer."""
-    return _row(layer)
+class RowMaker:
+    """Makes rows, and keeps those of which nothing has changed: most of them at every tick."""
+
+    def __init__(self) -> None:
+        self._made: Dict[str, Tuple[Any, Row]] = {}
+
+    def rows(self, facts: Mapping[str, Facts], series: Series, clear: Mapping[str, Clear]) -> List[Row]:
+        """What a series can be made of, by date and name: rasters by layer id, or a search's days."""
+        if series.search:
+            return _days(series)
+        bands = json.dumps(series.bands, sort_keys=True)
+        rows = []
+        for layer_id, told in facts.items():
+            seen = clear.get(layer_id)
+            key = (told, tuple(series.layers.get(layer_id, {}).items()), bands, seen)
+            kept = self._made.get(layer_id)
+            if kept is None or kept[0] != key:
+                kept = self._made[layer_id] = (key, make_row(layer_id, told, series, seen))
+            rows.append(kept[1])
+        return sorted(rows, key=lambda row: (row.date or dt.date.max, row.name.lower()))
 
 
-def write_edit(layer: QgsRasterLayer, text: str) -> bool:
-    """Keep a date that was typed in with the layer; an empty text goes back to the name's.
+def make_row(layer_id: str, facts: Facts, series: Series, clear: Optional[Clear] = None) -> Row:
+    """A layer's row: what it tells, and what the analyst knows better."""
+    written, typed = series.get(layer_id, DATE), series.get(layer_id, SENSOR)
+    kept = parse_date(written) if written else None
+    sensor = typed or facts.sensor
+    given = series.bands.get(sensor, {})
+    guessed = tuple(facts.role(number, sensor) for number in range(len(facts.bands)))
+    roles = tuple(given.get(band_key(facts.bands, number), guess) for number, guess in enumerate(guessed))
+    return Row(
+        layer_id=layer_id,
+        name=facts.name,
+        path=facts.path,
+        date=kept or (facts.found.date if facts.found else None),
+        edited=kept is not None,
+        ticked=series.get(layer_id, TICKED) == "true",
+        bands=facts.bands,
+        width=facts.width,
+        height=facts.height,
+        crs=facts.crs,
+        sensor=sensor,
+        sensor_edited=bool(typed),
+        told_sensor=sensor if sensor != facts.file_sensor else "",
+        roles=roles,
+        mapped=roles != guessed,
+        told_crs=facts.told_crs,
+        box=facts.box,
+        grid=facts.grid,
+        nodata=facts.nodata,
+        tells_nodata=facts.tells_nodata,
+        mask=facts.mask,
+        clear=clear.share if clear else None,
+        filler=clear.filler if clear else None,
+        note=(facts.found.problem or "") if facts.found and not kept else "",
+    )
+
+
+def write_date(series: Series, layer_id: str, text: str) -> bool:
+    """Keep a date that was typed in; an empty text goes back to the name's.
 
     Returns:
         Whether the text is a date, or empty.
     """
-    if not text.strip():
-        layer.removeCustomProperty(DATE_PROPERTY)
-        return True
-    date = parse_date(text)
-    if date is None:
+    date = parse_date(text) if text.strip() else None
+    if text.strip() and date is None:
         return False
-    layer.setCustomProperty(DATE_PROPERTY, date.isoformat())
+    series.put(layer_id, DATE, date.isoformat() if date else "")
     return True
-
-
-def check(rows: Sequence[Row]) -> List[Row]:
-    """The rows with what is wrong, seen together: only ticked rows disturb each other."""
-    by_date: Dict[dt.date, List[Row]] = {}
-    for row in rows:
-        if row.ticked and row.date and row.path:
-            by_date.setdefault(row.date, []).append(row)
-    checked = []
-    for row in rows:
-        fault, problem, note = "Two dates" if row.note else "", "", row.note
-        others = [other for other in by_date.get(row.date, []) if other is not row] if row.date else []
-        if row.path is None:
-            fault, problem = "No file", "It is no file that the backend could read: untick it."
-        elif row.date is None:
-            fault, problem = "No date", "It has no date in its name: double-click its Date and type one."
-        elif row.ticked and others:
-            twins = [other for other in others if _share_bands(row, other)]
-            if twins:
-                fault = "Duplicate"
-                problem = f"It has the same date and bands as {twins[0].name}: untick one of them."
-            else:
-                fault = "Joined"
-                note = f"Makes one date with {', '.join(other.name for other in others)}."
-        checked.append(replace(row, fault=fault, problem=problem, note=note))
-    return checked
 
 
 def ticked(rows: Sequence[Row]) -> List[Row]:
@@ -125,13 +170,18 @@ def why_not(rows: Sequence[Row], fewest: int = 2) -> str:
     """Why the ticked rows are no series, in a sentence that says what to do; empty if they are one."""
     chosen = ticked(rows)
     if not chosen:
-        return "Tick the dated layers of your series on the Series page."
+        return tr("Tick the dated layers of your series on the Series page.")
     faulty = [row for row in chosen if row.problem]
     if faulty:
-        more = f" ({len(faulty) - 1} more with problems)" if len(faulty) > 1 else ""
-        return f"{faulty[0].name}: {faulty[0].problem}{more}"
+        more = len(faulty) - 1
+        text = f"{faulty[0].name}: {faulty[0].problem}"
+        return (
+            f"{text} " + trn("({count} more with problems)", "({count} more with problems)", more)
+            if more
+            else text
+        )
     if len(dates(rows)) < fewest:
-        return f"Tick at least {number(fewest)} dated layers on the Series page."
+        return tr("Tick at least {number} dated layers on the Series page.", number=number(fewest))
     return ""
 
 
@@ -139,98 +189,123 @@ def summary(rows: Sequence[Row]) -> str:
     """The series in a sentence."""
     chosen = ticked(rows)
     if not rows:
-        return "The project has no raster layers yet. Add one raster for each date: drag the files into QGIS."
-    if not chosen:
-        return f"{_count(len(rows), 'raster layer')} in the project, none ticked."
-    days = dates(rows)
-    text = f"{_count(len(chosen), 'layer')} ticked, {_count(len(days), 'date')}"
-    if days:
-        text += (
-            f" from {days[0].isoformat()} to {days[-1].isoformat()}"
-            if len(days) > 1
-            else f", {days[0].isoformat()}"
+        return tr(
+            "The project has no raster layers yet. Add one raster for each date: drag the files into QGIS."
         )
-    return f"{text}."
+    if not chosen and rows[0].scenes:
+        return trn("{count} date found, not ticked.", "{count} dates found, none ticked.", len(rows))
+    if not chosen:
+        return trn(
+            "{count} raster layer in the project, none ticked.",
+            "{count} raster layers in the project, none ticked.",
+            len(rows),
+        )
+    days = dates(rows)
+    parts = trn("{count} layer ticked", "{count} layers ticked", len(chosen))
+    if chosen[0].scenes:
+        parts = trn("{count} scene", "{count} scenes", sum(len(row.scenes) for row in chosen))
+    text = f"{parts}, " + trn("{count} date", "{count} dates", len(days))
+    if len(days) > 1:
+        return tr("{counts} from {first} to {last}.", counts=text, first=days[0], last=days[-1])
+    return f"{text}, {days[0].isoformat()}." if days else f"{text}."
 
 
 def brief(rows: Sequence[Row]) -> str:
     """The series in a few words; empty if there is none."""
     days = dates(rows)
     if not days:
-        return "nothing ticked yet"
-    return f"{_count(len(days), 'date')}, {days[0].isoformat()} to {days[-1].isoformat()}"
+        return tr("nothing ticked yet")
+    text = trn("{count} date", "{count} dates", len(days))
+    return tr("{counts}, {first} to {last}", counts=text, first=days[0], last=days[-1])
 
 
-def write_csv(rows: Sequence[Row], folder: Path, name: str) -> Path:
-    """Write the ticked rows as a CSV of path and date, which is what jobs read.
+def write_series(rows: Sequence[Row], series: Series, folder: Path, name: str) -> Path:
+    """Write what jobs read: a CSV of the ticked rows, or the search without the scenes of other days.
 
     The file's name holds a digest of its content: a job that waits keeps the series it was given.
 
     Raises:
         OSError: It cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("path", "date"))
-    for row in ticked(rows):
-        if row.path is not None and row.date is not None:
-            writer.writerow((str(row.path.absolute()), row.date.isoformat()))
-    data = text.getvalue().encode("utf-8")
-    path = folder / f"{safe_name(name)}-{hashlib.sha256(data).hexdigest()[:8]}.csv"
-    path.write_bytes(data)
-    return path
+    if series.search:
+        skipped = [scene for row in rows if not row.ticked for scene in row.scenes]
+        data = json.dumps({**series.search, "skip": skipped}, indent=2).encode("utf-8")
+        return _write(data, folder, name, ".json")
+    return _write(_csv(ticked(rows)).encode("utf-8"), folder, name, ".csv")
 
 
 def number(count: int) -> str:
     """A small number in words."""
-    return {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}.get(count, str(count))
+    words = {1: tr("one"), 2: tr("two"), 3: tr("three"), 4: tr("four"), 5: tr("five"), 6: tr("six")}
+    return words.get(count, str(count))
 
 
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def _write(data: bytes, folder: Path, name: str, suffix: str) -> Path:
+    path = folder / f"{safe_name(name)}-{hashlib.sha256(data).hexdigest()[:8]}{suffix}"
+    path.write_bytes(data)
+    return path
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    """Lines of path and date, and what is known better than the file tells, where anything is."""
+    lines = [line for row in rows if row.path is not None and row.date is not None for line in _lines(row)]
+    columns = ["path", "date"]
+    columns += [
+        name for name in ("band", "name", "sensor", "nodata", "crs") if any(line[name] for line in lines)
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def _lines(row: Row) -> List[Dict[str, str]]:
+    """One line of the raster, or one for each band where the analyst said what they are."""
+    line = {
+        "path": str(row.path.absolute()) if row.path else "",
+        "date": row.date.isoformat() if row.date else "",
+        "band": "",
+        "name": "",
+        "sensor": row.told_sensor,
+        "nodata": "" if row.nodata is None else f"{row.nodata:.17g}",
+        "crs": row.told_crs,
+    }
+    if not row.mapped:
+        return [line]
+    return [
+        {**line, "band": str(place), "name": role or name or f"band_{place}"}
+        for place, (name, role) in enumerate(zip(row.bands, row.roles), 1)
+        if role != UNUSED
+    ]
+
+
+def _days(series: Series) -> List[Row]:
+    rows = []
+    for day in series.days:
+        date, clouds = parse_date(str(day.get("date", ""))), day.get("clouds")
+        scenes = tuple(str(scene) for scene in day.get("scenes", ()))
+        if date is None or not scenes:
+            continue
+        rows.append(
+            Row(
+                layer_id=date.isoformat(),
+                name=scenes[0] if len(scenes) == 1 else f"{scenes[0]} + {len(scenes) - 1}",
+                path=None,
+                date=date,
+                edited=False,
+                ticked=series.get(date.isoformat(), TICKED) == "true",
+                bands=(),
+                width=0,
+                height=0,
+                crs="",
+                sensor=", ".join(series.search.get("collections", [])),
+                scenes=scenes,
+                clear=None if clouds is None else 1 - float(clouds) / 100,
+            )
+        )
+    return rows
 
 
 def _fits(layer: QgsMapLayer) -> bool:
     return isinstance(layer, QgsRasterLayer) and layer.providerType() == "gdal" and not is_result(layer)
-
-
-def _row(layer: QgsRasterLayer) -> Row:
-    path = layer_file(layer)
-    kept = parse_date(str(layer.customProperty(DATE_PROPERTY, "")))
-    found = None
-    for text in (path.name if path else "", layer.name(), path.parent.name if path else ""):
-        found = date_from_name(text) if text else None
-        if found:
-            break
-    return Row(
-        layer_id=layer.id(),
-        name=layer.name(),
-        path=path if layer.isValid() else None,
-        date=kept or (found.date if found else None),
-        edited=kept is not None,
-        ticked=str(layer.customProperty(TICK_PROPERTY, "")).lower() == "true",
-        bands=_band_names(layer, path),
-        width=layer.width(),
-        height=layer.height(),
-        crs=layer.crs().authid(),
-        note=(found.problem or "") if found and not kept else "",
-    )
-
-
-def _band_names(layer: QgsRasterLayer, path: Optional[Path]) -> Tuple[str, ...]:
-    """Names of the bands; a nameless single band has that of its file's last word that names one: X_B02."""
-    names = tuple(_band_name(layer.bandName(band)) for band in range(1, layer.bandCount() + 1))
-    if names != ("",) or path is None:
-        return names
-    words = re.split(r"[^a-z0-9]+", path.stem.lower())
-    return (next((word for word in reversed(words) if _BAND_WORD.fullmatch(word)), ""),)
-
-
-def _band_name(text: str) -> str:
-    """A band's own name, without the "Band 1: " that QGIS puts before it in every language."""
-    return re.sub(r"^[^\d:]*\d+(\s*\([^)]*\))?(:\s*|$)", "", text).strip().lower()
-
-
-def _share_bands(row: Row, other: Row) -> bool:
-    named, theirs = set(filter(None, row.bands)), set(filter(None, other.bands))
-    return bool(named & theirs) or not named or not theirs

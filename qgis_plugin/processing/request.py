@@ -15,13 +15,16 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
 )
 
 from ..compat import is_null
 from ..i18n import tr
-from ..layers import frames, labels
+from ..layers import frames, label_classes, labels
+from ..layers.raster_facts import FactsReader
+from ..layers.series_store import Series, SeriesStore
 from ..layers.sources import layer_file, safe_name
 from ..models import CARD
 from ..schema import Parameter
@@ -57,7 +60,9 @@ class Request:
         try:
             if self.rows:
                 name = Path(str(spec.get("out", SERIES))).stem
-                spec[SERIES] = [str(frames.write_csv(self.rows, settings.subfolder("series"), name))]
+                spec[SERIES] = [
+                    str(frames.write_series(self.rows, Series(name), settings.subfolder("series"), name))
+                ]
             for parameter, copy in self.copies.items():
                 file = f"{safe_name(copy.name)}-{uuid.uuid4().hex[:8]}.gpkg"
                 path = settings.subfolder("labels") / file
@@ -167,7 +172,7 @@ class _Reader:
         fields += [self._text("split_field")] if parameter.format in ("labels", "polygons") else []
         if parameter.format == "labels" and isinstance(layer, QgsVectorLayer):
             self._check_fields(layer)
-            colors = labels.colors(layer, self._text("class_field"))
+            colors = label_classes.colors(layer, self._text("class_field"))
             if colors and self._algorithm.parameterDefinition("colors") is not None:
                 request.spec["colors"] = [f"{name}={color}" for name, color in colors.items()]
         if isinstance(layer, QgsVectorLayer) and labels.why_copy(layer, False):
@@ -218,7 +223,11 @@ class _Reader:
 
 
 def _row(layer: QgsMapLayer) -> frames.Row:
-    row = frames.read_row(layer) if isinstance(layer, QgsRasterLayer) else None
+    """What the layer tells, and what the analyst said of it on the Series page."""
+    row = None
+    if isinstance(layer, QgsRasterLayer):
+        known = SeriesStore(QgsProject.instance(), "", Settings.load().bands).current
+        row = frames.make_row(layer.id(), FactsReader().read(layer), known)
     if row is None or row.path is None:
         raise QgsProcessingException(
             tr("Layer '{name}' is no file that the backend could read: leave it out.", name=layer.name())

@@ -93,6 +93,6 @@ def test_map_without_a_colour_table_takes_the_jobs_classes(package, write_raster
 
 
 def test_results_do_not_become_part_of_a_series(added, package):
-    from timo_qgis.layers.frames import read_rows
+    from timo_qgis.layers.frames import fitting
 
-    assert read_rows(QgsProject.instance()) == []
+    assert fitting(QgsProject.instance()) == []

@@ -10,7 +10,7 @@ from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QLineEdit, QTableView
 
-LAYER, DATE, SIZE, NOTE = 0, 1, 3, 4
+LAYER, DATE, SENSOR, BANDS, CLEAR, SIZE, NOTE = range(7)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_layer_without_a_date_is_named_and_can_be_given_one(add_raster, dock, pa
     add_raster("summer.tif")
     qtbot.waitUntil(lambda: len(page.rows) == 1)
     assert text(page, 0, NOTE) == "No date"
-    assert "summer" in dock.findChild(QLabel, "timoSeriesProblems").text()
+    assert "summer" in dock.findChild(QLabel, "timoSeriesFinding_no_date").text()
     table = dock.findChild(QTableView, "timoSeriesTable")
     table.edit(cell(page, 0, DATE))
     editor = table.findChild(QLineEdit)
@@ -161,7 +161,7 @@ def test_names_get_the_room_of_the_size_where_the_table_is_narrow(twelve_dates, 
     view = page.view
     view.setParent(None)
     qtbot.addWidget(view)
-    view.resize(700, 300)
+    view.resize(900, 300)
     view.show()
     assert not view.isColumnHidden(SIZE)
     view.resize(350, 300)

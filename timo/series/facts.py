@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -30,6 +30,9 @@ from timo.series.masks import Scheme
 from timo.series.metadata import band_dates, extra_axes, scaling, taken_on, written_on
 from timo.series.presets import baseline_offset
 from timo.series.words import counted
+
+if TYPE_CHECKING:
+    from timo.series.sources import Told
 
 # GDAL's cache of what it decoded would grow with the raster to a share of the machine's memory. It takes its
 # size, in MB, from here when it is first used.
@@ -173,8 +176,12 @@ class Facts:
     written: dt.date | None
     variables: tuple[str, ...] = ()
 
-    def raster(self, indexes: Sequence[int] = (), names: Sequence[str] = ()) -> Raster:
+    def raster(
+        self, indexes: Sequence[int] = (), names: Sequence[str] = (), told: Told | None = None
+    ) -> Raster:
         """The raster with all its bands, or with those at these places, under these names.
+
+        What an analyst told counts more than the file: a nodata value is that of all bands.
 
         Raises:
             SeriesError: ``csv_band``: it has no such band.
@@ -188,6 +195,8 @@ class Facts:
                 "Correct the column band; the first band is 1.",
             )
         chosen: Sequence[int] = [self.indexes.index(index) for index in indexes] or range(len(self.indexes))
+        known = told is not None and told.nodata is not None
+        nodatas = (told.nodata,) * len(self.nodatas) if told and known else self.nodatas
         given: Sequence[str | None] = names or [self.descriptions[i] for i in chosen]
         bands = describe_bands(
             name_of(self.path),
@@ -196,15 +205,17 @@ class Facts:
             dtypes=[self.dtypes[i] for i in chosen],
             scales=[self.scales[i] for i in chosen],
             offsets=[self.offsets[i] for i in chosen],
-            nodatas=[self.nodatas[i] for i in chosen],
+            nodatas=[nodatas[i] for i in chosen],
             added=self.added,
+            told_sensor=told.sensor if told else None,
         )
         placed = []
         for band, i in zip(bands, chosen, strict=True):
             # A mask of the file's own tells what is valid: no preset's nodata beside it.
-            nodata = self.nodatas[i] if self.has_mask else band.nodata
+            nodata = nodatas[i] if self.has_mask else band.nodata
             placed.append(replace(band, index=self.indexes[i], nodata=nodata))
-        return Raster(self.path, self.grid, tuple(placed), self.has_mask, self.variable)
+        grid = replace(self.grid, crs=told.crs) if told and told.crs else self.grid
+        return Raster(self.path, grid, tuple(placed), self.has_mask, self.variable)
 
 
 def name_of(path: Path) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from timo import access
 from timo.errors import SeriesError
 from timo.series.dates import date_from_folder
-from timo.series.masks import scheme_of_folder
+from timo.series.mask_names import scheme_of_folder
 from timo.series.presets import is_auxiliary
 
 RASTER_SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".nc"})

@@ -40,6 +40,15 @@ def _name_crs(wkt: str) -> str | None:
     return code if _parse_crs(code) == CRS.from_wkt(wkt) else wkt
 
 
+def grid_crs(text: str) -> str | None:
+    """What ``Grid.crs`` has for a coordinate system that an analyst wrote: a code, or WKT.
+
+    Raises:
+        CRSError: It is none.
+    """
+    return _name_crs(_parse_crs(text).wkt)
+
+
 def is_somewhere(crs: CRS) -> bool:
     """Whether a coordinate system tells places on Earth: a building site's own doesn't."""
     return bool(crs.is_projected or crs.is_geographic)

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from timo.series.bands import Band, is_radar, role_of
+from timo.series.band_names import role_of
+from timo.series.bands import Band, is_radar
 from timo.series.facts import Facts, Mask, Raster, name_of, read_facts
-from timo.series.masks import SCHEMES, Scheme, is_quality, scheme_of
+from timo.series.mask_names import is_quality, scheme_of
+from timo.series.masks import SCHEMES, Scheme
 from timo.series.presets import is_auxiliary
 from timo.series.sources import DatedFile
 from timo.series.tiles import same_extent
@@ -48,7 +50,7 @@ def read_layers(file: DatedFile) -> Layers:
         SeriesError: It can't be read as a raster.
     """
     facts = read_facts(file.path, file.variable)
-    raster = facts.raster(file.bands, file.names)
+    raster = facts.raster(file.bands, file.names, file.told)
     notes: tuple[str, ...] = (file.note,) if file.note else ()
     if file.mask:
         return Layers(file, None, (_mask(facts, raster, raster.bands[0], SCHEMES[file.mask]),), notes=notes)

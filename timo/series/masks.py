@@ -7,7 +7,6 @@ isn't about (as FORCE's default screening and openEO's SCL mask have it). Water 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -103,45 +102,3 @@ SCHEMES: dict[str, Scheme] = {
         "state QA", "clouds, shadows and snow", bits=0b1_0000_0000_0100, fields=((0, 3, 1), (0, 3, 2))
     ),
 }
-UNKNOWN = "unknown"  # a quality layer whose numbers no scheme here reads
-
-_NAMES: tuple[tuple[str, str], ...] = (
-    (r"SCL|SCENE[_ ]?CLASSIFICATION(?:[_ ]MAP)?", "scl"),
-    (r"FMASK\d?", "fmask"),
-    (r"QA[_ ]?PIXEL", "qa_pixel"),
-    (r"QA[_ ]?RADSAT", "qa_radsat"),
-    (r"PIXEL[_ ]?QA", "pixel_qa"),
-    (r"BQA", "bqa"),
-    (r"QA60", "qa60"),
-    (r"CLM", "clm"),
-    (r"PIXEL[_ ]RELIABILITY|SUMMARYQA", "reliability"),
-    (r"STATE[_ ](?:1KM|500M|250M)", "state"),
-)
-_QUALITY = r"QA|QC|QUALITY|CLP|MSK_(?:CLDPRB|SNWPRB|CLASSI)"
-
-
-def scheme_of(name: str, file_name: str = "") -> str | None:
-    """Which scheme a band or a file of this name follows; ``UNKNOWN`` for another quality layer, else None.
-
-    Args:
-        name: Of a band, or of a file without its folder and extension.
-        file_name: Where ``name`` is a band's: HLS is told by its files' names.
-    """
-    for pattern, scheme in _NAMES:
-        if re.search(rf"(?<![A-Z0-9])(?:{pattern})(?![A-Z0-9])", name, re.IGNORECASE):
-            hls = scheme == "fmask" and re.search(r"HLS\.[SL]30", f"{name} {file_name}", re.IGNORECASE)
-            return "fmask_hls" if hls else scheme
-    return None
-
-
-def is_quality(name: str) -> bool:
-    """Whether a band of this name tells quality in numbers that no scheme here reads."""
-    return re.search(rf"(?<![A-Z0-9])(?:{_QUALITY})(?![A-Z0-9])", name, re.IGNORECASE) is not None
-
-
-def scheme_of_folder(name: str) -> str | None:
-    """The scheme of a folder that is named after one, such as scl or fmask; None for other folders."""
-    for pattern, scheme in _NAMES:
-        if re.fullmatch(rf"(?:{pattern})(?:[_ ]?\d\dm?|s)?", name, re.IGNORECASE):
-            return scheme
-    return None

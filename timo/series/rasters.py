@@ -148,7 +148,7 @@ class RasterReader:
         resampling: Resampling,
     ) -> _Pixels | None:
         """What the file holds of a window; None where it doesn't reach."""
-        key = (raster.source, resampling, str(raster.bands[0].nodata))
+        key = (raster.source, resampling, str(raster.bands[0].nodata), raster.grid.crs)
         with (
             unreadable(raster.path),
             network(raster.path),
@@ -194,6 +194,7 @@ def warp(
     nodata = raster.bands[0].nodata
     return WarpedVRT(
         dataset,
+        src_crs=raster.grid.rasterio_crs,  # which an analyst may have told
         crs=grid.rasterio_crs,
         transform=grid.transform,
         width=grid.width,

@@ -21,6 +21,21 @@ _PREFIX = re.compile(r"/vsi\w+/|[A-Za-z][A-Za-z0-9+_-]+:")
 
 
 @dataclass(frozen=True)
+class Told:
+    """What an analyst knows of a raster that the file doesn't tell, or tells wrong; None: the file counts.
+
+    Attributes:
+        sensor: As ``timo.series.band_names.sensor_of`` names it.
+        nodata: The value of no data, of all bands.
+        crs: The coordinate system, an authority's code or WKT.
+    """
+
+    sensor: str | None = None
+    nodata: float | None = None
+    crs: str | None = None
+
+
+@dataclass(frozen=True)
 class DatedFile:
     """A raster and its date, or some of its bands.
 
@@ -33,6 +48,7 @@ class DatedFile:
         variable: Of a netCDF file with several.
         mask: The scheme of the folder of masks that it lies in.
         note: How the date was found, if not by the file's name: a sentence for the whole series.
+        told: What counts more than the file.
     """
 
     path: Path
@@ -43,6 +59,7 @@ class DatedFile:
     variable: str | None = None
     mask: str | None = None
     note: str | None = None
+    told: Told = Told()
 
 
 @dataclass(frozen=True)

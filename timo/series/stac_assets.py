@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from timo.series.bands import role_of, sensor_of
+from timo.series.band_names import role_of, sensor_of
 from timo.series.presets import baseline_offset
 
 if TYPE_CHECKING:

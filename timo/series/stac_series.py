@@ -25,7 +25,8 @@ from timo.series.catalog import Frame, common_bands, touches
 from timo.series.census import drop_empty
 from timo.series.facts import Facts, Mask, Raster, read_facts
 from timo.series.grid import Grid
-from timo.series.masks import SCHEMES, scheme_of
+from timo.series.mask_names import scheme_of
+from timo.series.masks import SCHEMES
 from timo.series.rasters import RasterReader
 from timo.series.series import Series
 from timo.series.sources import LeftOut, address_path

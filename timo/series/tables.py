@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+
+from rasterio.errors import CRSError
 
 from timo import access
 from timo.errors import SeriesError
 from timo.series.dates import parse_date
 from timo.series.facts import reason
-from timo.series.sources import DatedFile, address_path, check_prefix, is_address
+from timo.series.grid import grid_crs
+from timo.series.sources import DatedFile, Told, address_path, check_prefix, is_address
 
 _COLUMNS = "Give a CSV with columns path,date."
 _ENCODING = "Save it as CSV in UTF-8, which spreadsheets offer."
@@ -36,7 +40,7 @@ def read_places(path: Path) -> dict[str, list[DatedFile]]:
     """The files of a CSV with columns path,date, by place where it has the column place.
 
     With the column band, a number from 1, a line is one band of a file that holds several dates; the column
-    name names it.
+    name names it. The columns sensor, nodata and crs, where they are filled, count more than the file.
 
     Raises:
         SeriesError: Naming the line that is wrong, or the columns that are missing.
@@ -59,7 +63,7 @@ def read_places(path: Path) -> dict[str, list[DatedFile]]:
                 "Write it as 2020-08-01.",
             )
         place = row.get("place", "").strip()
-        file = DatedFile(_file_of(path, number, row["path"].strip()), date)
+        file = DatedFile(_file_of(path, number, row["path"].strip()), date, told=_told(path, number, row))
         if row.get("band", "").strip():
             band = _number(path, number, row["band"].strip())
             given = bands.setdefault((place, file), [])
@@ -118,6 +122,27 @@ def _file_of(table: Path, number: int, text: str) -> Path:
     return raster
 
 
+def _told(table: Path, number: int, row: dict[str, str]) -> Told:
+    sensor, nodata, crs = (row.get(name, "").strip() for name in ("sensor", "nodata", "crs"))
+    try:
+        value = float(nodata) if nodata else None
+    except ValueError as error:
+        raise SeriesError(
+            "csv_nodata",
+            f"Line {number} of {table} has the nodata value '{nodata}', which is no number.",
+            "Write a number such as 0, or leave it empty.",
+        ) from error
+    try:
+        known = grid_crs(crs) if crs else None
+    except (CRSError, ValueError) as error:
+        raise SeriesError(
+            "csv_crs",
+            f"Line {number} of {table} has the coordinate system '{crs[:60]}', which is not known.",
+            "Write its code, such as EPSG:32631, or leave it empty.",
+        ) from error
+    return Told(sensor.lower() or None, value, known)
+
+
 def _number(table: Path, number: int, text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise SeriesError(
@@ -138,4 +163,4 @@ def _with_bands(table: Path, file: DatedFile, given: list[tuple[int, str]]) -> D
             f"{table} gives a band of {file.path.name} twice on {file.date}.",
             "Give each band one line for each date.",
         )
-    return DatedFile(file.path, file.date, bands=indexes, names=names if all(names) else ())
+    return replace(file, bands=indexes, names=names if all(names) else ())

@@ -18,7 +18,7 @@ import torch
 from lightning_fabric import Fabric
 
 from timo import __version__, bundle
-from timo.errors import LabelError, SpecError
+from timo.errors import SpecError
 from timo.inference.outputs import map_type
 from timo.models.pixels import WithPixels
 from timo.models.registry import HEAD_CHANNELS
@@ -166,7 +166,6 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
     colors = _colors(spec.colors)
     places = open_places(spec.series)
     labels = _labels(spec, places, colors)
-    _check_colors(spec, colors, labels[0].scheme)
     map_type([c.value for c in labels[0].scheme.classes])  # before the training: it may refuse
     opened = [place.series for place in places]
     figures, each = statistics(opened, spec.seed), differ_in_scale(opened)
@@ -176,6 +175,7 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
     chip = spec.chip or _chip_for(places, spec.zoom)
     split = _split(spec, labels, chip, names)
     problems = [*problems_of(places, labels), *unseen, *_doubts(spec, places), *split.problems]
+    problems += _unknown_colors(spec, colors, labels[0].scheme)
     for problem in problems:
         reporter.log(problem, "warning")
     reporter.check()
@@ -323,14 +323,13 @@ def _colors(pairs: list[str]) -> dict[str, str]:
     return colors
 
 
-def _check_colors(spec: FinetuneSpec, colors: dict[str, str], scheme: ClassScheme) -> None:
+def _unknown_colors(spec: FinetuneSpec, colors: dict[str, str], scheme: ClassScheme) -> list[str]:
+    """A legend may have more classes than a place: a colour too many is no fault, but may be a slip."""
     names = [c.name for c in scheme.classes]
-    if unknown := sorted(set(colors) - set(names)):
-        raise LabelError(
-            "color_unknown",
-            f"'{spec.labels}' has no class '{unknown[0]}' to give a colour to.",
-            f"Its classes are: {', '.join(names)}.",
-        )
+    return [
+        f"'{spec.labels}' has no class '{name}' to give a colour to: its classes are {', '.join(names)}."
+        for name in sorted(set(colors) - set(names))
+    ]
 
 
 def _card(

@@ -128,11 +128,3 @@ def _(desk):
 )
 def _(desk):
     return desk.finetune(None, "--colors", "woods=green")
-
-
-@TABLE.refused(
-    "a colour for a class that there is not",
-    "'labels.gpkg' has no class 'water' to give a colour to. Its classes are: field, woods.",
-)
-def _(desk):
-    return desk.finetune(None, "--colors", "water=#0000ff")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
 
-from timo.series.bands import describe_bands, role_of, sensor_of
+from timo.series.band_names import role_of, sensor_of
+from timo.series.bands import describe_bands
 
 
 @pytest.mark.parametrize(

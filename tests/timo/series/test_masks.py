@@ -6,7 +6,8 @@ import pytest
 from affine import Affine
 
 from timo.errors import SeriesError
-from timo.series.masks import SCHEMES, scheme_of, scheme_of_folder
+from timo.series.mask_names import scheme_of, scheme_of_folder
+from timo.series.masks import SCHEMES
 from timo.series.series import open_series
 
 RED = np.full((4, 6), 1000, np.uint16)

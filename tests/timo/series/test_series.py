@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from affine import Affine
 from rasterio.windows import Window
 
 from timo.errors import SeriesError
@@ -193,3 +194,45 @@ def test_the_crops_series_is_what_its_source_says(real):
     assert {item["path"].rpartition("/")[2] for item in summary["left_out"]} == {
         "dem.tif", "labels.tif", "S2_20201201.tif", "S2_20210101.tif",
     }  # fmt: skip
+
+
+def test_what_an_analyst_knows_of_a_file_stands_in_the_csv(tmp_path, write_raster):
+    values = np.array([[[0, 1000], [2000, 3000]]], np.uint16)
+    write_raster(tmp_path / "a.tif", values, crs=None, names=["one"])
+    (tmp_path / "series.csv").write_text(
+        "path,date,band,name,sensor,nodata,crs\na.tif,2020-08-01,1,red,Sentinel-2,1000,EPSG:32633\n"
+    )
+    series = open_series(tmp_path / "series.csv")
+    assert series.grid.crs == "EPSG:32633"
+    (band,) = series.bands
+    assert (band.key, band.sensor, band.nodata) == ("red", "sentinel-2", 1000)
+    frames = series.read()
+    assert not frames.valid[0, 0, 1]
+    assert frames.valid[0, 1].all()
+    assert frames.values[0, 0, 1, 1] == pytest.approx(0.3)
+
+
+def test_a_told_coordinate_system_places_a_file_beside_others(tmp_path, write_raster):
+    values = np.full((1, 4, 4), 500, np.uint16)
+    write_raster(tmp_path / "a.tif", values, names=["red"])
+    write_raster(
+        tmp_path / "b.tif",
+        values,
+        crs=None,
+        names=["red"],
+        transform=Affine(20, 0, 499_990, 0, -20, 5_600_010),
+    )
+    (tmp_path / "series.csv").write_text("path,date,crs\na.tif,2020-08-01,\nb.tif,2020-09-01,EPSG:32631\n")
+    frames = open_series(tmp_path / "series.csv").read()
+    assert frames.valid.all()
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "code"), [("nodata", "none", "csv_nodata"), ("crs", "EPSG:nowhere", "csv_crs")]
+)
+def test_a_wrong_fact_in_a_csv_is_named_with_its_line(tmp_path, write_raster, column, text, code):
+    write_raster(tmp_path / "a.tif", np.ones((1, 4, 4), np.uint16), names=["red"])
+    (tmp_path / "series.csv").write_text(f"path,date,{column}\na.tif,2020-08-01,{text}\n")
+    with pytest.raises(SeriesError, match="Line 2") as caught:
+        open_series(tmp_path / "series.csv")
+    assert caught.value.code == code

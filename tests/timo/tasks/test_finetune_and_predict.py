@@ -23,6 +23,10 @@ class Recorder(Reporter):
 
     def __init__(self, stop_after=None):
         self.fractions, self.metrics, self.artifacts, self.left = [], {}, [], stop_after
+        self.lines = []
+
+    def log(self, message, level="info"):
+        self.lines.append((level, message))
 
     def progress(self, fraction, message):
         self.fractions.append(fraction)
@@ -228,9 +232,16 @@ def test_a_folder_with_other_things_is_never_replaced(scene, tmp_path):
 
 def test_every_refusal_says_what_to_do(scene, tmp_path):
     with pytest.raises(TimoError) as caught:
-        scene.finetune(tmp_path / "m", colors=["water=#0000ff"])
-    assert "water" in str(caught.value)
-    assert "field, woods" in str(caught.value)
+        scene.finetune(tmp_path / "m", colors=["woods=green"])
+    assert "woods=green" in str(caught.value)
+    assert "Correct it." in str(caught.value)
+
+
+def test_a_legend_with_more_classes_than_the_place_is_no_fault_but_told(scene, tmp_path):
+    recorder = Recorder()
+    scene.finetune(tmp_path / "m", recorder, epochs=1, colors=["water=#0000ff", "woods=#00ff00"])
+    told = [message for level, message in recorder.lines if level == "warning" and "water" in message]
+    assert len(told) == 1 and "field, woods" in told[0]
 
 
 def test_a_file_is_never_replaced_by_a_bundle(scene, tmp_path):

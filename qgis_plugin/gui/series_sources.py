@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The "Add…" menu: layers of a group, files, all dated rasters of a folder, a search of a catalogue."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, List, Optional, Sequence
+
+from qgis.core import QgsLayerTreeGroup, QgsProject, QgsRasterLayer
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
+from qgis.PyQt.QtWidgets import QFileDialog, QMenu, QPushButton
+
+from ..background import Background
+from ..compat import icon
+from ..i18n import tr, trn
+from ..layers.adding import MOST, dated_rasters
+from ..layers.series_store import TICKED
+from ..log import log
+from ..timing import inside_qgis, slot, slot_of
+from .series_table import SeriesModel
+
+_TURN = 0.03
+"""Seconds that files are opened at a stretch; then the interface has its turn."""
+
+
+class AddButton(QPushButton):
+    """A button with a menu; what it adds is ticked."""
+
+    search_asked = pyqtSignal()
+
+    def __init__(self, model: SeriesModel, background: Background) -> None:
+        super().__init__(icon("add"), tr("Add"))
+        self.setObjectName("timoSeriesAdd")
+        self.setToolTip(tr("Layers of a group, files, a folder, or a search of a catalogue"))
+        self._model = model
+        self._background = background
+        self._project = QgsProject.instance()
+        self._waiting: List[Path] = []
+        self._opened: List[QgsRasterLayer] = []
+        self._bad: List[Path] = []
+        self._group: Optional[QgsLayerTreeGroup] = None
+        menu = QMenu(self)
+        menu.setObjectName("timoSeriesAddMenu")
+        menu.addAction(tr("Files…")).triggered.connect(self._on_files)
+        menu.addAction(tr("Folder with dated rasters…")).triggered.connect(self._on_folder)
+        self.groups = menu.addMenu(tr("Layers of a group"))
+        self.groups.setObjectName("timoSeriesGroups")
+        menu.addSeparator()
+        menu.addAction(tr("Search a STAC catalogue…")).triggered.connect(self.search_asked.emit)
+        menu.aboutToShow.connect(self.list_groups)
+        self.setMenu(menu)
+
+    @slot
+    def list_groups(self) -> None:
+        """Fill the sub-menu with the groups that the layer tree has now."""
+        self.groups.clear()
+        for group in self._project.layerTreeRoot().findGroups(True):
+            ids = set(group.findLayerIds())
+            rows = [row.layer_id for row in self._model.rows if row.layer_id in ids and row.path and row.date]
+            if rows:
+                count = trn("{count} layer", "{count} layers", len(rows))
+                action = self.groups.addAction(f"{group.name()} ({count})".replace("&", "&&"))
+                action.triggered.connect(slot_of(self._model.tick_layers, rows, True))
+        self.groups.setEnabled(not self.groups.isEmpty())
+
+    def add(self, paths: Sequence[Path]) -> None:
+        """Add files as layers of a new group, a few at a time, and tick them."""
+        if paths and not self._waiting:
+            self._opened, self._bad = [], []
+            self._waiting = list(paths)
+            self._group = self._project.layerTreeRoot().insertGroup(0, self._model.store.current.name)
+            self._group.setExpanded(False)
+            self.setEnabled(False)
+            QTimer.singleShot(0, self._next)
+
+    def add_folder(self, folder: Path) -> None:
+        """Add the dated rasters below a folder."""
+        self.setEnabled(False)
+        self._background.run(lambda: _found(folder), self._on_found)
+
+    @slot
+    def _on_files(self) -> None:
+        dialog = self._dialog(tr("Rasters of the series"), QFileDialog.FileMode.ExistingFiles)
+        rasters, every = tr("Rasters"), tr("All files")
+        dialog.setNameFilters([f"{rasters} (*.tif *.tiff *.vrt *.jp2)", f"{every} (*)"])
+        dialog.filesSelected.connect(slot(lambda names: self.add([Path(name) for name in names])))
+        dialog.open()
+
+    @slot
+    def _on_folder(self) -> None:
+        dialog = self._dialog(tr("Folder with the rasters of the series"), QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.filesSelected.connect(slot(lambda names: self.add_folder(Path(names[0]))))
+        dialog.open()
+
+    def _dialog(self, title: str, mode: Any) -> QFileDialog:
+        with inside_qgis():
+            dialog = QFileDialog(self, title, self._project.homePath())
+            dialog.setObjectName("timoSeriesFiles")
+            dialog.setFileMode(mode)
+        return dialog
+
+    @slot
+    def _on_found(self, found: Any) -> None:
+        folder, paths = found
+        self.setEnabled(True)
+        here = {row.path for row in self._model.rows}
+        if len(paths) > MOST:
+            text = tr(
+                "{folder} holds more than {count} rasters: pick a smaller folder.", folder=folder, count=MOST
+            )
+            log(text, "warning", push=True)
+        elif not paths:
+            text = tr("{folder} holds no raster with a date in its name.", folder=folder)
+            log(text, "warning", push=True)
+        else:
+            self._model.tick_layers(
+                [row.layer_id for row in self._model.rows if row.path in set(paths)], True
+            )
+            self.add([path for path in paths if path not in here])
+
+    @slot
+    def _next(self) -> None:
+        """Open some more files; when all are open, the project gets them."""
+        until, batch = time.perf_counter() + _TURN, []
+        while self._waiting and time.perf_counter() < until:
+            path = self._waiting.pop(0)
+            with inside_qgis():
+                layer = QgsRasterLayer(str(path), path.stem, "gdal")
+            if layer.isValid():
+                self._model.reader.read(layer)
+                batch.append(layer)
+            else:
+                self._bad.append(path)
+        with inside_qgis():
+            self._project.addMapLayers(batch, False)
+            for layer in batch:
+                if self._group is not None:
+                    self._group.addLayer(layer)
+        self._opened += batch
+        QTimer.singleShot(0, self._next if self._waiting else self._finish)
+
+    @slot
+    def _finish(self) -> None:
+        self.setEnabled(True)
+        for layer in self._opened:
+            facts = self._model.reader.read(layer)
+            if facts.found is not None:
+                self._model.store.current.put(layer.id(), TICKED, "true")
+        self._model.store.save()
+        QTimer.singleShot(0, slot_of(self._model.refresh))
+        if self._bad:
+            count = len(self._bad)
+            text = trn(
+                "{name} is no raster that QGIS can read: it was left out.",
+                "{name} and others are no rasters that QGIS can read: {count} files were left out.",
+                count, name=self._bad[0].name,
+            )  # fmt: skip
+            log(text, "warning", push=True)
+        if not self._opened and self._group is not None:
+            self._project.layerTreeRoot().removeChildNode(self._group)
+        self._opened, self._group = [], None
+
+
+def _found(folder: Path) -> Any:
+    return folder, dated_rasters(folder)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the dated rasters of a folder, for the project to be given them as layers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import List
+
+from .._client.dates import date_from_name
+
+SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc")
+MOST = 2000
+"""Rasters of a folder; more is a mistake in the folder."""
+
+
+def dated_rasters(folder: Path) -> List[Path]:
+    """Rasters below a folder with a date in their own name or their folder's, at most one over ``MOST``."""
+    found: List[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place) / name
+            if path.suffix.lower() in SUFFIXES and (date_from_name(name) or date_from_name(path.parent.name)):
+                found.append(path)
+        if len(found) > MOST:
+            return found[: MOST + 1]
+    return found

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a series, and what is worth knowing, before a job reads it: row by row and as a list."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Dict, List, Sequence, Tuple
+
+from ..i18n import tr, trn
+from .frames import Row, dates, ticked
+from .raster_facts import Box
+
+NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART, NODATA, BANDS, ROLES, GRIDS, GAP, FEW = (
+    "no_file", "no_date", "duplicate", "no_crs", "apart", "nodata", "bands", "roles", "grids", "gap", "few",
+)  # fmt: skip
+SERIOUS = (NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART)
+_FILLED = 0.005
+"""Of the pixels; fewer that are 0 in all bands may be measured."""
+_SHOWN = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or worth knowing.
+
+    Attributes:
+        kind: One of the constants above.
+        text: A sentence.
+        fix: What the button that mends it says; empty where nothing is to be mended.
+        layers: Ids of the layers at fault.
+    """
+
+    kind: str
+    text: str
+    fix: str = ""
+    layers: Tuple[str, ...] = ()
+
+    @property
+    def serious(self) -> bool:
+        """Whether it keeps the series, or a layer, from being used."""
+        return self.kind in SERIOUS
+
+
+def check(rows: Sequence[Row]) -> List[Row]:
+    """The rows with what is wrong, seen together: only ticked rows disturb each other."""
+    by_date: Dict[dt.date, List[Row]] = {}
+    for row in rows:
+        if row.ticked and row.date and row.path:
+            by_date.setdefault(row.date, []).append(row)
+    lost, bare = _apart(rows), _without_crs(rows)
+    checked = []
+    for row in rows:
+        others = [other for other in by_date.get(row.date, []) if other is not row] if row.date else []
+        twins = [other for other in others if row.ticked and _share_bands(row, other)]
+        fault, problem, note = (tr("Two dates") if row.note else ""), "", row.note
+        if row.path is None and not row.scenes:
+            fault, problem = tr("No file"), tr("It is no file that the backend could read: untick it.")
+        elif row.date is None:
+            fault = tr("No date")
+            problem = tr("It has no date in its name: double-click its Date and type one.")
+        elif twins:
+            fault = tr("Duplicate")
+            problem = tr("It has the same date and bands as {name}: untick one of them.", name=twins[0].name)
+        elif row.layer_id in bare:
+            fault = tr("No CRS")
+            problem = tr("It has no coordinate system, though others of the series do: set it.")
+        elif row.layer_id in lost:
+            fault = tr("Elsewhere")
+            problem = tr("It does not overlap the other layers of the series: untick it.")
+        elif row.ticked and others:
+            fault = tr("Joined")
+            note = tr("Makes one date with {names}.", names=", ".join(other.name for other in others))
+        twin = twins[0].layer_id if twins else ""
+        said = {"fault": fault, "problem": problem, "note": note, "twin": twin}
+        checked.append(replace(row, **said) if fault else row)
+    return checked
+
+
+def findings(rows: Sequence[Row], fewest: int = 2) -> List[Finding]:
+    """What is wrong with checked rows first, then what is worth knowing; each kind once."""
+    chosen = ticked(rows)
+    found = _of_files(chosen) + _of_dates(rows)
+    files = [row for row in chosen if row.path is not None]
+    found += _of_places(files) + _of_pixels(files)
+    if chosen and not any(finding.serious for finding in found):
+        days = dates(rows)
+        if len(days) < fewest:
+            text = tr("A series needs at least two dates: tick more layers, or add files.")
+            found.append(Finding(FEW, text))
+        found += _gap(days)
+    return found
+
+
+def _of_files(chosen: Sequence[Row]) -> List[Finding]:
+    gone = [row for row in chosen if row.path is None and not row.scenes]
+    if not gone:
+        return []
+    text = trn(
+        "{names} is no file that can be read.", "{count} layers are no files that can be read: {names}.",
+        len(gone), names=_names(gone),
+    )  # fmt: skip
+    return [Finding(NO_FILE, text, tr("Untick"), _ids(gone))]
+
+
+def _of_dates(rows: Sequence[Row]) -> List[Finding]:
+    found = []
+    undated = [row for row in rows if row.date is None and row.path is not None]
+    if undated:
+        text = trn(
+            "{names} has no date in its name.", "{count} layers have no date in their names: {names}.",
+            len(undated), names=_names(undated),
+        )  # fmt: skip
+        found.append(Finding(NO_DATE, text, tr("Type it…"), _ids(undated)))
+    twins = [row for row in rows if row.twin]
+    days = {row.date: [other for other in twins if other.date == row.date] for row in twins}
+    if days:
+        date, first = next(iter(days.items()))
+        text = trn(
+            "{names} have the same date and bands.", "{count} dates are there twice, first {date}: {names}.",
+            len(days), names=_names(first), date=date,
+        )  # fmt: skip
+        extra = [row for same in days.values() for row in same[1:]]
+        found.append(Finding(DUPLICATE, text, tr("Keep the first"), _ids(extra)))
+    return found
+
+
+def _of_places(chosen: Sequence[Row]) -> List[Finding]:
+    found = []
+    without = _without_crs(chosen)
+    bare = [row for row in chosen if row.layer_id in without]
+    if bare:
+        text = trn(
+            "{names} has no coordinate system.", "{count} layers have no coordinate system: {names}.",
+            len(bare), names=_names(bare),
+        )  # fmt: skip
+        found.append(Finding(NO_CRS, text, tr("Set it…"), _ids(bare)))
+    apart = _apart(chosen)
+    lost = [row for row in chosen if row.layer_id in apart]
+    if lost:
+        text = trn(
+            "{names} does not overlap the others.", "{count} layers do not overlap the others: {names}.",
+            len(lost), names=_names(lost),
+        )  # fmt: skip
+        found.append(Finding(APART, text, tr("Untick"), _ids(lost)))
+    if not lost and not bare and len({row.grid for row in chosen}) > 1:
+        text = tr("The grids differ: the layers are brought to one grid while they are read.")
+        found.append(Finding(GRIDS, text))
+    return found
+
+
+def _of_pixels(chosen: Sequence[Row]) -> List[Finding]:
+    found = []
+    filled = [row for row in chosen if (row.filler or 0) > _FILLED]
+    if filled:
+        most = max(row.filler or 0 for row in filled)
+        text = trn(
+            "{names} has pixels that are 0 in all bands ({share} %) and no nodata value.",
+            "{count} layers have pixels that are 0 in all bands (up to {share} %), no nodata value: {names}.",
+            len(filled), names=_names(filled), share=round(100 * most) or 1,
+        )  # fmt: skip
+        found.append(Finding(NODATA, text, tr("Nodata is…"), _ids(filled)))
+    ground = sorted((row for row in chosen if not row.mask), key=lambda row: row.sensor)
+    for sensor, of in groupby(ground, key=lambda row: row.sensor):
+        found += _of_bands(sensor, list(of))
+    return found
+
+
+def _of_bands(sensor: str, rows: Sequence[Row]) -> List[Finding]:
+    """Of one sensor's rasters with more than one band; files of one band are joined by their dates."""
+    several = [row for row in rows if len(row.bands) > 1]
+    shapes = Counter(tuple(sorted(_known(row))) for row in several)
+    whose = sensor or tr("these layers")
+    if len(shapes) > 1:
+        usual = shapes.most_common(1)[0][0]
+        other = [row for row in several if tuple(sorted(_known(row))) != usual]
+        text = tr("{names} has other bands than the rest of {sensor}.", names=_names(other), sensor=whose)
+        return [Finding(BANDS, text, tr("Map bands…"), _ids(other))]
+    unknown = [row for row in rows if row.roles and not any(_known(row))]
+    if unknown:
+        text = tr("The bands of {sensor} don't tell what they measure.", sensor=whose)
+        return [Finding(ROLES, text, tr("Map bands…"), _ids(unknown))]
+    return []
+
+
+def _gap(days: Sequence[dt.date]) -> List[Finding]:
+    gaps = [((days[n] - days[n - 1]).days, days[n - 1], days[n]) for n in range(1, len(days))]
+    if len(gaps) < 2:
+        return []
+    length, first, last = max(gaps)
+    usual = sorted(gap for gap, _, _ in gaps)[len(gaps) // 2]
+    if length <= 2 * usual:
+        return []
+    text = tr(
+        "The longest gap is of {days} days, from {first} to {last}.", days=length, first=first, last=last
+    )
+    return [Finding(GAP, text)]
+
+
+def _known(row: Row) -> List[str]:
+    """The roles that a row's bands have."""
+    return [role for role in row.roles if role and role != "-"]
+
+
+def _without_crs(rows: Sequence[Row]) -> List[str]:
+    """Ids of the ticked layers without a coordinate system beside some that have one."""
+    files = [row for row in rows if row.ticked and row.path is not None]
+    bare = [row.layer_id for row in files if not row.crs]
+    return bare if len(bare) < len(files) else []
+
+
+def _apart(rows: Sequence[Row]) -> List[str]:
+    """Ids of the ticked layers that don't touch the place that most of them show."""
+    placed = [row for row in rows if row.ticked and row.box is not None]
+    boxes = Counter(row.box for row in placed)
+    if len(boxes) < 2:
+        return []
+    reach = {box: sum(count for other, count in boxes.items() if _touch(box, other)) for box in boxes}
+    near, rest = {max(reach, key=lambda box: reach[box])}, set(boxes)
+    while True:  # tiles in a row belong together, though the first does not touch the last
+        rest -= near
+        more = {box for box in rest if any(_touch(box, other) for other in near)}
+        if not more:
+            return [row.layer_id for row in placed if row.box in rest]
+        near |= more
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _share_bands(row: Row, other: Row) -> bool:
+    if row.sensor == other.sensor and row.crs and other.crs and row.grid != other.grid:
+        return False  # tiles of one sensor
+    named, theirs = set(filter(None, row.bands)), set(filter(None, other.bands))
+    return bool(named & theirs) or not named or not theirs
+
+
+def _names(rows: Sequence[Row]) -> str:
+    names = ", ".join(row.name for row in rows[:_SHOWN])
+    return f"{names}, …" if len(rows) > _SHOWN else names
+
+
+def _ids(rows: Sequence[Row]) -> Tuple[str, ...]:
+    return tuple(row.layer_id for row in rows)

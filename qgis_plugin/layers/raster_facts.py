@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a raster layer tells of itself, without its pixels."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, Iterable, Optional, Tuple
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsProject,
+    QgsRasterLayer,
+)
+
+from .._client.band_names import name_from_file, role_of, sensor_of
+from .._client.dates import NameDate, date_from_name
+from .._client.mask_names import is_quality, scheme_of
+from ..timing import inside_qgis
+from .sources import layer_file
+
+_BAND_WORD = re.compile(
+    r"b(?:and)?\d{1,2}a?|coastal|blue|green|red|rededge\d*|nir\d*|swir\d*|pan|cirrus|thermal\d*|lwir\d*"
+    r"|vv|vh|hh|hv"
+)
+_COLORS = {3: "red", 4: "green", 5: "blue"}  # GDAL's colour interpretations
+Box = Tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One raster layer.
+
+    Attributes:
+        path: Its file; None if it has none that the backend could read.
+        found: The date that its names tell.
+        bands: Names of its bands in lower case; empty strings where they have none.
+        colors: red, green or blue where a nameless band is drawn so, else empty.
+        crs: A code, or WKT; empty if there is none.
+        told_crs: The same where the layer's is not the file's own, else empty.
+        box: West, south, east, north in degrees; None if it lies nowhere.
+        grid: Equal for rasters on the same grid.
+        nodata: The value that the analyst set in QGIS; None if none.
+        tells_nodata: Whether the file has a nodata value, a mask or floating-point numbers.
+        mask: Whether its bands tell clouds and no ground.
+        file_sensor: What the file's name and bands tell; empty if nothing.
+    """
+
+    name: str
+    path: Optional[Path]
+    found: Optional[NameDate]
+    bands: Tuple[str, ...]
+    colors: Tuple[str, ...]
+    width: int
+    height: int
+    crs: str
+    told_crs: str
+    box: Optional[Box]
+    grid: Tuple[Any, ...]
+    nodata: Optional[float]
+    tells_nodata: bool
+    mask: bool
+    file_sensor: str
+    sensor: str
+
+    def role(self, number: int, sensor: str) -> str:
+        """What a band (from 0) measures if a sensor took it, by the names; empty if they don't tell."""
+        name = self.bands[number]
+        if not name and len(self.bands) == 1 and self.path is not None:
+            return name_from_file(self.path.stem, sensor or None)[1] or ""
+        return _role(name, sensor) if name else self.colors[number]
+
+
+class FactsReader:
+    """Reads facts, and remembers them until the layer shows another file or is called otherwise."""
+
+    def __init__(self) -> None:
+        self._known: Dict[str, Tuple[Any, Facts]] = {}
+        self.reads = 0
+        """How many layers were looked into."""
+
+    def read_some(self, layers: Iterable[QgsRasterLayer], seconds: float) -> bool:
+        """Read what is not known yet for so long; whether all is known now."""
+        until = time.perf_counter() + seconds
+        for layer in layers:
+            if time.perf_counter() > until:
+                return False
+            self.read(layer)
+        return True
+
+    def read(self, layer: QgsRasterLayer) -> Facts:
+        """The facts of a layer."""
+        valid = layer.isValid()
+        stamp = (
+            layer.source(), layer.name(), valid, layer.crs().authid() or layer.crs().toWkt(),
+            _user_nodata(layer) if valid else None,
+        )  # fmt: skip
+        kept = self._known.get(layer.id())
+        if kept is None or kept[0] != stamp:
+            self.reads += 1
+            kept = self._known[layer.id()] = (stamp, _facts(layer))
+        return kept[1]
+
+
+@lru_cache(maxsize=4096)
+def _role(name: str, sensor: str) -> str:
+    """Files of a series have the same few names."""
+    return role_of(name, sensor or None) or ""
+
+
+def is_mask(name: str) -> bool:
+    """Whether a band or a file of this name tells quality: clouds, shadows."""
+    return scheme_of(name) is not None or is_quality(name)
+
+
+def band_key(bands: Tuple[str, ...], number: int) -> str:
+    """By what a band (from 0) is known among those of its sensor: its name, else its number as ``#1``."""
+    return bands[number] or f"#{number + 1}"
+
+
+def _facts(layer: QgsRasterLayer) -> Facts:
+    with inside_qgis():
+        path = layer_file(layer)
+        provider = layer.dataProvider() if layer.isValid() else None
+        bands = _band_names(layer, path)
+        extent = layer.extent()
+        crs = _code(layer.crs())
+    found = None
+    for text in (path.name if path else "", layer.name(), path.parent.name if path else ""):
+        found = date_from_name(text) if text else None
+        if found:
+            break
+    by_file = (sensor_of(path.stem, bands) or "") if path else ""
+    return Facts(
+        name=layer.name(),
+        path=path if layer.isValid() else None,
+        found=found,
+        bands=bands,
+        colors=tuple(_color(provider, number) for number in range(len(bands))),
+        width=layer.width(),
+        height=layer.height(),
+        crs=crs,
+        told_crs=crs if provider and crs and layer.crs() != provider.crs() else "",
+        box=_box(layer),
+        grid=(crs, layer.width(), layer.height(), round(extent.xMinimum(), 6), round(extent.yMaximum(), 6)),
+        nodata=_user_nodata(layer) if provider else None,
+        tells_nodata=_tells_nodata(provider),
+        mask=bool(bands) and all(map(is_mask, bands)),
+        file_sensor=by_file,
+        sensor=by_file or sensor_of(layer.name()) or "",
+    )
+
+
+def _code(crs: QgsCoordinateReferenceSystem) -> str:
+    """An authority's code, or the WKT where QGIS's own or no code stands for it."""
+    if not crs.isValid():
+        return ""
+    code = crs.authid()
+    return code if code and not code.startswith("USER:") else crs.toWkt(crs.WKT_PREFERRED)
+
+
+def _box(layer: QgsRasterLayer) -> Optional[Box]:
+    if not layer.isValid() or not layer.crs().isValid():
+        return None
+    with inside_qgis():
+        degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+        transform = QgsCoordinateTransform(layer.crs(), degrees, QgsProject.instance())
+        try:
+            box = transform.transformBoundingBox(layer.extent())
+        except QgsCsException:  # its coordinates are none of its coordinate system
+            return None
+    return (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+
+
+def _user_nodata(layer: QgsRasterLayer) -> Optional[float]:
+    ranges = layer.dataProvider().userNoDataValues(1)
+    return ranges[0].min() if len(ranges) == 1 and ranges[0].min() == ranges[0].max() else None
+
+
+def _tells_nodata(provider: Any) -> bool:
+    if provider is None or provider.bandCount() < 1:
+        return False
+    alpha = _interpretation(provider, provider.bandCount()) == 6
+    floating = _number(provider.dataType(1)) in (6, 7)  # GDAL's Float32 and Float64, where NaN tells
+    return alpha or floating or provider.sourceHasNoDataValue(1)
+
+
+def _color(provider: Any, number: int) -> str:
+    return _COLORS.get(_interpretation(provider, number + 1), "") if provider else ""
+
+
+def _interpretation(provider: Any, band: int) -> int:
+    return _number(provider.colorInterpretation(band))
+
+
+def _number(value: Any) -> int:
+    return int(getattr(value, "value", value))  # an enum in later versions of QGIS
+
+
+def _band_names(layer: QgsRasterLayer, path: Optional[Path]) -> Tuple[str, ...]:
+    """Names of the bands; a nameless single band has that of its file's last word that names one: X_B02."""
+    names = tuple(_band_name(layer.bandName(band)) for band in range(1, layer.bandCount() + 1))
+    if names != ("",) or path is None:
+        return names
+    if is_mask(path.stem):
+        return (path.stem.lower(),)
+    words = re.split(r"[^a-z0-9]+", path.stem.lower())
+    return (next((word for word in reversed(words) if _BAND_WORD.fullmatch(word)), ""),)
+
+
+def _band_name(text: str) -> str:
+    """A band's own name, without the "Band 1: " that QGIS puts before it in every language."""
+    return re.sub(r"^[^\d:]*\d+(\s*\([^)]*\))?(:\s*|$)", "", text).strip().lower()
