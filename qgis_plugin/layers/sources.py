@@ -11,6 +11,8 @@ from qgis.core import QgsMapLayer, QgsProviderRegistry
 
 JOB_PROPERTY = "timo/job"
 """Custom property of the layers that show a job's results."""
+KIND_PROPERTY = "timo/kind"
+"""Custom property that says which of a job's results a layer shows: ``map``, ``confidence`` and so on."""
 
 
 def layer_file(layer: QgsMapLayer) -> Optional[Path]:
