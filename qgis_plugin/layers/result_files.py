@@ -86,9 +86,12 @@ def read_result(kind: str, path: Path) -> Optional[Result]:
 def open_file(path: Path, flags: int = gdal.OF_RASTER) -> Optional[gdal.Dataset]:
     """A dataset to read, or None: whether GDAL's exceptions are on is up to the user and other plugins."""
     try:
-        return gdal.OpenEx(str(path), flags)
+        dataset = gdal.OpenEx(str(path), flags)
     except RuntimeError:
         return None
+    if dataset is not None:
+        dataset.GetMetadata()  # GDAL reads the classes' names, which stand beside the file, not before this
+    return dataset
 
 
 def classes_of(band: gdal.Band) -> Classes:

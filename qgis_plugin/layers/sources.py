@@ -28,8 +28,8 @@ def layer_file(layer: QgsMapLayer) -> Optional[Path]:
 
 
 def is_result(layer: QgsMapLayer) -> bool:
-    """Whether a layer shows a job's result."""
-    return bool(layer.customProperty(JOB_PROPERTY, ""))
+    """Whether a layer shows a job's result, or what was made of one."""
+    return bool(layer.customProperty(JOB_PROPERTY, "") or layer.customProperty(KIND_PROPERTY, ""))
 
 
 def unique_path(folder: Path, stem: str, suffix: str = "") -> Path:
