@@ -55,6 +55,7 @@ class TimoPlugin:
         log.attach(None)
         if self.dock is not None:
             shared = self.dock.shared
+            self.dock.results.close()
             self.iface.removeDockWidget(self.dock)
             self.dock.close()
             if shared.backend.close():

@@ -6,12 +6,14 @@ from __future__ import annotations
 import datetime as dt
 import html
 import json
+import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Tuple
 
 from qgis.core import QgsLayerMetadata
 
 from ..i18n import tr
+from .result_files import CONFIDENCE, MAP, PROBABILITIES, Result
 from .sources import unique_path
 
 PATHS = ("series", "model", "aoi")
@@ -60,8 +62,12 @@ def metadata(tags: Mapping[str, str], title: str, job: str) -> QgsLayerMetadata:
     return made
 
 
-def again(spec: Mapping[str, Any]) -> Tuple[Dict[str, Any], str]:
+def again(spec: Mapping[str, Any], taken: Collection[str] = ()) -> Tuple[Dict[str, Any], str]:
     """The same job with names that are free, its other outputs named like the map.
+
+    Args:
+        spec: As the file tells it.
+        taken: Paths of maps that other jobs are going to make.
 
     Returns:
         The parameters, and why the job cannot be repeated, which is empty if it can. Looks at files.
@@ -82,7 +88,11 @@ def again(spec: Mapping[str, Any]) -> Tuple[Dict[str, Any], str]:
         if not path.exists():
             return {}, tr("{path} is not there any more: put it back, or make the map anew.", path=path)
     before = Path(str(spec["out"]))
-    out = unique_path(before.parent, before.stem, before.suffix)
+    stem = re.sub(r"-\d+$", "", before.stem)
+    out, number = unique_path(before.parent, stem, before.suffix), 1
+    while str(out) in taken:
+        number += 1
+        out = unique_path(before.parent, f"{stem}-{number}", before.suffix)
     made = {name: value for name, value in spec.items() if name not in ("overwrite", "dry_run", "shard")}
     made["out"] = str(out)
     for name in BESIDE:
@@ -92,3 +102,17 @@ def again(spec: Mapping[str, Any]) -> Tuple[Dict[str, Any], str]:
             free = unique_path(own.parent, f"{out.stem}{ending[: len(ending) - len(own.suffix)]}", own.suffix)
             made[name] = str(free)
     return made, ""
+
+
+def relatives(result: Result) -> Dict[str, Path]:
+    """The job's rasters that are still there, by kind; also if their folder was moved. Looks at files."""
+    spec, found = spec_of(result.tags), {}
+    for kind, name in ((MAP, "out"), (CONFIDENCE, "confidence"), (PROBABILITIES, "probabilities")):
+        if not spec.get(name):
+            continue
+        told = Path(str(spec[name]))
+        for path in (told, result.path.with_name(told.name), result.path.parent.parent / told.name):
+            if path.is_file():
+                found[kind] = path
+                break
+    return {**found, result.kind: result.path}

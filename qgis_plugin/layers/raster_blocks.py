@@ -132,7 +132,7 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         RasterError: It cannot be put in place.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.stem}.part{path.suffix}")  # GDAL looks at the ending
     try:
         yield part
         _side(path).unlink(missing_ok=True)  # it tells of the file that is replaced

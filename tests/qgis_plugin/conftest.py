@@ -74,6 +74,8 @@ class Iface:
         self.canvas = QgsMapCanvas(self.window)
         self.window.setCentralWidget(self.canvas)
         self.actions = []
+        self.layer_actions = {}
+        self.active = None
 
     def mainWindow(self):
         return self.window
@@ -95,6 +97,24 @@ class Iface:
 
     def removePluginRasterMenu(self, _menu, action):
         self.actions.remove(action)
+
+    def addCustomActionForLayerType(self, action, _menu, kind, all_layers):
+        assert not all_layers
+        self.layer_actions.setdefault(action, {})[kind] = []
+
+    def addCustomActionForLayer(self, action, layer):
+        self.layer_actions[action][layer.type()].append(layer.id())
+
+    def removeCustomActionForLayerType(self, action):
+        if self.layer_actions.get(action):
+            return bool(self.layer_actions[action].popitem())
+        return bool(self.layer_actions.pop(action, False))
+
+    def activeLayer(self):
+        return self.active
+
+    def setActiveLayer(self, layer):
+        self.active = layer
 
     def registerOptionsWidgetFactory(self, factory):
         self.actions.append(factory)
