@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from qgis.core import QgsMapLayer, QgsProject
 from qgis.PyQt.QtCore import QSize, Qt
@@ -22,7 +22,6 @@ from qgis.PyQt.QtWidgets import (
 
 from ..compat import caption, form_layout
 from ..i18n import tr
-from ..layers.change import Changes, compare, tags_of
 from ..layers.raster_blocks import RasterError, Tick
 from ..layers.result_files import CHANGE, DATED, MAP, Result, read_result
 from ..layers.results import dress, layer_of
@@ -30,7 +29,10 @@ from ..layers.sources import JOB_PROPERTY, KIND_PROPERTY, is_result, layer_file,
 from ..timing import inside_qgis, slot
 from .task_dialog import TaskDialog
 
-Made = Tuple[Result, Changes]
+if TYPE_CHECKING:
+    from ..layers.change import Changes
+
+Made = Tuple[Result, "Changes"]
 
 
 class CompareDialog(TaskDialog):
@@ -217,6 +219,8 @@ def _amount(hectares: Optional[float], pixels: int) -> str:
 
 def _compare(before: Path, after: Path, tick: Tick) -> Made:
     """In a thread of its own: the map of changes, written beside the later map."""
+    from ..layers.change import compare, tags_of  # loads numpy, which takes a while
+
     results = []
     for path in (before, after):
         result = read_result(MAP, path)

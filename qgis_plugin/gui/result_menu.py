@@ -24,12 +24,14 @@ from ..timing import slot
 from .compare_dialog import CompareDialog
 from .export_dialog import ExportDialog
 from .made_dialog import MadeDialog
+from .place_dialog import PlaceDialog
 from .unsure_dialog import UnsureDialog
 
-MADE, AGAIN, COMPARE, EXPORT, UNSURE = "Made", "Again", "Compare", "Export", "Unsure"
+PLACE, UNSURE, COMPARE, EXPORT, MADE, AGAIN = "Place", "Unsure", "Compare", "Export", "Made", "Again"
 CLASS_MAPS, RASTERS = (MAP, DATED), (MAP, DATED, CONFIDENCE, PROBABILITIES, CHANGE)
 # Which results offer what.
 FITS: Dict[str, Tuple[str, ...]] = {
+    PLACE: (MAP, DATED, CONFIDENCE, PROBABILITIES, POLYGONS),
     UNSURE: (MAP, CONFIDENCE, PROBABILITIES),
     COMPARE: CLASS_MAPS,
     EXPORT: RASTERS,
@@ -58,6 +60,7 @@ class ResultMenu(QObject):
         super().__init__(parent)
         self._shared, self._submit, self._train = shared, submit, train
         self._pressed: Dict[str, Callable[[QgsMapLayer], None]] = {
+            PLACE: self.ask_place,
             UNSURE: self.find_unsure,
             COMPARE: self.compare,
             EXPORT: self.export,
@@ -142,6 +145,11 @@ class ResultMenu(QObject):
         window = self._shared.iface.mainWindow()
         self._open(layer, lambda result: UnsureDialog(self._shared, result, self._train, window))
 
+    def ask_place(self, layer: QgsMapLayer) -> None:
+        """Let the analyst click places of the map."""
+        window = self._shared.iface.mainWindow()
+        self._open(layer, lambda result: PlaceDialog(self._shared, result, layer.name(), window))
+
     def _open(self, layer: QgsMapLayer, make: Callable[[Result], QDialog]) -> None:
         self._read(layer, lambda result, _moment: make(result).show())
 
@@ -208,7 +216,7 @@ class MoreButton(QToolButton):
         self._results, self._job = results, ""
         self.setObjectName(f"{name}More")
         self.setText(tr("More…"))
-        self.setToolTip(tr("Compare, export, where the map is unsure, how it was made"))
+        self.setToolTip(tr("Ask a place, compare, export, where the map is unsure, how it was made"))
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)
         menu.setObjectName(f"{name}MoreMenu")
@@ -235,6 +243,7 @@ def _kind(layer: QgsMapLayer) -> str:
 def _texts() -> Dict[str, Tuple[str, str]]:
     """Each entry's text and icon, in the menu's order."""
     return {
+        PLACE: (tr("Ask a place"), "place"),
         UNSURE: (tr("Where is it unsure?"), "unsure"),
         COMPARE: (tr("Compare…"), "compare"),
         EXPORT: (tr("Export…"), "export"),

@@ -40,6 +40,9 @@ class TaskDialog(QDialog):
         self.bar = QProgressBar()
         self.bar.setObjectName(f"{name}Progress")
         self.bar.setRange(0, 100)
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the buttons stay where they are
+        self.bar.setSizePolicy(policy)
         self.bar.hide()
         self.go = QPushButton(verb)
         self.go.setObjectName(f"{name}Run")
@@ -49,7 +52,6 @@ class TaskDialog(QDialog):
         self.end.setAutoDefault(False)
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
-        row.addStretch(0 if self.bar.isVisible() else 1)
         row.addWidget(self.end)
         row.addWidget(self.go)
         whole = QVBoxLayout(self)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, List, Tuple
+from typing import Any, Callable, List, Tuple
 
 from qgis.core import QgsProject
 from qgis.gui import QgsSpinBox
@@ -16,14 +16,14 @@ from ..layers.provenance import relatives
 from ..layers.raster_blocks import RasterError, Tick, opened
 from ..layers.result_files import CONFIDENCE, MAP, PROBABILITIES, Classes, Result, read_result
 from ..layers.sources import unique_path
-from ..layers.unsure import Place, most_unsure
 from ..layers.unsure_layer import places_layer, write_places
 from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .task_dialog import TaskDialog
 
-Found = Tuple[Path, List[Place], Classes]
+Found = Tuple[Path, List[Any], Classes]
+"""The layer's file, the Places in it, and the map's classes."""
 
 
 class UnsureDialog(TaskDialog):
@@ -122,6 +122,8 @@ class UnsureDialog(TaskDialog):
 
 def _find(result: Result, count: int, distance: int, each: bool, tick: Tick) -> Found:
     """In a thread of its own: what is found, written beside the map."""
+    from ..layers.unsure import most_unsure  # loads numpy, which takes a while
+
     family = relatives(result)
     source = family.get(CONFIDENCE) or family.get(PROBABILITIES)
     if source is None:

@@ -17,6 +17,9 @@ MAP, CONFIDENCE, PROBABILITIES = "map", "confidence", "probabilities"
 POLYGONS, DATED, CHANGE = "polygons", "maps_per_date", "change"
 ORDER = (MAP, POLYGONS, DATED, CONFIDENCE, PROBABILITIES)
 
+SCALE = 250
+"""Value of a probability of 1 in a raster of probabilities; its nodata value is 255."""
+
 Classes = Tuple[Tuple[int, str, str], ...]
 
 

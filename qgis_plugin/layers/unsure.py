@@ -18,9 +18,8 @@ from osgeo import gdal
 
 from ..i18n import tr
 from .raster_blocks import BLOCK, RasterError, Tick, Window, opened, same_grid, step, windows
+from .result_files import SCALE
 
-SCALE = 250
-"""Value of a probability of 1 in a raster of probabilities; its nodata value is 255."""
 NO_CLASS = -1
 
 

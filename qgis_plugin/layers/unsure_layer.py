@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import TYPE_CHECKING, Dict, List, Sequence
 
 from osgeo import ogr, osr
 from qgis.core import (
@@ -23,7 +23,9 @@ from ..i18n import tr
 from ..timing import inside_qgis
 from .raster_blocks import cannot_write, flush, whole
 from .result_files import Classes
-from .unsure import Place
+
+if TYPE_CHECKING:
+    from .unsure import Place  # which loads numpy
 
 LAYER, CLASS_FIELD = "unsure", "class"
 

@@ -82,6 +82,7 @@ def test_results_have_the_entries_that_fit_them_and_other_layers_have_none(
     offered = {name: iface.layer_actions[action][raster] for name, action in dock.results.actions.items()}
     class_map, confidence = (layer.id() for layer in layers)
     assert offered == {
+        "Place": [class_map, confidence],
         "Unsure": [class_map, confidence],
         "Compare": [class_map],
         "Export": [class_map, confidence],
@@ -263,6 +264,7 @@ def test_a_finished_jobs_box_offers_the_same(dock, layers, package):
     dock.more.menu().aboutToShow.emit()
     texts = {entry.text(): entry.isEnabled() for entry in dock.more.menu().actions()}
     assert texts == {
+        "Ask a place": True,
         "Where is it unsure?": True,
         "Compare…": True,
         "Export…": True,
