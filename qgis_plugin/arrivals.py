@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Set
+from typing import Dict, List, Set
 
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
@@ -37,8 +37,9 @@ class Arrivals(QObject):
     def add(self, job: JobView) -> None:
         """Put a job's results into the project, or say why that cannot be done."""
         known = (job.summary or {}).get("classes") or ()
+        outputs = _outputs(job)
         self._shared.background.run(
-            lambda: read_results(job.outputs(), known), lambda found: self._add(job, found[0], found[1])
+            lambda: read_results(outputs, known), lambda found: self._add(job, found[0], found[1])
         )
 
     @slot
@@ -99,6 +100,12 @@ class Arrivals(QObject):
 
     def _keep(self, waiting: List[str]) -> None:
         self._shared.settings.save(waiting=waiting[-200:])
+
+
+def _outputs(job: JobView) -> Dict[str, str]:
+    """Paths by kind, also of a job of an earlier day, of which the events were not told."""
+    named = {"polygons": job.spec.get("polygons"), "maps_per_date": job.spec.get("per_date")}
+    return {**{kind: str(path) for kind, path in named.items() if path}, **job.outputs()}
 
 
 def _title(job: JobView) -> str:

@@ -84,6 +84,7 @@ class TimoPlugin:
             shared = self.dock.shared
             if self.dock.setup is not None:
                 self.dock.setup.end()
+            self.dock.results.close()
             self.iface.removeDockWidget(self.dock)
             self.dock.close()
             if shared.backend.close():

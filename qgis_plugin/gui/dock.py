@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Mapping, Optional
 
 from qgis.gui import QgsDockWidget
 from qgis.PyQt.QtCore import QSize, Qt
@@ -22,6 +22,7 @@ from .page_jobs import JobsPage
 from .page_predict import PredictPage
 from .page_series import SeriesPage
 from .page_train import TrainPage
+from .result_menu import ResultMenu
 from .setup import SetupDialog
 
 SERIES, TRAIN, PREDICT, JOBS = range(4)
@@ -67,6 +68,9 @@ class TimoDock(QgsDockWidget):
         self.tabs.setCornerWidget(self.help)
         self._guide: Optional[HelpWindow] = None
         self.arrivals = Arrivals(shared, self)
+        self.results = ResultMenu(shared, self._run_again, lambda: self.tabs.setCurrentIndex(TRAIN), self)
+        self.more = self.results.button("timoPredict")
+        self.predict.box.layout().addWidget(self.more)
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -90,6 +94,7 @@ class TimoDock(QgsDockWidget):
         self.tabs.currentChanged.connect(self._on_page)
         self.train.model_ready.connect(self._on_model)
         self.predict.box.opened.connect(self._on_add)
+        self.predict.follower.changed.connect(self.more.show_job)
         self.jobs.opened.connect(self._on_open)
         self.arrivals.asked.connect(self._on_asked)
         self.opened.connect(backend.start)
@@ -126,6 +131,12 @@ class TimoDock(QgsDockWidget):
     @slot
     def _on_model(self, folder: str) -> None:
         self.predict.choose(folder)
+        self.tabs.setCurrentIndex(PREDICT)
+
+    def _run_again(self, spec: Mapping[str, Any]) -> None:
+        """Submit a predict job, and show it on its page."""
+        self.predict.follower.submit(spec)
+        self.setUserVisible(True)
         self.tabs.setCurrentIndex(PREDICT)
 
     @slot

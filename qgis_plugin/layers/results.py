@@ -1,81 +1,55 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a job's output files to styled layers: colours, names, a group, and how they were made."""
+"""From a job's output files to layers of the project: a group a job, and in time what has a date."""
 
 from __future__ import annotations
 
 import datetime as dt
-import html
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
-from osgeo import gdal
 from qgis.core import (
-    QgsLayerMetadata,
+    Qgis,
+    QgsDateTimeRange,
     QgsLayerTreeGroup,
-    QgsPalettedRasterRenderer,
+    QgsMapLayer,
     QgsProject,
     QgsRasterLayer,
+    QgsVectorLayer,
 )
-from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 
-from ..compat import RESOURCES
+from ..i18n import tr
 from ..timing import inside_qgis
-from .sources import JOB_PROPERTY
+from .provenance import metadata
+from .result_files import (
+    CHANGE,
+    CONFIDENCE,
+    DATED,
+    MAP,
+    POLYGONS,
+    PROBABILITIES,
+    Result,
+    read_results,
+)
+from .sources import JOB_PROPERTY, KIND_PROPERTY
+from .styling import style
 
-TITLES = {"map": "Map", "confidence": "Confidence", "probabilities": "Probabilities"}
-ORDER = ("map", "confidence", "probabilities")
+__all__ = ["Result", "add_results", "dress", "layer_of", "layers_of_job", "read_results"]
 
-
-@dataclass(frozen=True)
-class Result:
-    """One output raster as its file describes it.
-
-    Attributes:
-        classes: (value, name, #rrggbb), empty if the file has no colour table.
-        tags: The file's metadata.
-    """
-
-    kind: str
-    path: Path
-    classes: Tuple[Tuple[int, str, str], ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-def read_results(
-    outputs: Mapping[str, str], known: Sequence[Mapping[str, Any]] = ()
-) -> Tuple[List[Result], List[str]]:
-    """Read what the output files say about themselves. Touches no layer: may be called in another thread.
-
-    Args:
-        outputs: Paths by kind.
-        known: The classes in the job's summary, for a map whose values have no room in a colour table.
-
-    Returns:
-        The rasters in the order of the legend, and a sentence for each file that cannot be read.
-    """
-    results, problems = [], []
-    for kind in ORDER:
-        if kind not in outputs:
-            continue
-        path = Path(outputs[kind])
-        try:
-            dataset = gdal.Open(str(path))
-        except RuntimeError:  # GDAL with exceptions on, as the user or another plugin may have set it
-            dataset = None
-        if dataset is None:
-            problems.append(f"{path} cannot be opened: it was moved or deleted since it was made.")
-            continue
-        classes = _classes(dataset.GetRasterBand(1)) if kind == "map" else ()
-        if kind == "map" and not classes:
-            classes = tuple((int(c["value"]), str(c["name"]), str(c["color"])) for c in known)
-        results.append(Result(kind, path, classes, dict(dataset.GetMetadata() or {})))
-        dataset = None
-    return results, problems
+TITLES = {
+    MAP: tr("Map"),
+    CONFIDENCE: tr("Confidence"),
+    PROBABILITIES: tr("Probabilities"),
+    POLYGONS: tr("Polygons"),
+    DATED: tr("Map of a date"),
+    CHANGE: tr("Change"),
+}
+Ranges = Dict[dt.date, Tuple[dt.date, dt.date]]
 
 
-def add_results(project: QgsProject, results: Sequence[Result], job: str, title: str) -> List[QgsRasterLayer]:
+def add_results(project: QgsProject, results: Sequence[Result], job: str, title: str) -> List[QgsMapLayer]:
     """Add the results as a group at the top of the layer tree, the map visible and unfolded.
+
+    Maps of each date stand in a group of their own, which is shown when the analyst ticks it.
 
     Args:
         project: The project.
@@ -86,94 +60,97 @@ def add_results(project: QgsProject, results: Sequence[Result], job: str, title:
     Returns:
         The layers; those of this job that are in the project already are not added again.
     """
-    there = {
-        layer.source() for layer in project.mapLayers().values() if layer.customProperty(JOB_PROPERTY) == job
-    }
+    there = {layer.source().split("|")[0] for layer in layers_of_job(project, job)}
     new = [result for result in results if str(result.path) not in there]
     if not new:
         return []
-    root = project.layerTreeRoot()
-    group = _group_of(project, job) or root.insertGroup(0, title)
+    ranges = _ranges([result.date for result in results if result.date is not None])
+    group = _group_of(project, job) or project.layerTreeRoot().insertGroup(0, title)
     added = []
     for result in new:
-        with inside_qgis():
-            layer = QgsRasterLayer(str(result.path), _layer_name(result, title), "gdal")
+        layer = layer_of(result, title)
         if not layer.isValid():
             continue
         dress(layer, result, job, title)
+        if result.date is not None and isinstance(layer, QgsRasterLayer):
+            _place_in_time(layer, ranges[result.date])
         with inside_qgis():
             project.addMapLayer(layer, False)
-            node = group.addLayer(layer)
-        node.setItemVisibilityChecked(result.kind == "map")
-        node.setExpanded(result.kind == "map")
+            node = (group if result.kind != DATED else _dated_group(group)).addLayer(layer)
+        node.setItemVisibilityChecked(result.kind in (MAP, DATED))
+        node.setExpanded(result.kind == MAP)
         added.append(layer)
+    if ranges and project.timeSettings().temporalRange().isInfinite():
+        first, last = min(ranges), ranges[max(ranges)][1]
+        project.timeSettings().setTemporalRange(QgsDateTimeRange(_moment(first), _moment(last)))
     return added
 
 
-def dress(layer: QgsRasterLayer, result: Result, job: str, title: str) -> None:
+def layer_of(result: Result, title: str) -> QgsMapLayer:
+    """A layer of a result, not styled and in no project yet."""
+    with inside_qgis():
+        if result.kind == POLYGONS:
+            return QgsVectorLayer(str(result.path), _layer_name(result, title), "ogr")
+        return QgsRasterLayer(str(result.path), _layer_name(result, title), "gdal")
+
+
+def dress(layer: QgsMapLayer, result: Result, job: str, title: str) -> None:
     """Style the layer of a result, and say in it how it was made."""
-    _style(layer, result)
-    layer.setMetadata(_metadata(result, job, title))
+    style(layer, result.kind, result.classes)
+    layer.setMetadata(metadata(result.tags, f"{title} ({TITLES[result.kind].lower()})", job))
     layer.setCustomProperty(JOB_PROPERTY, job)
+    layer.setCustomProperty(KIND_PROPERTY, result.kind)
+
+
+def layers_of_job(project: QgsProject, job: str) -> List[QgsMapLayer]:
+    """The layers in the project that show a job's results."""
+    return [layer for layer in project.mapLayers().values() if layer.customProperty(JOB_PROPERTY) == job]
 
 
 def _group_of(project: QgsProject, job: str) -> Optional[QgsLayerTreeGroup]:
-    for node in project.layerTreeRoot().findLayers():
-        layer = node.layer()
-        if layer is not None and layer.customProperty(JOB_PROPERTY) == job:
-            parent = node.parent()
-            return parent if isinstance(parent, QgsLayerTreeGroup) else None
+    for layer in layers_of_job(project, job):
+        node = project.layerTreeRoot().findLayer(layer.id())
+        parent = node.parent() if node is not None else None
+        if isinstance(parent, QgsLayerTreeGroup) and layer.customProperty(KIND_PROPERTY) != DATED:
+            return parent
     return None
 
 
+def _dated_group(group: QgsLayerTreeGroup) -> QgsLayerTreeGroup:
+    """The group in a job's group for the maps of each date: unticked, as they lie on one another."""
+    name = tr("Every date")
+    for child in group.children():
+        if isinstance(child, QgsLayerTreeGroup) and child.name() == name:
+            return child
+    made = group.addGroup(name)
+    made.setItemVisibilityChecked(False)
+    made.setExpanded(False)
+    return made
+
+
 def _layer_name(result: Result, title: str) -> str:
-    return title if result.kind == "map" else f"{title} – {TITLES[result.kind].lower()}"
+    if result.kind == MAP:
+        return title
+    if result.date is not None:
+        return result.date.isoformat()
+    return f"{title} – {TITLES[result.kind].lower()}"
 
 
-def _classes(band: gdal.Band) -> Tuple[Tuple[int, str, str], ...]:
-    """The classes of a band with a colour table and category names: those that have a name."""
-    table, names = band.GetColorTable(), band.GetCategoryNames() or []
-    if table is None:
-        return ()
-    found = []
-    for value, name in enumerate(names[: table.GetCount()]):
-        if name:
-            found.append((value, name, "#{:02x}{:02x}{:02x}".format(*table.GetColorEntry(value)[:3])))
-    return tuple(found)
+def _ranges(dates: Sequence[dt.date]) -> Ranges:
+    """Each date's time, until the next date; the last lasts as long as the one before it, or a day."""
+    days = sorted(set(dates))
+    ends = days[1:]
+    if days:
+        ends.append(days[-1] + (days[-1] - days[-2] if len(days) > 1 else dt.timedelta(days=1)))
+    return {day: (day, end) for day, end in zip(days, ends)}
 
 
-def _style(layer: QgsRasterLayer, result: Result) -> None:
-    if result.kind == "map" and result.classes:
-        classes = [
-            QgsPalettedRasterRenderer.Class(v, QColor(color), name) for v, name, color in result.classes
-        ]
-        layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes))
-    style = RESOURCES / "styles" / f"{result.kind}.qml"
-    if style.is_file():
-        with inside_qgis():
-            layer.loadNamedStyle(str(style))
+def _place_in_time(layer: QgsRasterLayer, span: Tuple[dt.date, dt.date]) -> None:
+    properties = layer.temporalProperties()
+    properties.setMode(Qgis.RasterTemporalMode.FixedTemporalRange)
+    properties.setFixedTemporalRange(QgsDateTimeRange(_moment(span[0]), _moment(span[1]), True, False))
+    properties.setIsActive(True)
 
 
-def _metadata(result: Result, job: str, title: str) -> QgsLayerMetadata:
-    """How the layer was made, for its properties' Metadata page, which reads HTML: all names are escaped."""
-    tags = result.tags
-    facts: Dict[str, str] = {
-        "Model": tags.get("TIMO_MODEL", ""),
-        "Checksum of the model": tags.get("TIMO_MODEL_SHA256", ""),
-        "Dates": tags.get("TIMO_DATES", ""),
-        "Sources": tags.get("TIMO_SOURCES", ""),
-        "Made by": tags.get("TIFFTAG_SOFTWARE", ""),
-        "Job": job,
-    }
-    metadata = QgsLayerMetadata()
-    metadata.setTitle(f"{title} ({TITLES[result.kind].lower()})")
-    metadata.setType("dataset")
-    metadata.setAbstract("\n".join(f"{name}: {html.escape(value)}" for name, value in facts.items() if value))
-    metadata.setHistory(
-        [
-            f"{dt.datetime.now().astimezone().isoformat(timespec='seconds')} "
-            f"predicted by TiMo for QGIS, job {html.escape(job)}",
-            *([f"Parameters: {html.escape(tags['TIMO_SPEC'])}"] if tags.get("TIMO_SPEC") else []),
-        ]
-    )
-    return metadata
+def _moment(day: dt.date) -> QDateTime:
+    return QDateTime(QDate(day.year, day.month, day.day), QTime(0, 0), Qt.TimeSpec.UTC)

@@ -11,6 +11,8 @@ from qgis.core import QgsMapLayer, QgsProviderRegistry
 
 JOB_PROPERTY = "timo/job"
 """Custom property of the layers that show a job's results."""
+KIND_PROPERTY = "timo/kind"
+"""Custom property that says which of a job's results a layer shows: ``map``, ``confidence`` and so on."""
 
 
 def layer_file(layer: QgsMapLayer) -> Optional[Path]:
@@ -26,8 +28,8 @@ def layer_file(layer: QgsMapLayer) -> Optional[Path]:
 
 
 def is_result(layer: QgsMapLayer) -> bool:
-    """Whether a layer shows a job's result."""
-    return bool(layer.customProperty(JOB_PROPERTY, ""))
+    """Whether a layer shows a job's result, or what was made of one."""
+    return bool(layer.customProperty(JOB_PROPERTY, "") or layer.customProperty(KIND_PROPERTY, ""))
 
 
 def unique_path(folder: Path, stem: str, suffix: str = "") -> Path:

@@ -73,6 +73,8 @@ class Iface:
         self.canvas = QgsMapCanvas(self.window)
         self.window.setCentralWidget(self.canvas)
         self.actions = []
+        self.layer_actions = {}
+        self.active = None
 
     def mainWindow(self):
         return self.window
@@ -94,6 +96,24 @@ class Iface:
 
     def removePluginRasterMenu(self, _menu, action):
         self.actions.remove(action)
+
+    def addCustomActionForLayerType(self, action, _menu, kind, all_layers):
+        assert not all_layers
+        self.layer_actions.setdefault(action, {})[kind] = []
+
+    def addCustomActionForLayer(self, action, layer):
+        self.layer_actions[action][layer.type()].append(layer.id())
+
+    def removeCustomActionForLayerType(self, action):
+        if self.layer_actions.get(action):
+            return bool(self.layer_actions[action].popitem())
+        return bool(self.layer_actions.pop(action, False))
+
+    def activeLayer(self):
+        return self.active
+
+    def setActiveLayer(self, layer):
+        self.active = layer
 
     def registerOptionsWidgetFactory(self, factory):
         self.actions.append(factory)
@@ -194,6 +214,44 @@ def add_raster(write_raster):
         return layer
 
     return add
+
+
+@pytest.fixture
+def make_map(write_raster):
+    """Writes a class map as ``timo predict`` does: colours, names, nodata 255 and tags of how it was made."""
+
+    def make(name, values, classes, tags=None):
+        path = write_raster(name, np.asarray(values, np.uint8)[None], ("class",))
+        dataset = gdal.Open(str(path), gdal.GA_Update)
+        band, table = dataset.GetRasterBand(1), gdal.ColorTable()
+        for value, (_, color) in classes.items():
+            table.SetColorEntry(value, (*color, 255))
+        band.SetColorTable(table)
+        band.SetCategoryNames([classes.get(value, ("",))[0] for value in range(max(classes) + 1)])
+        band.SetNoDataValue(255)
+        dataset.SetMetadata(tags or {})
+        return path
+
+    return make
+
+
+@pytest.fixture
+def make_floats(write_raster):
+    """Writes a raster of floats on the same grid, NaN its nodata: a map's confidence."""
+
+    def make(name, values):
+        values = np.asarray(values, np.float32)
+        like = gdal.Open(str(write_raster(f"like-{name}", np.zeros((1, *values.shape), np.uint8), ("x",))))
+        path = Path(like.GetDescription()).with_name(name)
+        height, width = values.shape
+        dataset = gdal.GetDriverByName("GTiff").Create(str(path), width, height, 1, gdal.GDT_Float32)
+        dataset.SetGeoTransform(like.GetGeoTransform())
+        dataset.SetProjection(like.GetProjection())
+        dataset.GetRasterBand(1).SetNoDataValue(float("nan"))
+        dataset.GetRasterBand(1).WriteArray(values)
+        return path
+
+    return make
 
 
 @pytest.fixture

@@ -16,13 +16,14 @@ import json, os, sys, time
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QWidget
 from qgis.utils import iface, plugins, unloadPlugin
-from qgis.core import QgsProject
+from qgis.core import QgsProject, QgsRasterLayer
 
 began = time.monotonic()
 
 def done(**facts):
     with open(os.environ["TIMO_RESULT"], "w") as file:
         json.dump(facts, file)
+    QgsProject.instance().clear()  # else QGIS asks whether to save it
     iface.actionExit().trigger()
 
 def look():
@@ -38,14 +39,25 @@ def look():
         "width": plugin.dock.width(),
         "banner": plugin.dock.banner.message.text(),
         "torch": "torch" in sys.modules,
+        "entries": [entries(result), entries(other)],
     }
     unloadPlugin("timo_qgis")
     facts["unloaded"] = "timo_qgis" not in plugins
+    facts["entries_left"] = entries(result)
     QTimer.singleShot(200, lambda: done(left=left(), **facts))
 
 def left():
     return len(iface.mainWindow().findChildren(QWidget, "TimoDock"))
 
+def entries(layer):
+    iface.layerTreeView().setCurrentLayer(layer)
+    menu = iface.layerTreeView().menuProvider().createContextMenu()
+    found = [action.menu() for action in menu.actions() if action.menu() and action.text() == "TiMo"]
+    return [action.text() for action in found[0].actions()] if found else []
+
+result, other = (QgsRasterLayer(os.environ["TIMO_RASTER"], name, "gdal") for name in ("result", "other"))
+result.setCustomProperty("timo/kind", "map")
+QgsProject.instance().addMapLayers([result, other])
 timer = QTimer()
 timer.timeout.connect(look)
 timer.start(100)
@@ -54,7 +66,7 @@ plugins["timo_qgis"].action.trigger()
 
 
 @pytest.mark.skipif(shutil.which("qgis") is None, reason="the program qgis is not on PATH")
-def test_desktop_loads_opens_and_unloads_the_plugin(plugin_zip, tmp_path):
+def test_desktop_loads_opens_and_unloads_the_plugin(plugin_zip, write_raster, tmp_path):
     profile = tmp_path / "profiles" / "default"
     with zipfile.ZipFile(plugin_zip) as archive:
         archive.extractall(profile / "python" / "plugins")
@@ -65,7 +77,7 @@ def test_desktop_loads_opens_and_unloads_the_plugin(plugin_zip, tmp_path):
     command = ["qgis", "--nologo", "--noversioncheck", "--profiles-path", str(tmp_path)]
     process = subprocess.run(
         [*command, "--code", str(tmp_path / "script.py")],
-        env={**os.environ, "TIMO_RESULT": str(result)},
+        env={**os.environ, "TIMO_RESULT": str(result), "TIMO_RASTER": str(write_raster("map.tif"))},
         check=False,
         capture_output=True,
         text=True,
@@ -78,3 +90,5 @@ def test_desktop_loads_opens_and_unloads_the_plugin(plugin_zip, tmp_path):
     assert facts["width"] >= 400
     assert facts["unloaded"] and facts["left"] == 0
     assert not facts["torch"]
+    assert "Show how this was made" in facts["entries"][0] and facts["entries"][1] == []
+    assert facts["entries_left"] == []

@@ -5,26 +5,32 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from osgeo import gdal
-from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsSingleBandPseudoColorRenderer
+from osgeo import ogr, osr
+from qgis.core import (
+    QgsDateTimeRange,
+    QgsLayerTreeGroup,
+    QgsPalettedRasterRenderer,
+    QgsProject,
+    QgsSingleBandPseudoColorRenderer,
+)
+from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 
 CLASSES = {3: ("oak & <b>ash</b>", (34, 136, 68)), 7: ("birch", (221, 204, 136))}
 
 
+TAGS = {"TIMO_MODEL": "wood <1>", "TIMO_DATES": "2020-01-15, 2020-02-15", "TIMO_SPEC": "{}"}
+
+
+def two_classes():
+    values = np.full((8, 8), 3, np.uint8)
+    values[:, 4:] = 7
+    return values
+
+
 @pytest.fixture
-def outputs(write_raster):
+def outputs(make_map, write_raster):
     """A map with a colour table, names and provenance, as ``timo predict`` writes it, and its confidence."""
-    values = np.full((1, 8, 8), 3, np.uint8)
-    values[0, :, 4:] = 7
-    path = write_raster("map.tif", values, ("class",))
-    dataset = gdal.Open(str(path), gdal.GA_Update)
-    table = gdal.ColorTable()
-    for value, (_, color) in CLASSES.items():
-        table.SetColorEntry(value, (*color, 255))
-    dataset.GetRasterBand(1).SetColorTable(table)
-    dataset.GetRasterBand(1).SetCategoryNames([CLASSES.get(value, ("",))[0] for value in range(8)])
-    dataset.SetMetadata({"TIMO_MODEL": "wood <1>", "TIMO_DATES": "2020-01-15, 2020-02-15", "TIMO_SPEC": "{}"})
-    dataset = None
+    path = make_map("map.tif", two_classes(), CLASSES, TAGS)
     confidence = write_raster("map-confidence.tif", np.full((1, 8, 8), 1, np.uint8), ("confidence",))
     return {"map": str(path), "confidence": str(confidence)}
 
@@ -96,3 +102,115 @@ def test_results_do_not_become_part_of_a_series(added, package):
     from timo_qgis.layers.frames import fitting
 
     assert fitting(QgsProject.instance()) == []
+
+
+@pytest.fixture
+def dated(outputs, make_map, tmp_path):
+    """The same job's maps of three dates in a folder, among them a file that is another's."""
+    folder = tmp_path / "map-dates"
+    folder.mkdir()
+    for date in ("2020-03-01", "2020-01-15", "2020-01-25"):
+        tags = {**TAGS, "TIMO_DATE": date}
+        make_map(f"map-dates/map_{date}.tif", two_classes(), CLASSES, tags)
+    make_map("map-dates/other_2020-05-01.tif", two_classes(), CLASSES, {"TIMO_DATE": "2020-05-01"})
+    return {**outputs, "maps_per_date": str(folder / "map_2020-03-01.tif")}
+
+
+def add(outputs):
+    from timo_qgis.layers.results import add_results, read_results
+
+    return add_results(QgsProject.instance(), read_results(outputs)[0], "job-1", "map")
+
+
+def shown_at(layers, year, month, day):
+    moment = QDateTime(QDate(year, month, day), QTime(12, 0), Qt.TimeSpec.UTC)
+    span = QgsDateTimeRange(moment, moment)
+    return [layer.name() for layer in layers if layer.temporalProperties().isVisibleInTemporalRange(span)]
+
+
+def test_maps_of_each_date_play_in_time_each_until_the_next(package, dated):
+    layers = [layer for layer in add(dated) if layer.customProperty("timo/kind") == "maps_per_date"]
+    assert [layer.name() for layer in layers] == ["2020-01-15", "2020-01-25", "2020-03-01"]
+    assert shown_at(layers, 2020, 1, 14) == []
+    assert shown_at(layers, 2020, 1, 15) == ["2020-01-15"]
+    assert shown_at(layers, 2020, 1, 24) == ["2020-01-15"]
+    assert shown_at(layers, 2020, 2, 29) == ["2020-01-25"]
+    assert shown_at(layers, 2020, 3, 10) == ["2020-03-01"]
+    assert shown_at(layers, 2021, 1, 1) == []
+    span = QgsProject.instance().timeSettings().temporalRange()
+    assert span.begin().date() == QDate(2020, 1, 15)
+
+
+def test_maps_of_each_date_stand_in_a_group_in_the_jobs_group_that_is_shown_when_ticked(package, dated):
+    layers = add(dated)
+    group = QgsProject.instance().layerTreeRoot().children()[0]
+    inner = [child for child in group.children() if isinstance(child, QgsLayerTreeGroup)]
+    assert [len(child.findLayers()) for child in inner] == [3]
+    assert not inner[0].isVisible()
+    inner[0].setItemVisibilityChecked(True)
+    assert all(node.isVisible() for node in inner[0].findLayers())
+    assert all(isinstance(layer.renderer(), QgsPalettedRasterRenderer) for layer in layers[1:4])
+
+
+def test_polygons_have_the_maps_colours_and_names(package, outputs, tmp_path):
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(32631)
+    path = tmp_path / "map-polygons.gpkg"
+    source = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
+    layer = source.CreateLayer("polygons", reference, ogr.wkbPolygon)
+    layer.CreateField(ogr.FieldDefn("value", ogr.OFTInteger))
+    feature = ogr.Feature(layer.GetLayerDefn())
+    feature.SetField("value", 3)
+    feature.SetGeometry(
+        ogr.CreateGeometryFromWkt("POLYGON((500000 5000000,500040 5000000,500040 4999960,500000 5000000))")
+    )
+    layer.CreateFeature(feature)
+    del feature, layer, source
+    polygons = add({**outputs, "polygons": str(path)})[1]
+    shown = {
+        c.value(): (c.label(), c.symbol().color().getRgb()[:3]) for c in polygons.renderer().categories()
+    }
+    assert shown == CLASSES
+    assert polygons.featureCount() == 1
+
+
+def test_probabilities_are_shown_in_percent(package, outputs, write_raster):
+    path = write_raster("map-p.tif", np.full((2, 8, 8), 100, np.uint8), ("oak", "birch"))
+    layer = add({**outputs, "probabilities": str(path)})[-1]
+    items = layer.renderer().shader().rasterShaderFunction().colorRampItemList()
+    assert [(item.value, item.label) for item in items][::4] == [(0, "0 %"), (250, "100 %")]
+
+
+def test_a_result_added_later_joins_its_jobs_group(package, outputs):
+    add({"map": outputs["map"]})
+    add(outputs)
+    groups = QgsProject.instance().layerTreeRoot().children()
+    assert [(group.name(), len(group.findLayers())) for group in groups] == [("map", 2)]
+
+
+def test_run_again_asks_for_the_same_with_names_that_are_free(package, tmp_path):
+    from timo_qgis.layers.provenance import again
+
+    for name in ("series.csv", "map.tif", "map-confidence.tif", "map-2.tif"):
+        (tmp_path / name).write_text("")
+    spec = {
+        "series": [str(tmp_path / "series.csv")],
+        "model": str(tmp_path),
+        "out": str(tmp_path / "map.tif"),
+        "confidence": str(tmp_path / "map-confidence.tif"),
+        "overwrite": True,
+        "batch": 4,
+    }
+    made, why = again(spec)
+    assert why == ""
+    assert made["out"] == str(tmp_path / "map-3.tif")
+    assert made["confidence"] == str(tmp_path / "map-3-confidence.tif")
+    assert made["batch"] == 4 and "overwrite" not in made
+
+
+def test_run_again_names_what_is_gone(package, tmp_path):
+    from timo_qgis.layers.provenance import again
+
+    spec = {"series": [str(tmp_path / "gone.csv")], "model": str(tmp_path), "out": str(tmp_path / "m.tif")}
+    assert "gone.csv" in again(spec)[1]
+    assert again({})[1]

@@ -58,13 +58,16 @@ def test_plugin_imports_what_qgis_has_pyzmq_and_the_standard_library_alone(sourc
 
 
 def test_numpy_is_loaded_when_pixels_are_counted_and_not_with_the_plugin(sources):
+    loaded = {}
     for name, source in sources.items():
-        late = name == "timo_qgis/_client/masks.py"
         for node in ast.parse(source).body:  # what runs when the file is loaded
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            loaded = {module.split(".")[-1 if "_client" in module else 0] for module in modules}
-            assert late or not loaded & {"numpy", "masks"}, f"{name} loads {modules}"
+            loaded.setdefault(name, set()).update(module.split(".")[-1] for module in modules)
+    counting = {name.split("/")[-1][:-3] for name, modules in loaded.items() if "numpy" in modules}
+    assert counting
+    for name, modules in loaded.items():
+        assert not modules & counting, f"{name} loads {modules & counting}, and that numpy"
 
 
 def test_only_the_client_touches_sockets(sources):

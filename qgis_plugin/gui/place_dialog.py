@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a place: a click on the map shows the series' curve there, and what the model thought."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from qgis.core import QgsPointXY
+from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsVertexMarker
+from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QColor, QKeyEvent
+from qgis.PyQt.QtWidgets import QComboBox, QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from ..compat import label
+from ..i18n import tr
+from ..layers.place import INDICES, Point, Told, ask
+from ..layers.provenance import relatives, spec_of
+from ..layers.result_files import Result
+from ..shared import Shared
+from ..timing import slot
+from .date_chart import Bars, DateChart
+
+MARK = QColor(230, 126, 34)
+BANDS = "bands"
+
+
+class PlaceTool(QgsMapTool):
+    """A map tool that gives the places that are clicked, in the map's coordinates.
+
+    Args:
+        canvas: The map.
+    """
+
+    asked = pyqtSignal(object)
+    """A QgsPointXY."""
+    given_up = pyqtSignal()
+
+    def __init__(self, canvas: QgsMapCanvas) -> None:
+        super().__init__(canvas)
+        self.setCursor(Qt.CursorShape.CrossCursor)
+
+    @slot
+    def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
+        """A place is asked."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.asked.emit(self.toMapCoordinates(event.pos()))
+
+    @slot
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape ends it."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.given_up.emit()
+            event.accept()  # else QGIS takes it, too
+
+
+class PlaceDialog(QDialog):
+    """Stays beside the map and shows the place that was clicked last; closed, it gives the tool back.
+
+    Args:
+        shared: What all pages share.
+        result: The map, or another result of its job.
+        title: The layer's name.
+        parent: The window above which it stands.
+    """
+
+    def __init__(self, shared: Shared, result: Result, title: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("timoPlace")
+        self.setWindowTitle(tr("Ask a place: {name}", name=title))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._shared, self._result = shared, result
+        self._told: Optional[Told] = None
+        self._number = 0
+        self._canvas: QgsMapCanvas = shared.iface.mapCanvas()
+        self._mark: Optional[QgsVertexMarker] = None
+        self.head = label(tr("Click the map."), "timoPlaceHead")
+        self.shown = QComboBox()
+        self.shown.setObjectName("timoPlaceShown")
+        self.shown.setToolTip(tr("The bands' values, or an index of two bands"))
+        self.shown.setAccessibleName(tr("What the curve shows"))
+        self.shown.addItem(tr("All bands"), BANDS)
+        self.chart = DateChart("timoPlaceChart")
+        self.chart.show_curves([], tr("The curve comes with a click on the map."))
+        self.bars = Bars("timoPlaceBars")
+        self.bars_title = QLabel(tr("What the model thought"))
+        self.note = label("", "timoPlaceNote", muted=True)
+        row = QHBoxLayout()
+        row.addWidget(self.head, 1)
+        row.addWidget(self.shown)
+        whole = QVBoxLayout(self)
+        whole.addLayout(row)
+        whole.addWidget(self.chart, 1)
+        whole.addWidget(self.bars_title)
+        whole.addWidget(self.bars)
+        whole.addWidget(self.note)
+        for widget in (self.bars_title, self.bars, self.note):
+            widget.hide()
+        self.tool = PlaceTool(self._canvas)
+        self.tool.asked.connect(self.ask)
+        self.tool.given_up.connect(self.reject)
+        self._before = self._canvas.mapTool()
+        self._canvas.setMapTool(self.tool)
+        self.shown.currentIndexChanged.connect(self._on_shown)
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for a year's curve."""
+        return QSize(460, 400)
+
+    @slot
+    def ask(self, point: QgsPointXY) -> None:
+        """Ask a place, in the map's coordinates."""
+        crs = self._canvas.mapSettings().destinationCrs()
+        at = Point(point.x(), point.y(), crs.toWkt() if crs.isValid() else "")
+        self._number += 1
+        number, result = self._number, self._result
+        self._show_mark(point)
+        digits = 5 if crs.isGeographic() else 1
+        self.head.setText(f"{point.x():.{digits}f}, {point.y():.{digits}f}")
+
+        def done(told: Told) -> None:
+            if number == self._number:  # not closed, and no other place was asked since
+                self._show(told)
+
+        self._shared.background.run(lambda: ask(spec_of(result.tags), relatives(result), at), done)
+
+    def done(self, code: int) -> None:
+        """The window closes: the map has its former tool back."""
+        self._number = -1
+        self._show_mark(None)
+        if self._canvas.mapTool() is self.tool:
+            if self._before is not None:
+                self._canvas.setMapTool(self._before)
+            else:
+                self._canvas.unsetMapTool(self.tool)
+        super().done(code)
+
+    def _show(self, told: Told) -> None:
+        self._told = told
+        chosen = self.shown.currentData()
+        self.shown.blockSignals(True)
+        self.shown.clear()
+        self.shown.addItem(tr("All bands"), BANDS)
+        for curve in told.curves:
+            self.shown.addItem(curve.name, curve.name)
+        self.shown.setCurrentIndex(max(0, self.shown.findData(chosen)))
+        self.shown.blockSignals(False)
+        self._on_shown()
+        self.bars_title.setVisible(bool(told.chances))
+        self.bars.show_chances(told.chances)
+        self.note.setText(told.note)
+        self.note.setVisible(bool(told.note))
+
+    @slot
+    def _on_shown(self) -> None:
+        if self._told is None:
+            return
+        chosen = self.shown.currentData()
+        curves = [
+            curve
+            for curve in self._told.curves
+            if (curve.name not in INDICES if chosen == BANDS else curve.name == chosen)
+        ]
+        self.chart.show_curves(curves, tr("There is no curve to draw."))
+
+    def _show_mark(self, point: Optional[QgsPointXY]) -> None:
+        if self._mark is not None:
+            self._canvas.scene().removeItem(self._mark)
+            self._mark = None
+        if point is not None:
+            self._mark = QgsVertexMarker(self._canvas)
+            self._mark.setColor(MARK)
+            self._mark.setPenWidth(2)
+            self._mark.setIconSize(14)
+            self._mark.setCenter(point)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where is it unsure: asks how many places to label next, finds them, and says what to do with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, List, Tuple
+
+from qgis.core import QgsProject
+from qgis.gui import QgsSpinBox
+from qgis.PyQt.QtWidgets import QCheckBox, QWidget
+
+from ..compat import caption, form_layout, label
+from ..i18n import tr, trn
+from ..layers.provenance import relatives
+from ..layers.raster_blocks import RasterError, Tick, opened
+from ..layers.result_files import CONFIDENCE, MAP, PROBABILITIES, Classes, Result, read_result
+from ..layers.sources import unique_path
+from ..layers.unsure_layer import places_layer, write_places
+from ..log import log
+from ..shared import Shared
+from ..timing import inside_qgis, slot
+from .task_dialog import TaskDialog
+
+Found = Tuple[Path, List[Any], Classes]
+"""The layer's file, the Places in it, and the map's classes."""
+
+
+class UnsureDialog(TaskDialog):
+    """Makes a layer of points where the model is least sure.
+
+    Args:
+        shared: What all pages share.
+        result: A map, its confidence or its probabilities.
+        train: Opens the Train page.
+        parent: The window above which it stands.
+    """
+
+    def __init__(self, shared: Shared, result: Result, train: Callable[[], None], parent: QWidget) -> None:
+        super().__init__(
+            "timoUnsure",
+            tr("Where is it unsure?"),
+            tr(
+                "Labels at places where the model is unsure teach it most. They come as points, the least "
+                "sure first; you give each its class and train again."
+            ),
+            tr("Find places"),
+            parent,
+        )
+        self._shared, self._result, self._train = shared, result, train
+        self.count = QgsSpinBox()
+        self.count.setObjectName("timoUnsureCount")
+        self.count.setRange(1, 1000)
+        self.count.setClearValue(20)
+        self.count.setValue(20)
+        self.count.setToolTip(tr("How many places to find"))
+        self.distance = QgsSpinBox()
+        self.distance.setObjectName("timoUnsureDistance")
+        self.distance.setRange(1, 100000)
+        self.distance.setClearValue(20)
+        self.distance.setValue(20)
+        self.distance.setSuffix(tr(" pixels"))
+        self.distance.setToolTip(tr("No two places are nearer to each other than this"))
+        self.each = QCheckBox(tr("Take the mapped classes in turn"))
+        self.each.setObjectName("timoUnsureEach")
+        self.each.setToolTip(tr("Rare classes have their share of the places, too"))
+        self.each.setChecked(True)
+        form = form_layout()
+        form.addRow(caption(tr("Map")), label(result.path.name, "timoUnsureMap"))
+        for title, widget in ((tr("Places"), self.count), (tr("Apart by"), self.distance)):
+            text = caption(title)
+            text.setBuddy(widget)
+            form.addRow(text, widget)
+        form.addRow(caption(""), self.each)
+        self.body.addLayout(form)
+        self.body.addStretch(1)
+        self.setMinimumWidth(420)
+
+    def begin(self) -> None:
+        """Look for the places."""
+        result, count, distance, each = (
+            self._result,
+            self.count.value(),
+            self.distance.value(),
+            self.each.isChecked(),
+        )
+        self.work(
+            tr("Where is {name} unsure?", name=result.path.name),
+            lambda tick: _find(result, count, distance, each, tick),
+            self._on_found,
+        )
+
+    @slot
+    def _on_found(self, found: Found) -> None:
+        path, places, classes = found
+        layer = places_layer(path, classes, path.stem)
+        if not layer.isValid():
+            self.tell(tr("{name} cannot be opened.", name=path.name))
+            return
+        project, canvas = QgsProject.instance(), self._shared.iface.mapCanvas()
+        with inside_qgis():
+            project.addMapLayer(layer, False)
+            project.layerTreeRoot().insertLayer(0, layer)
+            self._shared.iface.setActiveLayer(layer)
+            canvas.zoomToFeatureIds(layer, [1])  # the first of the file is the least sure
+        log(
+            trn(
+                "{count} place is in layer '{name}'. Start editing, click it with the Identify tool and pick "
+                "its class; then train with this layer and the field 'class'.",
+                "{count} places are in layer '{name}', the least sure first. Start editing, pick each one's "
+                "class in the table or form; then train with this layer and the field 'class'.",
+                len(places),
+                name=path.stem,
+            ),
+            "success",
+            push=True,
+            button=tr("Open the Train page"),
+            pressed=self._train,
+        )
+        self.accept()
+
+
+def _find(result: Result, count: int, distance: int, each: bool, tick: Tick) -> Found:
+    """In a thread of its own: what is found, written beside the map."""
+    from ..layers.unsure import most_unsure  # loads numpy, which takes a while
+
+    family = relatives(result)
+    source = family.get(CONFIDENCE) or family.get(PROBABILITIES)
+    if source is None:
+        raise RasterError(
+            tr(
+                "{name} has neither confidence nor probabilities: predict again, with Confidence ticked.",
+                name=result.path.name,
+            )
+        )
+    mapped = read_result(MAP, family[MAP]) if MAP in family else None
+    places = most_unsure(
+        source, count, distance, mapped.path if mapped else None, each and mapped is not None, tick
+    )
+    if not places:
+        raise RasterError(tr("{name} has no data at all: there is nothing to label.", name=source.name))
+    classes = mapped.classes if mapped else ()
+    beside = mapped.path if mapped else source
+    reference = opened(source).GetSpatialRef()
+    wkt = reference.ExportToWkt() if reference is not None else ""
+    path = unique_path(beside.parent, f"{beside.stem}-unsure", ".gpkg")
+    return write_places(path, places, classes, wkt), places, classes

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A result in another shape: clipped, in another CRS, as GeoTIFF, COG or polygons. GDAL alone, no Qt.
+
+Colours, names of classes and what the file says of its origin are kept. A file that stood at the target is
+replaced only when the new one is whole.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, List, Optional, Sequence
+
+from osgeo import gdal, ogr
+
+from ..i18n import tr
+from .raster_blocks import (
+    RasterError,
+    StoppedError,
+    Tick,
+    cannot_write,
+    create,
+    flush,
+    opened,
+    step,
+    whole,
+    windows,
+)
+from .result_files import Classes
+
+TIFF, COG, VECTOR = "tif", "cog", "gpkg"
+ENDINGS = {TIFF: ".tif", COG: ".tif", VECTOR: ".gpkg"}
+PACKED = ["COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
+LAYER = "polygons"
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is asked for.
+
+    Attributes:
+        source: The raster.
+        target: Where to.
+        form: ``tif``, ``cog``, or ``gpkg`` for the classes as polygons.
+        classes: Of the values, if they are classes: they are never mixed when the grid changes.
+        crs: As WKT; empty keeps the source's.
+        cutline: A file of polygons to clip by; None keeps all.
+        sieve: Polygons of fewer pixels go to their largest neighbour; 0 or 1 keeps all.
+    """
+
+    source: Path
+    target: Path
+    form: str = TIFF
+    classes: Classes = ()
+    crs: str = ""
+    cutline: Optional[Path] = None
+    sieve: int = 0
+
+
+def export(asked: Export, tick: Tick = lambda _share: True) -> Path:
+    """Write it.
+
+    Args:
+        asked: What to write.
+        tick: Told how far it is; see ``raster_blocks.Tick``.
+
+    Returns:
+        The target.
+
+    Raises:
+        RasterError: A file cannot be read or written, or nothing is left of it.
+        StoppedError: ``tick`` said so; nothing is left, and a file that stood there stays.
+    """
+    if asked.target.resolve() == asked.source.resolve():
+        raise RasterError(tr("{name} is the map itself: give the copy another name.", name=asked.target.name))
+    source, begin = opened(asked.source), 0.0
+    names = [source.GetRasterBand(band).GetCategoryNames() for band in range(1, source.RasterCount + 1)]
+    between = [asked.target.with_name(f"{asked.target.name}.{name}.part") for name in ("grid", "sieve")]
+    try:
+        if asked.crs or asked.cutline:
+            source, begin = _warped(asked, source, between[0], _part(tick, 0.0, 0.5)), 0.5
+        with whole(asked.target) as part:
+            if asked.form == VECTOR:
+                _polygons(asked, source, part, between[1], _part(tick, begin, 1.0))
+            else:
+                _raster(asked, source, part, _part(tick, begin, 1.0))
+                _keep_names(names, part)
+            step(tick, 1.0)
+    finally:
+        source = None  # closed before it is taken away
+        for left in between:
+            for file in (left, Path(f"{left}.aux.xml")):
+                with suppress(OSError):
+                    file.unlink(missing_ok=True)
+    return asked.target
+
+
+def _part(tick: Tick, begin: float, end: float) -> Tick:
+    return lambda share: tick(begin + (end - begin) * share)
+
+
+def _run(tick: Tick, path: Path, function: Callable[[Callable[..., int]], Any]) -> Any:
+    """Call one of GDAL's tools with a callback, and tell a stop from a failure."""
+    stopped = []
+
+    def callback(share: float, _message: str, _data: Any) -> int:
+        if not tick(share):
+            stopped.append(True)
+        return int(not stopped)
+
+    gdal.ErrorReset()
+    try:
+        made, why = function(callback), ""
+    except RuntimeError as error:  # GDAL with exceptions on
+        made, why = None, str(error)
+    if stopped:
+        raise StoppedError
+    if made is None:
+        raise cannot_write(path, why)
+    return made
+
+
+def _warped(asked: Export, source: gdal.Dataset, path: Path, tick: Tick) -> gdal.Dataset:
+    """The raster on its new grid, in a file of its own."""
+    if source.GetSpatialRef() is None:
+        raise RasterError(
+            tr(
+                "{name} has no place on earth: it can be exported whole, without a CRS.",
+                name=asked.source.name,
+            )
+        )
+    discrete = bool(asked.classes) or source.GetRasterBand(1).DataType == gdal.GDT_Byte
+    options = {
+        "format": "GTiff",
+        "creationOptions": ["TILED=YES", *PACKED],
+        "resampleAlg": gdal.GRA_NearestNeighbour if discrete else gdal.GRA_Bilinear,
+        "multithread": True,
+        "errorThreshold": 0,
+        **({"dstSRS": asked.crs} if asked.crs else {}),
+        **({"cutlineDSName": str(asked.cutline), "cropToCutline": True} if asked.cutline else {}),
+    }
+    made = _run(
+        tick, asked.target, lambda callback: gdal.Warp(str(path), source, callback=callback, **options)
+    )
+    mask = made.GetRasterBand(1).GetMaskBand()
+    if asked.cutline and not any(mask.ReadAsArray(*window).any() for window in windows(made)):
+        raise RasterError(
+            tr("Nothing of {name} lies in the area: pick another area.", name=asked.source.name)
+        )
+    return made
+
+
+def _raster(asked: Export, source: gdal.Dataset, part: Path, tick: Tick) -> None:
+    options = list(PACKED)
+    if asked.form == COG:
+        options.append(f"OVERVIEW_RESAMPLING={'MODE' if asked.classes else 'AVERAGE'}")
+    else:
+        options.append("TILED=YES")
+    made = _run(
+        tick,
+        asked.target,
+        lambda callback: gdal.Translate(
+            str(part),
+            source,
+            format="COG" if asked.form == COG else "GTiff",
+            creationOptions=options,
+            callback=callback,
+        ),
+    )
+    flush(made, asked.target)
+
+
+def _keep_names(names: Sequence[Optional[List[str]]], path: Path) -> None:
+    """Write the classes' names beside the file: a COG that is opened to be changed is none any more."""
+    made = opened(path)
+    for number, of_band in enumerate(names, 1):
+        if of_band and not made.GetRasterBand(number).GetCategoryNames():
+            made.GetRasterBand(number).SetCategoryNames(of_band)
+
+
+def _polygons(asked: Export, source: gdal.Dataset, part: Path, between: Path, tick: Tick) -> None:
+    """The classes' areas, each with its value, its class and its hectares."""
+    band, begin = source.GetRasterBand(1), 0.0
+    smoothed = None
+    if asked.sieve > 1:
+        smoothed = create(source, between, band.DataType)
+        into, begin = smoothed.GetRasterBand(1), 0.4
+        if band.GetNoDataValue() is not None:
+            into.SetNoDataValue(band.GetNoDataValue())
+        _run(
+            _part(tick, 0.0, begin),
+            asked.target,
+            lambda callback: _good(
+                gdal.SieveFilter(band, band.GetMaskBand(), into, asked.sieve, 4, callback=callback)
+            ),
+        )
+        smoothed.FlushCache()
+        band = into
+    driver, made = ogr.GetDriverByName("GPKG"), None
+    part.unlink(missing_ok=True)
+    with suppress(RuntimeError):
+        made = driver.CreateDataSource(str(part))
+    if made is None:
+        raise cannot_write(asked.target)
+    try:
+        layer = made.CreateLayer(LAYER, source.GetSpatialRef(), ogr.wkbPolygon)
+        layer.CreateField(ogr.FieldDefn("value", ogr.OFTInteger))
+        layer.CreateField(ogr.FieldDefn("class", ogr.OFTString))
+        layer.CreateField(ogr.FieldDefn("hectares", ogr.OFTReal))
+        _run(
+            _part(tick, begin, 0.8),
+            asked.target,
+            lambda callback: _good(gdal.Polygonize(band, band.GetMaskBand(), layer, 0, callback=callback)),
+        )
+        _fill(asked, layer, _part(tick, 0.8, 1.0))
+        layer.SetMetadata(source.GetMetadata())
+        flush(made, asked.target)
+    finally:
+        layer = made = band = smoothed = None  # closed before it is put in place or taken away
+
+
+def _good(failed: int) -> Optional[bool]:
+    return None if failed else True
+
+
+def _fill(asked: Export, layer: ogr.Layer, tick: Tick) -> None:
+    """Write class and hectares of each polygon."""
+    names = {value: name for value, name, _ in asked.classes}
+    reference, count = layer.GetSpatialRef(), max(layer.GetFeatureCount(), 1)
+    unit = reference.GetLinearUnits() if reference is not None and reference.IsProjected() else None
+    layer.StartTransaction()
+    for number, feature in enumerate(layer):
+        if number % 1000 == 0:
+            step(tick, number / count)
+        value = feature.GetField("value")
+        feature.SetField("class", names.get(value, str(value)))
+        if unit is not None:
+            feature.SetField("hectares", feature.GetGeometryRef().Area() * unit**2 / 1e4)
+        if layer.SetFeature(feature):
+            raise cannot_write(asked.target)
+    layer.CommitTransaction()

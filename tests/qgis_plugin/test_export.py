@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A map leaves TiMo clipped, in another CRS, or as polygons, with its colours, names and origin."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from osgeo import gdal, ogr, osr
+
+CLASSES = {1: ("wood", (0, 100, 0)), 2: ("field & meadow", (200, 200, 0))}
+TAGS = {"TIMO_MODEL": "woods", "TIMO_SPEC": "{}"}
+
+
+def values():
+    made = np.full((40, 60), 1)
+    made[:, 30:] = 2
+    made[10, 10] = 2  # a speck
+    made[:, 55:] = 255
+    return made
+
+
+@pytest.fixture
+def run(package, make_map, tmp_path):
+    from timo_qgis.layers.export import Export, export
+    from timo_qgis.layers.result_files import read_result
+
+    source = make_map("map.tif", values(), CLASSES, TAGS)
+
+    def run(name="out.tif", tick=lambda _share: True, **asked):
+        result = read_result("map", source)
+        return export(Export(source, tmp_path / name, classes=result.classes, **asked), tick)
+
+    return run
+
+
+@pytest.fixture
+def area(tmp_path):
+    """A square of 20 x 20 pixels, 5 from the left and the top, in degrees."""
+    reference, degrees = osr.SpatialReference(), osr.SpatialReference()
+    reference.ImportFromEPSG(32631)
+    degrees.ImportFromEPSG(4326)
+    for one in (reference, degrees):
+        one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    square = ogr.CreateGeometryFromWkt(
+        "POLYGON((500050 4999950,500250 4999950,500250 4999750,500050 4999750,500050 4999950))"
+    )
+    square.Transform(osr.CoordinateTransformation(reference, degrees))
+    path = tmp_path / "area.geojson"
+    geometry = json.loads(square.ExportToJson())
+    feature = {"type": "Feature", "properties": {}, "geometry": geometry}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    return path
+
+
+def look(path):
+    dataset = gdal.Open(str(path))
+    dataset.GetMetadata()  # GDAL reads the names, which stand beside the file, not before this
+    band = dataset.GetRasterBand(1)
+    return dataset, band, band.GetColorTable(), band.GetCategoryNames()
+
+
+@pytest.mark.parametrize("form", ["tif", "cog"])
+def test_whole_map_keeps_values_colours_names_and_origin(run, form):
+    dataset, band, table, names = look(run(form=form))
+    assert (band.ReadAsArray() == values()).all()
+    assert table.GetColorEntry(2)[:3] == (200, 200, 0)
+    assert names[1:] == ["wood", "field & meadow"]
+    assert dataset.GetMetadataItem("TIMO_MODEL") == "woods"
+    assert band.GetNoDataValue() == 255
+    layout = dataset.GetMetadataItem("LAYOUT", "IMAGE_STRUCTURE")
+    assert layout == ("COG" if form == "cog" else None)
+
+
+def test_clipped_map_holds_the_area_on_the_maps_own_pixels(run, area):
+    dataset, band, table, names = look(run(cutline=area))
+    left, width, _, _, _, height = dataset.GetGeoTransform()
+    assert (width, height) == pytest.approx((10, -10))
+    assert (left - 500000) / 10 == pytest.approx(round((left - 500000) / 10), abs=1e-6)
+    cut = band.ReadAsArray()
+    assert cut[cut.shape[0] // 2, cut.shape[1] // 2] == 1
+    assert (cut == 2).sum() == 1  # the speck; the other class lies outside
+    assert 380 <= (cut != 255).sum() <= 440
+    assert table.GetColorEntry(1)[:3] == (0, 100, 0) and names[1] == "wood"
+
+
+def test_map_in_another_crs_has_no_value_that_is_no_class(run):
+    degrees = osr.SpatialReference()
+    degrees.ImportFromEPSG(4326)
+    dataset, band, table, names = look(run(crs=degrees.ExportToWkt()))
+    assert dataset.GetSpatialRef().IsGeographic()
+    assert set(np.unique(band.ReadAsArray())) == {1, 2, 255}
+    assert names[2] == "field & meadow" and table.GetColorEntry(2)[:3] == (200, 200, 0)
+
+
+def features(path):
+    source = ogr.Open(str(path))
+    layer = source.GetLayer(0)
+    return sorted((f.GetField("class"), round(f.GetField("hectares"), 2)) for f in layer)
+
+
+def test_polygons_have_class_and_hectares_and_leave_out_what_has_no_data(run):
+    found = features(run("out.gpkg", form="gpkg"))
+    assert found == [("field & meadow", 0.01), ("field & meadow", 10.0), ("wood", 11.99)]
+
+
+def test_small_polygons_go_to_their_neighbour_where_asked_for(run):
+    assert features(run("out.gpkg", form="gpkg", sieve=4)) == [("field & meadow", 10.0), ("wood", 12.0)]
+
+
+@pytest.mark.parametrize("asked", [{}, {"form": "cog"}, {"form": "gpkg", "sieve": 4}])
+def test_stopped_nothing_is_left_and_a_file_that_stood_there_stays(run, area, tmp_path, asked):
+    from timo_qgis.layers.raster_blocks import StoppedError
+
+    target = tmp_path / "kept.tif"
+    target.write_text("the analyst's")
+    for last in (0.0, 0.3, 0.7):
+        with pytest.raises(StoppedError):
+            run("kept.tif", tick=lambda share, last=last: share < last, cutline=area, **asked)
+    assert target.read_text() == "the analyst's"
+    assert [path.name for path in tmp_path.glob("kept*")] == ["kept.tif"]
+
+
+def test_folder_that_is_not_there_is_named(run):
+    from timo_qgis.layers.raster_blocks import RasterError
+
+    with pytest.raises(RasterError, match="gone"):
+        run("gone/out.tif")
+    with pytest.raises(RasterError, match="gone"):
+        run("gone/out.gpkg", form="gpkg")
+
+
+def test_map_is_never_written_over_itself(run):
+    from timo_qgis.layers.raster_blocks import RasterError
+
+    with pytest.raises(RasterError, match="itself"):
+        run("map.tif")
+
+
+def test_area_beside_the_map_is_said(run, tmp_path):
+    from timo_qgis.layers.raster_blocks import RasterError
+
+    ring = [[100.0, 10.0], [100.1, 10.0], [100.1, 10.1], [100.0, 10.0]]
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    path = tmp_path / "far.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(RasterError, match="area"):
+        run(cutline=path)

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A click on the map tells the series' curve at that place, and what the model thought."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import numpy as np
+import pytest
+from osgeo import gdal, osr
+from qgis.core import QgsCoordinateReferenceSystem, QgsPointXY, QgsProject, QgsRectangle
+from qgis.PyQt.QtCore import QPoint, Qt
+
+CLASSES = {1: ("wood", (0, 100, 0)), 2: ("field", (200, 200, 0))}
+UTM = QgsCoordinateReferenceSystem("EPSG:32631")
+PLACE = (500025.0, 4999965.0)  # column 2, row 3
+
+
+@pytest.fixture
+def made(package, tmp_path, write_raster, make_map, make_floats):
+    """A map of class 1, its confidence, and a series of three dates: red 100, 200, 300, nir four times it."""
+    rows = ["path,date"]
+    for number, date in enumerate(("2020-01-10", "2020-02-10", "2020-03-10"), 1):
+        values = np.full((4, 8, 8), 100 * number, np.uint16)
+        values[3] *= 4
+        values[:, 5, 5] = 0
+        path = write_raster(f"frame_{date}.tif", values)
+        dataset = gdal.Open(str(path), gdal.GA_Update)
+        for band in range(1, 5):
+            dataset.GetRasterBand(band).SetNoDataValue(0)
+        dataset = None
+        rows.append(f"{path},{date}")
+    series = tmp_path / "series.csv"
+    series.write_text("\n".join(rows))
+    spec = {
+        "series": [str(series)],
+        "model": str(tmp_path / "no-model"),
+        "out": str(tmp_path / "map.tif"),
+        "confidence": str(tmp_path / "map-confidence.tif"),
+        "probabilities": str(tmp_path / "map-probabilities.tif"),
+    }
+    classes = np.full((8, 8), 1)
+    classes[5, 5] = 255
+    confidence = np.full((8, 8), 0.7)
+    make_floats("map-confidence.tif", confidence)
+    return make_map("map.tif", classes, CLASSES, {"TIMO_SPEC": json.dumps(spec)})
+
+
+@pytest.fixture
+def probabilities(made, write_raster):
+    """Of both classes, in the other order: 30 % and 70 %."""
+    return write_raster(
+        "map-probabilities.tif", np.stack([np.full((8, 8), 75, np.uint8), np.full((8, 8), 175, np.uint8)]),
+        ("field", "wood"),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ask(made):
+    from timo_qgis.layers.place import Point, ask
+    from timo_qgis.layers.provenance import relatives, spec_of
+    from timo_qgis.layers.result_files import read_result
+
+    def run(x, y, crs=UTM):
+        result = read_result("map", made)
+        return ask(spec_of(result.tags), relatives(result), Point(x, y, crs.toWkt()))
+
+    return run
+
+
+def test_bands_and_indices_are_told_over_the_dates(ask):
+    curves = {curve.name: curve.points for curve in ask(*PLACE).curves}
+    days = [dt.date(2020, month, 10) for month in (1, 2, 3)]
+    assert curves["red"] == tuple(zip(days, (100.0, 200.0, 300.0)))
+    assert curves["nir"][0] == (days[0], 400.0)
+    assert [value for _, value in curves["NDVI"]] == pytest.approx([0.6] * 3)
+    assert "NDWI" in curves and "NBR" not in curves
+
+
+def test_model_card_gives_bands_their_scale(ask, tmp_path):
+    folder = tmp_path / "no-model"
+    folder.mkdir()
+    bands = [{"key": "red", "name": "Red", "role": "red", "scale": 0.0001, "offset": -0.005}]
+    (folder / "model.json").write_text(json.dumps({"bands": bands}))
+    curves = {curve.name: curve.points for curve in ask(*PLACE).curves}
+    assert curves["red"][1][1] == pytest.approx(0.015)
+
+
+def test_place_is_found_from_a_map_in_another_crs(ask):
+    reference, degrees = osr.SpatialReference(), osr.SpatialReference()
+    reference.ImportFromEPSG(32631)
+    degrees.ImportFromEPSG(4326)
+    for one in (reference, degrees):
+        one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    x, y, _ = osr.CoordinateTransformation(reference, degrees).TransformPoint(*PLACE)
+    assert ask(x, y, QgsCoordinateReferenceSystem("EPSG:4326")) == ask(*PLACE)
+
+
+def test_probabilities_of_all_classes_are_told_the_largest_first(ask, probabilities):
+    assert [(c.name, c.color, c.share) for c in ask(*PLACE).chances] == [
+        ("wood", "#006400", 0.7),
+        ("field", "#c8c800", 0.3),
+    ]
+    assert ask(*PLACE).note == ""
+
+
+def test_without_probabilities_class_and_confidence_are_told_and_that_they_were_not_written(ask):
+    told = ask(*PLACE)
+    assert [(c.name, round(c.share, 3)) for c in told.chances] == [("wood", 0.7)]
+    assert "not written" in told.note
+
+
+def test_without_confidence_the_class_alone_is_told(ask, tmp_path):
+    (tmp_path / "map-confidence.tif").unlink()
+    told = ask(*PLACE)
+    assert told.chances == () and "wood" in told.note
+
+
+def test_where_there_is_no_data_that_is_said(ask):
+    for x, y in ((500055.0, 4999945.0), (400000.0, 4999945.0)):
+        told = ask(x, y)
+        assert told.curves == () and told.chances == ()
+        assert "no data" in told.note
+
+
+def test_series_that_is_gone_is_named_and_the_model_is_still_told(ask, tmp_path):
+    (tmp_path / "series.csv").unlink()
+    told = ask(*PLACE)
+    assert "series.csv" in told.note and told.chances
+
+
+@pytest.fixture
+def dialog(dock, made, iface, qtbot):
+    from timo_qgis.gui.place_dialog import PlaceDialog
+    from timo_qgis.layers.results import add_results, read_results
+
+    layer = add_results(QgsProject.instance(), read_results({"map": str(made)})[0], "job-1", "map")[0]
+    iface.active = layer
+    iface.canvas.setDestinationCrs(UTM)
+    iface.canvas.setExtent(QgsRectangle(500000, 4999920, 500080, 5000000))
+    dock.results.actions["Place"].trigger()
+    qtbot.waitUntil(lambda: iface.window.findChild(PlaceDialog) is not None)
+    return iface.window.findChild(PlaceDialog)
+
+
+def click(canvas, qtbot):
+    pixel = canvas.getCoordinateTransform().transform(QgsPointXY(*PLACE))
+    at = QPoint(round(pixel.x()), round(pixel.y()))
+    qtbot.mouseClick(canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
+
+
+def test_a_click_on_the_map_shows_curve_and_probabilities(dialog, probabilities, iface, qtbot):
+    click(iface.canvas, qtbot)
+    qtbot.waitUntil(lambda: dialog.shown.count() > 1)
+    assert "red: 2020-01-10 100, 2020-02-10 200" in dialog.chart.accessibleDescription()
+    assert "NDVI" not in dialog.chart.accessibleDescription()
+    assert dialog.bars.accessibleDescription() == "wood 70 %, field 30 %"
+    dialog.shown.setCurrentIndex(dialog.shown.findData("NDVI"))
+    assert dialog.chart.accessibleDescription().startswith("NDVI: 2020-01-10 0.6")
+    assert dialog.chart.read_out(0) == "2020-01-10\nNDVI  0.6"
+    assert dialog.chart.read_out(10000).startswith("2020-03-10")
+
+
+def test_closed_the_map_has_its_tool_back_and_no_mark_stays(dialog, iface, qtbot):
+    canvas = iface.canvas
+    assert canvas.mapTool() is dialog.tool
+    before = len(canvas.scene().items())
+    click(canvas, qtbot)
+    assert len(canvas.scene().items()) == before + 1
+    qtbot.keyClick(canvas.viewport(), Qt.Key.Key_Escape)
+    assert canvas.mapTool() is None
+    assert len(canvas.scene().items()) == before
