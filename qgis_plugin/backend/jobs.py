@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
@@ -210,6 +211,7 @@ class JobBook:
         values = self._records.setdefault(job, _Record(job)).values
         values.setdefault("task", task)
         values.setdefault("spec", spec)
+        values.setdefault("place", inf)  # behind all others, until the list says where
         self._changed.add(job)
 
     def apply(self, job: str, seq: int, kind: str, ts: float, body: Mapping[str, Any]) -> bool:

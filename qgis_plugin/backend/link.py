@@ -283,6 +283,7 @@ class LinkThread(QThread):
         elif command.type == "submit":
             self._book.know(str(message.body["job"]), command.body["task"], command.body["spec"])
             self._subscribe(core, str(message.body["job"]))
+            self._list = LIST_NEW
         elif command.type in ("retry", "order"):  # the list has the new job, or the new places
             self._list = LIST_ALL
 

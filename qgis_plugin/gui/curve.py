@@ -200,8 +200,7 @@ class CurveWidget(QWidget):
             soft.setAlphaF(0.6)
             painter.setPen(soft)
             waits = tr("The curve begins after the first epoch.")
-            box = QRectF(self.rect())
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), waits)
+            painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, waits)
             return
         self._panels = self._lay_out(painter, entries, text)
         self._mark(painter, text)

@@ -83,7 +83,7 @@ def draw_grid(painter: QPainter, panel: Panel, text: QColor, *, epochs: bool, ti
         painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, f"{mark:.5g}")
     if not epochs:
         return
-    most = max(1, int(plot.width() / (4 * metrics.horizontalAdvance("0000"))))
+    most = max(1, int(plot.width() / (2.2 * metrics.horizontalAdvance("0000"))))
     word = metrics.horizontalAdvance(title) + 10
     for mark in [1.0, *ticks(1, panel.last, most)]:
         step = round(mark)

@@ -7,7 +7,7 @@ from typing import Callable, Iterable, List, Tuple
 
 from qgis.gui import QgsFilterLineEdit
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QGridLayout, QMenu, QSizePolicy, QToolButton, QWidget
+from qgis.PyQt.QtWidgets import QActionGroup, QComboBox, QGridLayout, QMenu, QSizePolicy, QToolButton, QWidget
 
 from ..backend.jobs import TASKS, JobView
 from ..compat import icon
@@ -23,10 +23,10 @@ STATES = (
     ("failed", tr("Failed or cancelled")),
 )
 DAYS = (
-    (0, tr("However old")),
-    (30, tr("Of the last month")),
-    (7, tr("Of the last week")),
-    (1, tr("Of the last day")),
+    (0, tr("Show jobs of any age")),
+    (30, tr("Show those of the last month")),
+    (7, tr("Show those of the last week")),
+    (1, tr("Show those of the last day")),
 )
 MOST_HIDDEN = 5000
 
@@ -87,12 +87,14 @@ class JobBar(QWidget):
         menu.addAction(tr("Hide all that have ended"), self._on_clear)
         menu.addSeparator()
         self.ages = []
+        only_one = QActionGroup(menu)
         for days, text in DAYS:
             action = menu.addAction(text, self._ager(days))
             action.setCheckable(True)
+            only_one.addAction(action)
             self.ages.append((days, action))
         menu.addSeparator()
-        self.everything = menu.addAction(tr("Show all"), self._on_everything)
+        self.everything = menu.addAction(tr("Show all again"), self._on_everything)
         menu.aboutToShow.connect(self._on_menu)
         return menu
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional
 
-from qgis.PyQt.QtCore import QUrl, pyqtSignal
+from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import (
     QHBoxLayout,
@@ -44,9 +44,6 @@ Sizes = Dict[str, Optional[int]]
 class OutputsView(QWidget):
     """Lists the outputs of one job."""
 
-    wanted = pyqtSignal()
-    """Its results shall come into the project."""
-
     def __init__(self, background: Background) -> None:
         super().__init__()
         self.setObjectName("timoJobsOutputs")
@@ -65,12 +62,9 @@ class OutputsView(QWidget):
         self.folder = QPushButton(icon("folder"), tr("Show in its folder"))
         self.folder.setObjectName("timoJobsOutputsFolder")
         self.folder.setToolTip(tr("Open the folder in which the output lies"))
-        self.add = QPushButton(icon("add"), tr("Add to the project"))
-        self.add.setObjectName("timoJobsOutputsAdd")
         row = QHBoxLayout()
         row.addStretch(1)
         row.addWidget(self.folder)
-        row.addWidget(self.add)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.tree, 1)
@@ -78,13 +72,10 @@ class OutputsView(QWidget):
         self.tree.itemSelectionChanged.connect(self._on_selection)
         self.tree.itemActivated.connect(self._on_folder)
         self.folder.clicked.connect(self._on_folder)
-        self.add.clicked.connect(self._on_add)
 
     def show_job(self, job: Optional[JobView]) -> None:
         """List what a job has made so far."""
         outputs = job.outputs() if job is not None else {}
-        able = job is not None and job.state == "succeeded" and job.task == "predict"
-        self.add.setVisible(able)
         if outputs == self._outputs and outputs:
             return
         self._outputs = outputs
@@ -122,10 +113,6 @@ class OutputsView(QWidget):
         if path:
             with inside_qgis():
                 QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(path).parent)))
-
-    @slot
-    def _on_add(self) -> None:
-        self.wanted.emit()
 
 
 def measure(paths: List[str]) -> Sizes:

@@ -23,7 +23,7 @@ from ..backend.jobs import JobView
 from ..timing import slot
 from .jobs_table import JOB, JOB_ROLE, MESSAGE, PROGRESS, JobsModel
 
-NARROW = 52
+NARROW = 70
 """Digits of width below which the messages give their room to the jobs' names."""
 DAY = 86_400.0
 
@@ -96,7 +96,8 @@ class ProgressDelegate(QStyledItemDelegate):
         bar.progress = round(100 * job.fraction)
         bar.text = f"{bar.progress} %"
         bar.textVisible = True
-        bar.state = option.state | QStyle.StateFlag.State_Horizontal
+        # Not as selected: the bar is drawn on a ground of its own, where the selection's text would be lost.
+        bar.state = (option.state & ~QStyle.StateFlag.State_Selected) | QStyle.StateFlag.State_Horizontal
         QApplication.style().drawControl(QStyle.ControlElement.CE_ProgressBar, bar, painter)
 
 
@@ -164,8 +165,8 @@ class JobsView(QTableView):
             action.trigger()
 
     def _action_of(self, event: QKeyEvent) -> Optional[QAction]:
-        keys = event.key() | int(event.modifiers())
-        pressed = QKeySequence(keys)
+        modifiers = event.modifiers()
+        pressed = QKeySequence(event.key() | int(getattr(modifiers, "value", modifiers)))  # an enum in Qt 6
         return next((action for action in self.actions() if action.shortcut() == pressed), None)
 
     @slot

@@ -76,9 +76,8 @@ class JobsPage(Page):
             button.setAccessibleName(self.actions.all[name].text())
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             tools.addWidget(button)
-        tools.addSpacing(10)
-        self.count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        tools.addWidget(self.count, 1)
+        tools.addStretch(1)
+        column.addWidget(self.count)
         column.addLayout(tools)
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(upper)
@@ -114,7 +113,6 @@ class JobsPage(Page):
         self.bar.cleared.connect(self._on_clear)
         self.actions.hidden.connect(self.bar.hide_jobs)
         self.actions.told.connect(self._on_told)
-        self.panel.outputs.wanted.connect(self._on_open)
 
     @slot
     def _on_jobs(self, changed: List[JobView]) -> None:
@@ -161,7 +159,8 @@ class JobsPage(Page):
         cancel = self.actions.all["cancel"]
         self.cancel.setEnabled(cancel.isEnabled())
         self.cancel.setToolTip(cancel.toolTip())
-        self.open.setText(OPEN.get(job.task, tr("Open")) if job is not None and job.final else tr("Show"))
+        done = job is not None and job.state == "succeeded"
+        self.open.setText(OPEN.get(job.task, tr("Open")) if job is not None and done else tr("Show"))
         why = self._why_not_open(job)
         self.open.setEnabled(not why)
         self.open.setToolTip(why)

@@ -133,7 +133,7 @@ def test_numbers_beside_the_curve_are_round_and_enclose_it(package, low, high):
         found = ticks(low, high, most)
         assert found[0] <= low and found[-1] >= high
         assert 2 <= len(found) <= most + 2
-        steps = {round(b - a, 9) for a, b in zip(found[:-1], found[1:])}
+        steps = {round(found[n + 1] - found[n], 9) for n in range(len(found) - 1)}
         assert len(steps) == 1
         digits = f"{steps.pop():e}".split("e")[0].rstrip("0").rstrip(".")
         assert digits in ("1", "2", "5")

@@ -206,7 +206,7 @@ def test_outputs_say_how_large_they_are_and_which_are_gone(dock, tell, qtbot, tm
     assert rows()[0][1].startswith("2") and rows()[1][1].startswith("1")
     assert rows()[2][1] == "moved or deleted"
     with qtbot.waitSignal(page.opened):
-        press(qtbot, page, "timoJobsOutputsAdd")
+        press(qtbot, page, "timoJobsOpen")
 
 
 # which are shown
