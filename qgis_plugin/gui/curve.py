@@ -219,14 +219,20 @@ class CurveWidget(QWidget):
         heads = sum(len(some) for some in rows) * height + 6 * len(rows)
         below = height + 6
         each = (self.height() - heads - below - 6 * (len(groups) - 1)) / len(groups)
-        panels, top = [], 1.0
+        title, top = self._head() or tr("Epoch"), 1.0
+        if paint.fits(title, rows[0][0], metrics, self.width() - 8):  # beside the legend, else below
+            painter.setPen(text)
+            box = QRectF(0, top, self.width() - 8, height)
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, title)
+            title = ""
+        panels: List[paint.Panel] = []
         for number, (group, legend) in enumerate(zip(groups, rows)):
             top = paint.draw_legend(painter, legend, 4, top, text) + 6
             plot = QRectF(wide, top, self.width() - wide - 8, max(each, 10.0))
             curves = [self._metrics[entry.line.metric] for entry in group]
             panel = paint.make_panel(plot, curves, self._epochs, height, score=group[0].line.score)
             last = number == len(groups) - 1
-            paint.draw_grid(painter, panel, text, epochs=last, title=self._head() or tr("Epoch"))
+            paint.draw_grid(painter, panel, text, epochs=last, title=title)
             paint.draw_lines(painter, panel, [entry.line for entry in group], self._metrics)
             panels.append(panel)
             top = plot.bottom() + 6

@@ -84,7 +84,7 @@ def draw_grid(painter: QPainter, panel: Panel, text: QColor, *, epochs: bool, ti
     if not epochs:
         return
     most = max(1, int(plot.width() / (2.2 * metrics.horizontalAdvance("0000"))))
-    word = metrics.horizontalAdvance(title) + 10
+    word = metrics.horizontalAdvance(title) + 10 if title else -1.0
     for mark in [1.0, *ticks(1, panel.last, most)]:
         step = round(mark)
         if not panel.first <= step <= panel.last or step != mark:
@@ -167,6 +167,12 @@ def legend_rows(entries: Sequence[Entry], metrics: QFontMetricsF, width: float) 
         rows[-1].append(entry)
         x += needed
     return rows
+
+
+def fits(title: str, row: Sequence[Entry], metrics: QFontMetricsF, width: float) -> bool:
+    """Whether there is room for a title to the right of a legend's row."""
+    used = sum(26 + metrics.horizontalAdvance(entry.text) + 12 for entry in row)
+    return used + metrics.horizontalAdvance(title) <= width
 
 
 def draw_legend(
