@@ -83,6 +83,7 @@ def wait(qtbot, dock, job, *states, timeout=JOB):
 def test_a_training_rests_goes_on_and_ends_early_with_its_best(running, submit, qtbot, tmp_path):
     dock = running
     job = submit("woods")
+    wait(qtbot, dock, job, "running")
     dock.tabs.setCurrentWidget(dock.train)
     qtbot.waitUntil(lambda: "val_miou" in dock.train.box.job.metrics, timeout=JOB)
     assert dock.train.box.message.text().count(" · ") >= 1
