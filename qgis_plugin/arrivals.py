@@ -29,8 +29,11 @@ class Arrivals(QObject):
         super().__init__(parent)
         self._shared = shared
         self._of_project: Set[str] = set()
+        self._recall()
         self._told: Set[str] = set()
         QgsProject.instance().cleared.connect(self._on_cleared)
+        QgsProject.instance().readProject.connect(self._on_read)
+        QgsProject.instance().projectSaved.connect(self._on_saved)
         shared.backend.submitted.connect(self._on_submitted)
         shared.backend.jobs_changed.connect(self._on_jobs)
 
@@ -48,11 +51,31 @@ class Arrivals(QObject):
         self._of_project.clear()
 
     @slot
+    def _on_read(self) -> None:
+        if QgsProject.instance().fileName():
+            self._recall()
+
+    @slot
+    def _on_saved(self) -> None:
+        self._remember(self._of_project.intersection(self._shared.settings.waiting))
+
+    def _remember(self, jobs: Set[str]) -> None:
+        """Keep of which project jobs are."""
+        here = dict.fromkeys(jobs, QgsProject.instance().fileName())
+        self._shared.settings.save(begun={**self._shared.settings.begun, **here})
+
+    def _recall(self) -> None:
+        """Jobs of this project go on belonging to it when it, or QGIS, was closed meanwhile."""
+        here = QgsProject.instance().fileName()
+        self._of_project |= {job for job, file in self._shared.settings.begun.items() if file == here}
+
+    @slot
     def _on_submitted(self, _key: str, job: str) -> None:
         view = self._shared.backend.jobs.get(job)
         if view is not None and view.dry_run:
             return
         self._of_project.add(job)
+        self._remember({job})
         self._keep([*self._shared.settings.waiting, job])
 
     @slot
@@ -61,7 +84,9 @@ class Arrivals(QObject):
             if not job.final or job.id in self._told or job.id not in self._shared.settings.waiting:
                 continue
             self._told.add(job.id)
-            self._keep([one for one in self._shared.settings.waiting if one != job.id])
+            arrives = job.task == "predict" and job.state == "succeeded" and job.id in self._of_project
+            if job.dry_run or not arrives:  # else it is done with when its layers are there
+                self._forget(job.id)
             if not job.dry_run:
                 self._tell(job)
 
@@ -83,7 +108,7 @@ class Arrivals(QObject):
         elif job.id in self._of_project:
             self.add(job)
         else:
-            # It was begun before QGIS was closed or in another project: the analyst decides.
+            # It was begun in another project: the analyst decides.
             log(f"Map '{job.name}' is ready.", "success", push=True, button="Add to the project",
                 pressed=lambda: self.add(job))  # fmt: skip
 
@@ -95,11 +120,17 @@ class Arrivals(QObject):
             log(f"Map '{_title(job)}' was added to the project.", "success", push=True)
         elif results:
             log(f"Map '{_title(job)}' is in the project already.", push=True)
+        self._forget(job.id)
         if results:
             self.added.emit(job.id)
 
+    def _forget(self, job: str) -> None:
+        self._keep([one for one in self._shared.settings.waiting if one != job])
+
     def _keep(self, waiting: List[str]) -> None:
-        self._shared.settings.save(waiting=waiting[-200:])
+        waiting = waiting[-200:]
+        begun = {job: file for job, file in self._shared.settings.begun.items() if job in waiting}
+        self._shared.settings.save(waiting=waiting, begun=begun)
 
 
 def _outputs(job: JobView) -> Dict[str, str]:

@@ -52,8 +52,9 @@ class TimoPlugin:
         """Add the algorithms; all there is where QGIS has no window, as in ``qgis_process``."""
         from .processing.provider import TimoProvider
 
-        self.provider = TimoProvider()
-        QgsApplication.processingRegistry().addProvider(self.provider)
+        provider = TimoProvider()
+        if QgsApplication.processingRegistry().addProvider(provider):  # else it has deleted this one
+            self.provider = provider
 
     def initGui(self) -> None:
         """Add the action to the toolbar and to the Raster menu, the algorithms, and the page of options."""

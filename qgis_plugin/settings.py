@@ -49,6 +49,12 @@ class Settings:
     page: int = 0
     waiting: List[str] = field(default_factory=list)
     """Ids of the jobs submitted from here whose end was not told yet."""
+    begun: Dict[str, str] = field(default_factory=dict)
+    """The project's file in which each of these was begun; empty: it was not saved."""
+    hidden_jobs: List[str] = field(default_factory=list)
+    """Ids of the jobs that the Jobs page shows no more."""
+    jobs_days: int = 0
+    """The Jobs page hides jobs that ended longer ago; 0: none."""
 
     @classmethod
     def load(cls) -> Settings:

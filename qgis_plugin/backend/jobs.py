@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as the plugin knows them: the backend's list and the events folded together. No Qt."""
+"""Jobs as the plugin knows them: the backend's list and the events folded together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+
+from ..i18n import tr
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 TASKS = {
@@ -27,7 +30,7 @@ STATES = {
     "failed": "Failed",
     "cancelled": "Cancelled",
 }
-LOG_LINES = 500
+LOG_LINES = 2000
 
 Points = Tuple[Tuple[int, float], ...]
 
@@ -76,19 +79,24 @@ class JobView:
         return self.state in FINAL
 
     @property
+    def waiting(self) -> bool:
+        """Whether it stands in the queue."""
+        return self.state == "queued"
+
+    @property
     def dry_run(self) -> bool:
-        """Whether it only estimates: it makes nothing."""
+        """Whether it only estimates: no job that an analyst knows of."""
         return bool(self.spec.get("dry_run"))
 
     @property
     def task_name(self) -> str:
         """The task in words."""
-        return TASKS.get(self.task, self.task)
+        return tr(TASKS.get(self.task, self.task))
 
     @property
     def state_name(self) -> str:
         """The state in words."""
-        return STATES.get(self.state, self.state)
+        return tr(STATES.get(self.state, self.state))
 
     @property
     def name(self) -> str:
@@ -110,20 +118,50 @@ class JobView:
 
 
 class _Record:
-    """A job while it is being told; lists only grow."""
+    """A job while it is being told.
+
+    Attributes:
+        seen: The number of the last event that was applied.
+        listed: The number of the last event that the backend's list knew of.
+    """
 
     def __init__(self, ident: str) -> None:
         self.values: Dict[str, Any] = {"id": ident}
         self.metrics: Dict[str, List[Tuple[int, float]]] = {}
         self.logs: List[Tuple[str, str]] = []
         self.artifacts: Dict[str, str] = {}
-        self.seen = 0
+        self.seen = self.listed = 0
+        # Curves and logs are long, and most news is of neither: each view shares those that did not change.
+        self._curves: Dict[str, Points] = {}
+        self._lines: Optional[Tuple[Tuple[str, str], ...]] = ()
+
+    def point(self, name: str, step: int, value: float) -> None:
+        points = self.metrics.setdefault(name, [])
+        while points and points[-1][0] >= step:  # the job goes on from a checkpoint before these
+            points.pop()
+        points.append((step, value))
+        self._curves.pop(name, None)
+
+    def curve(self, name: str, points: List[Tuple[int, float]]) -> None:
+        self.metrics[name] = points
+        self._curves.pop(name, None)
+
+    def line(self, level: str, message: str) -> None:
+        self.logs.append((level, message))
+        if len(self.logs) > 2 * LOG_LINES:
+            del self.logs[:-LOG_LINES]
+        self._lines = None
 
     def view(self) -> JobView:
+        for name, points in self.metrics.items():
+            if name not in self._curves:
+                self._curves[name] = tuple(points)
+        if self._lines is None:
+            self._lines = tuple(self.logs[-LOG_LINES:])
         return JobView(
             **self.values,
-            metrics={name: tuple(points) for name, points in self.metrics.items()},
-            logs=tuple(self.logs[-LOG_LINES:]),
+            metrics=dict(self._curves),
+            logs=self._lines,
             artifacts=tuple(self.artifacts.items()),
         )
 
@@ -163,6 +201,7 @@ class JobBook:
             record = self._records.setdefault(str(row["id"]), _Record(str(row["id"])))
             if record.seen > int(row.get("last_seq") or 0):
                 continue  # the events are ahead of this answer
+            record.listed = int(row.get("last_seq") or 0)
             new = {name: row[name] for name in names if row.get(name) is not None}
             new["fraction"] = float(row.get("fraction") or 0.0)
             if any(record.values.get(name) != value for name, value in new.items()):
@@ -174,6 +213,7 @@ class JobBook:
         values = self._records.setdefault(job, _Record(job)).values
         values.setdefault("task", task)
         values.setdefault("spec", spec)
+        values.setdefault("place", inf)  # behind all others, until the list says where
         self._changed.add(job)
 
     def apply(self, job: str, seq: int, kind: str, ts: float, body: Mapping[str, Any]) -> bool:
@@ -189,20 +229,19 @@ class JobBook:
         self._changed.add(job)
         values = record.values
         values["last_seq"] = max(seq, values.get("last_seq", 0))
+        old = seq < record.listed  # replayed: how it stands is known, and does not go back
         if kind == "state":
-            self._state(record, ts, body)
+            if not old:
+                self._state(record, ts, body)
             return body.get("state") in FINAL
-        if kind == "progress":
+        if kind == "progress" and not old:
             values["fraction"] = float(body.get("fraction") or 0.0)
             values["message"] = str(body.get("message", ""))
             values["eta_s"] = body.get("eta_s")
         elif kind == "metric" and body.get("value") is not None:
-            points, step = record.metrics.setdefault(str(body["name"]), []), int(body["step"])
-            while points and points[-1][0] >= step:  # the job goes on from a checkpoint before these
-                points.pop()
-            points.append((step, float(body["value"])))
+            record.point(str(body["name"]), int(body["step"]), float(body["value"]))
         elif kind == "log":
-            record.logs.append((str(body.get("level", "info")), str(body.get("message", ""))))
+            record.line(str(body.get("level", "info")), str(body.get("message", "")))
         elif kind == "artifact":
             record.artifacts[str(body["kind"])] = str(body["path"])
         return False
@@ -212,7 +251,7 @@ class JobBook:
         record = self._records.setdefault(job, _Record(job))
         for name, curve in curves.items():
             pairs = zip(curve["steps"], curve["values"])
-            record.metrics[name] = [(int(step), float(value)) for step, value in pairs if value is not None]
+            record.curve(name, [(int(step), float(value)) for step, value in pairs if value is not None])
         self._changed.add(job)
 
     def take_changed(self) -> List[JobView]:
@@ -224,11 +263,13 @@ class JobBook:
     def _state(record: _Record, ts: float, body: Mapping[str, Any]) -> None:
         values = record.values
         state = values["state"] = str(body.get("state"))
-        for name in ("error", "summary"):
+        for name in ("error", "summary", "attempt", "device"):
             if body.get(name) is not None:
                 values[name] = body[name]
         if state == "running":
             values["started"] = ts
+        if state in ("queued", "paused"):
+            values["eta_s"] = None
         if state in FINAL:
             values["ended"] = ts
             values["eta_s"] = None
@@ -241,7 +282,7 @@ def time_left(seconds: Optional[float]) -> str:
     if seconds is None:
         return ""
     if seconds < 50:
-        return f"about {max(5, round(seconds / 5) * 5)} s left"
+        return tr("about {seconds} s left", seconds=max(5, round(seconds / 5) * 5))
     if seconds < 3300:
-        return f"about {round(seconds / 60)} min left"
-    return f"about {seconds / 3600:.1f} h left"
+        return tr("about {minutes} min left", minutes=round(seconds / 60))
+    return tr("about {hours} h left", hours=f"{seconds / 3600:.1f}")

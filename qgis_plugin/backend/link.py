@@ -17,15 +17,18 @@ from .._client.core import Core
 from .._client.errors import BackendError, ConnectionFailed
 from .._client.protocol import Message, read_connection
 from ..timing import slot
-from .jobs import JobBook, JobView
+from .jobs import FINAL, JobBook, JobView
 from .launcher import Launcher, Trouble
 
 POLL_MS = 50
 TELL_EVERY = 0.1
 LIST_EVERY = 2.0
+LIST_ALL, LIST_NEW = 1000, 200  # at first and after an order; then those that can have changed
+MOST_FOLLOWED = 200  # jobs whose events are asked for before they end; the others' states come with the list
 HELLO_WITHIN = 5.0
 SILENT_AFTER = 15.0
 START_WITHIN = 60.0
+IDLE = ("queued", "paused")
 RESTARTS, RESTARTS_WITHIN = 3, 60.0
 
 
@@ -61,6 +64,7 @@ class LinkThread(QThread):
     """Connects, starts the program where none runs, sends, receives, and folds events into job views."""
 
     state_changed = pyqtSignal(object)
+    greeted = pyqtSignal(object)
     jobs_changed = pyqtSignal(object)
     answered = pyqtSignal(str, object)
     refused = pyqtSignal(str, object)
@@ -74,6 +78,8 @@ class LinkThread(QThread):
         self._book = JobBook()
         self._unanswered: Dict[str, _Command] = {}
         self._subscribed: Dict[str, str] = {}
+        self._live: Set[str] = set()
+        self._list = 0
         self._starts: List[float] = []
 
     def ask(self, request: str, body: Mapping[str, Any], token: str) -> None:
@@ -180,6 +186,8 @@ class LinkThread(QThread):
                 if message.type == "lost" and message.body["code"] != "backend_mute":  # it may be busy
                     return False
                 if message.id == ident:
+                    if message.type == "reply":
+                        self.greeted.emit(message.body)
                     return message.type == "reply"
         return False
 
@@ -200,6 +208,8 @@ class LinkThread(QThread):
     def _serve(self, core: Core) -> None:
         self._tell("ready", "The backend is ready.")
         self._subscribed.clear()
+        self._live.clear()
+        self._list = LIST_ALL
         for command in self._unanswered.values():  # a submit may be repeated: its key makes it one job
             self.commands.put(command)
         self._unanswered.clear()
@@ -207,9 +217,10 @@ class LinkThread(QThread):
         heard = time.monotonic()
         while not self._ending.is_set():
             now = time.monotonic()
-            if now - listed > LIST_EVERY:
-                self._unanswered[core.send("jobs", {})] = _Command("jobs", {})
-                listed = now
+            if self._list or now - listed > LIST_EVERY:
+                asked = {"limit": self._list or LIST_NEW}
+                self._unanswered[core.send("jobs", asked)] = _Command("jobs", asked)
+                listed, self._list = now, 0
             for command in self._drain():
                 self._send(core, command)
             for message in core.poll(POLL_MS):
@@ -259,21 +270,26 @@ class LinkThread(QThread):
             asked = {"job": body["job"]}
             self._unanswered[core.send("metrics", asked)] = _Command("metrics", asked)
         if self._book.apply(body["job"], body["seq"], body["kind"], body["ts"], body["body"]):
+            self._live.discard(body["job"])
             core.send("unsubscribe", {"id": message.id})
 
     def _take_answer(self, core: Core, command: _Command, message: Message) -> None:
         if command.type == "jobs":
             self._book.list(message.body["jobs"])
             for row in message.body["jobs"]:
-                if row["state"] not in ("succeeded", "failed", "cancelled"):
+                if row["state"] in FINAL:
+                    self._live.discard(row["id"])
+                elif row["state"] not in IDLE or len(self._live) < MOST_FOLLOWED:
                     self._subscribe(core, row["id"])
+                    self._live.add(row["id"])
         elif command.type == "metrics":
             self._book.take_curves(str(message.body["job"]), message.body["curves"])
         elif command.type == "submit":
             self._book.know(str(message.body["job"]), command.body["task"], command.body["spec"])
             self._subscribe(core, str(message.body["job"]))
-        elif command.type == "retry":
-            self._subscribe(core, str(message.body["job"]))
+            self._list = LIST_NEW
+        elif command.type in ("retry", "order"):  # the list has the new job, or the new places
+            self._list = LIST_ALL
 
     def _subscribe(self, core: Core, job: str) -> None:
         if job not in self._subscribed:
@@ -309,6 +325,8 @@ class Backend(QObject):
         super().__init__(parent)
         self.state = LinkState()
         self.jobs: Dict[str, JobView] = {}
+        self.server: Mapping[str, Any] = {}
+        """What ``hello`` told: ``devices``, ``host``, ``version`` and more; empty before."""
         self._program = program
         self._home = home
         self._thread: Optional[LinkThread] = None
@@ -319,6 +337,7 @@ class Backend(QObject):
             return
         thread = LinkThread(Launcher(self._program, self._home), self)
         thread.state_changed.connect(self._on_state)
+        thread.greeted.connect(self._on_hello)
         thread.jobs_changed.connect(self._on_jobs)
         thread.answered.connect(self._on_answer)
         thread.refused.connect(self._on_refused)
@@ -370,9 +389,7 @@ class Backend(QObject):
 
     def taken(self, task: str) -> Set[str]:
         """Paths that jobs of this task have been told to make."""
-        return {
-            str(job.spec.get("out")) for job in self.jobs.values() if job.task == task and not job.dry_run
-        }
+        return {str(j.spec.get("out")) for j in self.jobs.values() if j.task == task and not j.dry_run}
 
     def will_make(self, path: Path) -> bool:
         """Whether a job that waits or runs has been told to make this."""
@@ -381,9 +398,19 @@ class Backend(QObject):
             for job in self.jobs.values()
         )
 
-    def cancel(self, job: str) -> None:
-        """Stop a job."""
-        self._send(_Command("cancel", {"job": job}, f"cancel {job}"))
+    def device_name(self, device: Optional[str]) -> str:
+        """The name of what a job runs on; empty where that is not known."""
+        devices = self.server.get("devices") or ()
+        return next((str(one["name"]) for one in devices if one.get("id") == device and device), "")
+
+    def cancel(self, job: str) -> str:
+        """Stop a job: the attempt that is known here, so that a late click stops no newer one.
+
+        Returns:
+            Its token; ``answered`` or ``refused`` comes with it.
+        """
+        view = self.jobs.get(job)
+        return self.ask("cancel", job=job, attempt=(view.attempt if view is not None else 0) or None)
 
     def watch(self, job: str) -> None:
         """Fetch all events of a job that has ended, too: its curve and its log."""
@@ -411,6 +438,10 @@ class Backend(QObject):
     def _on_state(self, state: LinkState) -> None:
         self.state = state
         self.state_changed.emit(state)
+
+    @slot
+    def _on_hello(self, server: Mapping[str, Any]) -> None:
+        self.server = server
 
     @slot
     def _on_jobs(self, changed: List[JobView]) -> None:

@@ -95,6 +95,8 @@ class TimoDock(QgsDockWidget):
         self.train.model_ready.connect(self._on_model)
         self.predict.box.opened.connect(self._on_add)
         self.predict.follower.changed.connect(self.more.show_job)
+        self.train.box.attach(backend)
+        self.predict.box.attach(backend)
         self.jobs.opened.connect(self._on_open)
         self.arrivals.asked.connect(self._on_asked)
         self.opened.connect(backend.start)

@@ -60,11 +60,17 @@ class Follower(QObject):
     def _on_jobs(self, changed: List[JobView]) -> None:
         current = self._current()
         if current is None or current.final:
-            running = [job for job in changed if job.task == self._task and not job.final and not job.dry_run]
+            running = [job for job in changed if self._is_ours(job) and not job.final]
             if running and not self.submitting and self.job == "":
                 self.job = max(running, key=lambda job: job.created or 0).id
+            again = [job.id for job in changed if self.job and job.parent == self.job and self._is_ours(job)]
+            if again and not self.submitting:  # another try of the job that is shown
+                self.job = again[-1]
         if any(job.id == self.job for job in changed):
             self._show()
+
+    def _is_ours(self, job: JobView) -> bool:
+        return job.task == self._task and not job.dry_run
 
     def _current(self) -> Optional[JobView]:
         return self._backend.jobs.get(self.job)

@@ -5,21 +5,30 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QSplitter
+from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
 
 from ..backend.jobs import JobView
+from ..backend.link import LinkState
+from ..compat import label
+from ..i18n import tr
 from ..shared import Shared
 from ..timing import slot
-from .jobs_table import JobsModel, JobsView, when
+from .job_actions import JobActions
+from .job_bar import JobBar, counts
+from .job_panel import JobPanel
+from .job_text import describe  # noqa: F401  what a job tells
+from .jobs_table import JobsModel
+from .jobs_view import JobsView
 from .page import Page
 
-INTRO = "Jobs go on when QGIS is closed. Double-click one to see its curve or to add its map to the project."
-OPEN = {"predict": "Add to the project", "finetune": "Use this model"}
+INTRO = tr("Jobs go on when QGIS is closed. Double-click one to see it on its page, or to use its result.")
+OPEN = {"predict": tr("Add to the project"), "finetune": tr("Use this model")}
+BUTTONS = ("pause", "resume", "finish", "retry", "top", "up", "down", "copy", "hide")
 
 
 class JobsPage(Page):
-    """Shows, cancels, and opens results."""
+    """Shows jobs, changes their order, ends them, and opens results."""
 
     opened = pyqtSignal(object)
     """The JobView whose result is asked for, or that shall be shown on its page."""
@@ -28,91 +37,160 @@ class JobsPage(Page):
         super().__init__(shared, "timoJobs", INTRO)
         self.model = JobsModel()
         self.view = JobsView(self.model)
-        self.details = QPlainTextEdit()
-        self.details.setObjectName("timoJobsDetails")
-        self.details.setReadOnly(True)
-        self.details.setPlaceholderText("Pick a job to see what it did.")
-        self.details.setMinimumHeight(70)
-        self.cancel = QPushButton("Cancel")
+        self.bar = JobBar(shared.settings)
+        self.actions = JobActions(shared, self.view.selected, self)
+        self.panel = JobPanel(shared)
+        self.details = self.panel.words
+        self.count = label("", "timoJobsCount", muted=True)
+        self.told = label("", "timoJobsTold")
+        self.told.setVisible(False)
+        self.cancel = QPushButton()
         self.cancel.setObjectName("timoJobsCancel")
-        self.open = QPushButton("Open")
+        self.open = QPushButton(tr("Open"))
         self.open.setObjectName("timoJobsOpen")
+        self._build()
+        self._connect()
+        self._refilter()
+        self._refresh()
+
+    def selected(self) -> Optional[JobView]:
+        """The job that the panel shows."""
+        return self.view.current()
+
+    def _build(self) -> None:
+        upper = QWidget()
+        column = QVBoxLayout(upper)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.bar)
+        column.addWidget(self.view, 1)
+        tools = QHBoxLayout()
+        tools.setSpacing(0)
+        for name in BUTTONS:
+            if name in ("top", "copy"):
+                tools.addSpacing(10)
+            button = QToolButton()
+            button.setObjectName(f"timoJobs{name.capitalize()}")
+            button.setAutoRaise(True)
+            button.setDefaultAction(self.actions.all[name])
+            button.setAccessibleName(self.actions.all[name].text())
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            tools.addWidget(button)
+        tools.addStretch(1)
+        column.addWidget(self.count)
+        column.addLayout(tools)
         split = QSplitter(Qt.Orientation.Vertical)
-        split.addWidget(self.view)
-        split.addWidget(self.details)
+        split.addWidget(upper)
+        split.addWidget(self.panel)
         split.setStretchFactor(0, 3)
         split.setStretchFactor(1, 2)
         split.setChildrenCollapsible(False)
         self.body.addWidget(split, 1)
+        self.footer.addWidget(self.told)
         row = QHBoxLayout()
         row.addStretch(1)
         row.addWidget(self.cancel)
         row.addWidget(self.open)
         self.footer.addLayout(row)
-        shared.backend.jobs_changed.connect(self._on_jobs)
-        self.view.selectionModel().selectionChanged.connect(self._on_selection)
-        self.view.doubleClicked.connect(self._on_open)
-        self.open.clicked.connect(self._on_open)
-        self.cancel.clicked.connect(self._on_cancel)
-        self._show_details()
+        cancel = self.actions.all["cancel"]
+        self.cancel.setText(cancel.text())
+        self.cancel.setIcon(cancel.icon())
+        for action in self.actions.all.values():
+            self.view.addAction(action)
 
-    def selected(self) -> Optional[JobView]:
-        """The job of the selected row."""
-        rows = self.view.selectionModel().selectedRows()
-        return self.model.job(rows[0].row()) if rows else None
+    def _connect(self) -> None:
+        backend = self.shared.backend
+        backend.jobs_changed.connect(self._on_jobs)
+        backend.state_changed.connect(self._on_state)
+        self.view.selectionModel().selectionChanged.connect(self._on_selection)
+        self.view.selectionModel().currentRowChanged.connect(self._on_selection)
+        self.view.doubleClicked.connect(self._on_open)
+        self.view.customContextMenuRequested.connect(self._on_menu)
+        self.open.clicked.connect(self._on_open)
+        self.cancel.clicked.connect(self.actions.all["cancel"].trigger)
+        self.model.dropped.connect(self.actions.order)
+        self.bar.changed.connect(self._refilter)
+        self.bar.cleared.connect(self._on_clear)
+        self.actions.hidden.connect(self.bar.hide_jobs)
+        self.actions.told.connect(self._on_told)
 
     @slot
     def _on_jobs(self, changed: List[JobView]) -> None:
         self.model.update(changed)
+        self._count()
         job = self.selected()
-        if job is not None and any(one.id == job.id for one in changed):
-            self._show_details()
+        if job is not None and (job.waiting or any(one.id == job.id for one in changed)):
+            self._refresh()
+
+    @slot
+    def _on_state(self, state: LinkState) -> None:
+        self.model.set_live(state.ready)
+        self._count()
+        self._refresh()
 
     @slot
     def _on_selection(self) -> None:
         job = self.selected()
-        if job is not None and job.final:
+        if job is not None and self.shared.backend.state.ready:
             self.shared.backend.watch(job.id)
-        self._show_details()
+        self._refresh()
 
-    def _show_details(self) -> None:
+    @slot
+    def _refilter(self) -> None:
+        proxy, settings = self.view.proxy, self.shared.settings
+        proxy.show_only(*self.bar.wanted())
+        proxy.hide(frozenset(settings.hidden_jobs), settings.jobs_days)
+        self._count()
+        self._refresh()
+
+    def _count(self) -> None:
+        jobs = self.model.jobs
+        text = counts(jobs, sum(map(self.view.proxy.hides, jobs)))
+        if jobs and not self.shared.backend.state.ready:
+            text = tr("As last heard of: {counts}", counts=text)
+        if text != self.count.text():
+            self.count.setText(text)
+
+    def _refresh(self) -> None:
+        """The panel and what can be done, for the selection as it is."""
         job = self.selected()
-        text = describe(job) if job is not None else ""
-        if text != self.details.toPlainText():
-            self.details.setPlainText(text)
-        self.cancel.setEnabled(job is not None and not job.final and job.state != "cancelling")
-        self.open.setText(OPEN.get(job.task, "Open") if job is not None and job.final else "Show")
-        self.open.setEnabled(
-            job is not None and (not job.final or job.state == "succeeded" or bool(job.metrics))
-        )
+        self.panel.show_job(job)
+        self.actions.refresh()
+        cancel = self.actions.all["cancel"]
+        self.cancel.setEnabled(cancel.isEnabled())
+        self.cancel.setToolTip(cancel.toolTip())
+        done = job is not None and job.state == "succeeded"
+        self.open.setText(OPEN.get(job.task, tr("Open")) if job is not None and done else tr("Show"))
+        why = self._why_not_open(job)
+        self.open.setEnabled(not why)
+        self.open.setToolTip(why)
+
+    def _why_not_open(self, job: Optional[JobView]) -> str:
+        if job is None:
+            return tr("Pick a job first.")
+        if job.task not in OPEN:
+            return tr("It has no page of its own: its outputs stand above.")
+        if job.final and job.state != "succeeded" and not job.metrics:
+            return tr("The job has left nothing to show.")
+        return ""
 
     @slot
     def _on_open(self) -> None:
         job = self.selected()
-        if job is not None:
+        if job is not None and not self._why_not_open(job):
             self.opened.emit(job)
 
     @slot
-    def _on_cancel(self) -> None:
-        job = self.selected()
-        if job is not None:
-            self.cancel.setEnabled(False)
-            self.shared.backend.cancel(job.id)
+    def _on_menu(self, place: QPoint) -> None:
+        menu = self.actions.menu(self.view)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.view.viewport().mapToGlobal(place))
 
+    @slot
+    def _on_clear(self) -> None:
+        self.bar.hide_jobs([job.id for job in self.model.jobs if job.final])
 
-def describe(job: JobView) -> str:
-    """A job in lines of plain text: the error and what to do first, then outputs, then its log."""
-    lines = [f"{job.task_name} {job.name}: {job.state_name.lower()}"]
-    error = job.error or {}
-    if error:
-        lines += [str(error.get("message", "")), str(error.get("action", ""))]
-    if job.started:
-        lines.append(f"Started {when(job.started)}" + (f", ended {when(job.ended)}" if job.ended else ""))
-    summary = job.summary or {}
-    if isinstance(summary.get("overall_accuracy"), (int, float)):
-        lines.append(f"{100 * summary['overall_accuracy']:.1f} % of the validation pixels right")
-    lines += [f"{kind.capitalize()}: {path}" for kind, path in job.outputs().items()]
-    lines += [
-        message if level == "info" else f"{level.capitalize()}: {message}" for level, message in job.logs
-    ]
-    return "\n".join(line for line in lines if line)
+    @slot
+    def _on_told(self, sentence: str) -> None:
+        self.told.setText(sentence)
+        self.told.setVisible(bool(sentence))

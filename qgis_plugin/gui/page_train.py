@@ -71,6 +71,7 @@ class TrainPage(Page):
         self.labels = LabelsBox(self.shared, self._series.places)
         self.name = QLineEdit()
         self.name.setObjectName("timoTrainName")
+        self.name.setAccessibleName(tr("Model name"))
         self.form = SpecForm("timoTrain", _parameters(), self.shared.settings.finetune)
         self.preset = label("", "timoTrainPreset", muted=True)
         self.start = StartBox(self.shared)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as the plugin keeps and shows them: what events and lists tell is folded in, whatever comes first."""
+"""Jobs as the plugin keeps them: what events and lists tell is folded in, whatever comes first."""
 
 from __future__ import annotations
 
 import pytest
-from qgis.PyQt.QtCore import QSize
 
 ROW = {
     "id": "a", "task": "finetune", "state": "running", "created": 1.0, "started": 2.0, "ended": None,
@@ -18,13 +17,6 @@ def book(package):
     from timo_qgis.backend.jobs import JobBook
 
     return JobBook()
-
-
-@pytest.fixture
-def make_job(package):
-    from timo_qgis.backend.jobs import JobView
-
-    return lambda **values: JobView(**{"id": "a", "task": "finetune", "spec": {"out": "/x/wood"}, **values})
 
 
 def test_list_and_events_make_one_job(book):
@@ -106,84 +98,33 @@ def test_time_left_is_told_in_words(package, seconds, words):
     assert time_left(seconds) == words
 
 
-def test_failed_job_says_what_went_wrong_and_what_to_do(make_job):
-    from timo_qgis.gui.page_jobs import describe
-
-    error = {"code": "band_missing", "message": "x.tif has no band 'nir'.", "action": "Pick another raster."}
-    text = describe(make_job(state="failed", error=error))
-    assert "x.tif has no band 'nir'." in text
-    assert "Pick another raster." in text
-
-
-def test_table_shows_newest_first_and_keeps_the_selection(dock, make_job):
-    page = dock.jobs
-    page.model.update([make_job(id="old", created=1.0)])
-    page.view.selectRow(0)
-    page.model.update([make_job(id="new", created=2.0, state="running", fraction=0.25)])
-    assert [job.id for job in page.model.jobs] == ["new", "old"]
-    assert page.selected().id == "old"
+def test_job_that_is_replayed_does_not_run_again(book):
+    """A finished job is picked: its events are told from the first, and its state stays what it is."""
+    book.list([{**ROW, "state": "succeeded", "fraction": 1.0, "last_seq": 6}])
+    book.take_changed()
+    for seq, state in enumerate(["queued", "starting", "running"], 1):
+        book.apply("a", seq, "state", 1.0, {"state": state, "attempt": 1})
+        assert book.take_changed()[0].state == "succeeded"
+    book.apply("a", 4, "progress", 2.0, {"fraction": 0.1, "message": "Epoch 1 of 9", "eta_s": 99.0})
+    book.apply("a", 5, "metric", 2.0, {"name": "val_loss", "value": 0.5, "step": 1})
+    (job,) = book.take_changed()
+    assert (job.state, job.fraction, job.eta_s) == ("succeeded", 1.0, None)
+    assert job.metrics == {"val_loss": ((1, 0.5),)}
 
 
-def test_names_get_the_room_of_the_messages_where_the_table_is_narrow(dock, make_job, qtbot):
-    view = dock.jobs.view
-    view.setParent(None)
-    qtbot.addWidget(view)
-    view.resize(700, 300)
-    view.show()
-    assert not view.isColumnHidden(4)
-    view.resize(350, 300)
-    qtbot.waitUntil(lambda: view.isColumnHidden(4))
+def test_attempt_and_device_come_with_the_events(book):
+    book.list([ROW])
+    book.apply("a", 4, "state", 1.0, {"state": "starting", "attempt": 2, "device": "cpu"})
+    (job,) = book.take_changed()
+    assert (job.attempt, job.device) == (2, "cpu")
 
 
-def test_error_stands_in_the_table_and_its_details(dock, make_job):
-    page = dock.jobs
-    page.model.update(
-        [make_job(state="failed", error={"message": "The disk is full.", "action": "Free some."})]
-    )
-    assert page.model.index(0, 4).data() == "The disk is full."
-    page.view.selectRow(0)
-    assert "Free some." in page.details.toPlainText()
-
-
-def test_only_a_job_that_runs_can_be_cancelled(dock, make_job):
-    page = dock.jobs
-    page.model.update([make_job(id="done", created=1.0, state="succeeded"), make_job(id="runs", created=2.0)])
-    page.view.selectRow(0)
-    assert page.cancel.isEnabled()
-    page.view.selectRow(1)
-    assert not page.cancel.isEnabled()
-
-
-@pytest.mark.parametrize("points", [0, 1, 2, 5000])
-def test_curve_is_painted_with_any_number_of_epochs(package, qtbot, points):
-    from timo_qgis.gui.curve import CurveWidget
-
-    widget = CurveWidget("curve")
-    qtbot.addWidget(widget)
-    widget.resize(QSize(380, 180))
-    empty = widget.grab().toImage()
-    metrics = {
-        "train_loss": tuple((n, 1 / n) for n in range(1, points + 1)),
-        "val_miou": tuple((n, 1 - 1 / n) for n in range(1, points + 1)),
-    }
-    widget.show_metrics(metrics, points)
-    assert (widget.grab().toImage() != empty) == (points > 0)
-    assert ("validation mean iou" in widget.accessibleDescription()) == (points > 0)
-
-
-def test_run_box_says_how_it_stands(package, qtbot, make_job):
-    from timo_qgis.gui.run_box import RunBox
-
-    box = RunBox("box", "Use this model")
-    qtbot.addWidget(box)
-    box.show_job(make_job(state="running", fraction=0.5, message="Epoch 3 of 40", eta_s=125.0))
-    assert box.message.text() == "Epoch 3 of 40 · about 2 min left"
-    assert box.bar.value() == 500
-    assert not box.cancel.isHidden() and box.open.isHidden()
-    box.show_job(
-        make_job(state="failed", error={"message": "Out of memory.", "action": "Take a smaller model."})
-    )
-    assert box.message.text() == "Out of memory. Take a smaller model."
-    assert box.cancel.isHidden() and box.bar.isHidden()
-    box.show_job(make_job(state="succeeded"))
-    assert not box.open.isHidden()
+def test_what_did_not_change_is_shared_between_views(book):
+    """A long curve is not copied each time that a job tells its progress."""
+    for step in range(1, 4):
+        book.apply("a", step, "metric", 1.0, {"name": "val_loss", "value": 0.5, "step": step})
+    before = book.take_changed()[0]
+    book.apply("a", 4, "progress", 2.0, {"fraction": 0.1, "message": "x", "eta_s": None})
+    after = book.take_changed()[0]
+    assert after.metrics["val_loss"] is before.metrics["val_loss"]
+    assert after.logs is before.logs

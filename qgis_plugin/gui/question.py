@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks before something is lost, without holding up the interface."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QMessageBox, QWidget
+
+from ..i18n import tr
+from ..timing import slot
+
+
+def confirm(parent: QWidget, text: str, more: str, yes: str, done: Callable[[], None]) -> QMessageBox:
+    """Ask, and do it where the analyst agrees; Escape and Enter keep things as they are.
+
+    Args:
+        parent: The widget that asks.
+        text: The question.
+        more: What comes of it.
+        yes: The text of the button that agrees.
+        done: Called then.
+    """
+    box = QMessageBox(parent)
+    box.setObjectName("timoQuestion")
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(text)
+    box.setInformativeText(more)
+    agree = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
+    box.setDefaultButton(box.addButton(tr("Keep it"), QMessageBox.ButtonRole.RejectRole))
+
+    @slot
+    def answered(_result: int) -> None:
+        if box.clickedButton() is agree:
+            done()
+
+    box.finished.connect(answered)
+    box.finished.connect(box.deleteLater)
+    box.open()
+    return box

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs with the real backend, by the widgets: paused, reordered, ended early, tried again, found again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+
+import numpy as np
+import pytest
+from qgis.core import QgsProject, QgsVectorFileWriter
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QAbstractButton
+
+SIZE = 96
+READY, JOB = 60_000, 240_000
+
+
+@pytest.fixture
+def sources(write_raster, make_labels, tmp_path):
+    """Parameters of a training on five dates of a scene whose left part grows green."""
+    generator = np.random.default_rng(0)
+    folder = tmp_path / "scene"
+    for number in range(5):
+        values = generator.integers(200, 400, (4, SIZE, SIZE)).astype(np.uint16)
+        values[3, :, : SIZE // 2] += np.uint16(600 * number)
+        write_raster(f"S2_{dt.date(2020, 3 + number, 1):%Y%m%d}.tif", values=values, folder=folder)
+    boxes = [(x, y, x + 10, y + 10) for x in range(2, SIZE - 10, 14) for y in range(2, SIZE - 10, 14)]
+    rows = [("crop" if box[2] <= SIZE // 2 else "bare", box) for box in boxes if not box[0] < 48 < box[2]]
+    layer, path = make_labels(rows), tmp_path / "labels.gpkg"
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    QgsVectorFileWriter.writeAsVectorFormatV3(
+        layer, str(path), QgsProject.instance().transformContext(), options
+    )
+    return {"series": [str(folder)], "labels": str(path), "class_field": "class"}
+
+
+@pytest.fixture
+def running(plugin, backend_program, monkeypatch, tmp_path, qtbot):
+    """The dock with a backend that it started itself."""
+    monkeypatch.setenv("TIMO_BACKEND", str(backend_program))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    dock = plugin.open()
+    qtbot.waitUntil(lambda: dock.shared.backend.state.ready, timeout=READY)
+    yield dock
+    dock.shared.backend.close()
+    command = [str(backend_program), "stop", "--home", str(tmp_path / "home")]
+    subprocess.run(command, check=False, capture_output=True, timeout=30)
+
+
+@pytest.fixture
+def submit(running, sources, qtbot, tmp_path):
+    """Starts a training of this name, and gives its id."""
+
+    def submitted(name, epochs=1000, dock=running):
+        spec = {**sources, "out": str(tmp_path / name), "epochs": epochs, "patience": epochs}
+        with qtbot.waitSignal(dock.shared.backend.submitted, timeout=20_000) as signal:
+            dock.train.follower.submit(spec)
+        return signal.args[1]
+
+    return submitted
+
+
+def press(qtbot, dock, name):
+    button = dock.findChild(QAbstractButton, name)
+    qtbot.waitUntil(button.isEnabled, timeout=10_000)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def select(qtbot, dock, job):
+    dock.tabs.setCurrentWidget(dock.jobs)
+    qtbot.waitUntil(lambda: dock.jobs.model.row(job) >= 0, timeout=10_000)
+    view = dock.jobs.view
+    view.selectRow(view.proxy.mapFromSource(dock.jobs.model.index(dock.jobs.model.row(job), 0)).row())
+
+
+def wait(qtbot, dock, job, *states, timeout=JOB):
+    jobs = dock.shared.backend.jobs
+    qtbot.waitUntil(lambda: job in jobs and jobs[job].state in states, timeout=timeout)
+    return jobs[job]
+
+
+def test_a_training_rests_goes_on_and_ends_early_with_its_best(running, submit, qtbot, tmp_path):
+    dock = running
+    job = submit("woods")
+    wait(qtbot, dock, job, "running")
+    dock.tabs.setCurrentWidget(dock.train)
+    qtbot.waitUntil(lambda: "val_miou" in dock.train.box.job.metrics, timeout=JOB)
+    assert dock.train.box.message.text().count(" · ") >= 1
+    assert dock.shared.backend.device_name(dock.train.box.job.device) in dock.train.box.message.text()
+
+    press(qtbot, dock, "timoTrainPause")
+    wait(qtbot, dock, job, "paused", timeout=60_000)
+    assert "Paused" in dock.train.box.message.text()
+    known = dock.train.box.job.metrics["train_loss"]
+    press(qtbot, dock, "timoTrainResume")
+    qtbot.waitUntil(lambda: dock.train.box.job.metrics["train_loss"][-1][0] > known[-1][0], timeout=JOB)
+    steps = [step for step, _ in dock.train.box.job.metrics["train_loss"]]
+    assert steps == list(range(1, len(steps) + 1)), "one whole curve"
+
+    press(qtbot, dock, "timoTrainFinish")
+    qtbot.waitUntil(lambda: "ends soon" in dock.train.box.note.text(), timeout=10_000)
+    wait(qtbot, dock, job, "succeeded")
+    assert (tmp_path / "woods" / "model.json").exists()
+
+
+def test_jobs_change_places_and_a_cancelled_one_is_tried_again(running, submit, qtbot):
+    dock = running
+    first = submit("first")
+    wait(qtbot, dock, first, "running")
+    second, third = submit("second"), submit("third")
+    qtbot.waitUntil(lambda: [j.id for j in dock.jobs.model.jobs] == [first, second, third], timeout=10_000)
+    select(qtbot, dock, third)
+    press(qtbot, dock, "timoJobsUp")
+    qtbot.waitUntil(lambda: [j.id for j in dock.jobs.model.jobs] == [first, third, second], timeout=10_000)
+    assert dock.jobs.selected().id == third
+
+    press(qtbot, dock, "timoJobsCancel")
+    wait(qtbot, dock, third, "cancelled")
+    select(qtbot, dock, third)
+    press(qtbot, dock, "timoJobsRetry")
+    qtbot.waitUntil(lambda: dock.jobs.model.rowCount() == 4, timeout=10_000)
+    again = next(job for job in dock.jobs.model.jobs if job.parent == third)
+    assert again.waiting and again.name == "third"
+    for job in (again.id, second, first):
+        dock.shared.backend.cancel(job)
+    wait(qtbot, dock, first, "cancelled", timeout=30_000)
+
+
+def test_result_of_a_job_is_added_once_when_qgis_was_killed_meanwhile(
+    running, submit, sources, package, make_iface, qtbot, tmp_path
+):
+    first = running
+    model = submit("woods", epochs=1)
+    wait(qtbot, first, model, "succeeded")
+    long = submit("long")
+    qtbot.waitUntil(lambda: len(first.train.box.job.metrics.get("train_loss", ())) > 1, timeout=JOB)
+    out = str(tmp_path / "map.tif")
+    spec = {"series": sources["series"], "model": str(tmp_path / "woods"), "out": out}
+    with qtbot.waitSignal(first.shared.backend.submitted, timeout=20_000) as signal:
+        first.predict.follower.submit(spec)
+    job = signal.args[1]
+    first.shared.backend.close()  # QGIS is killed: nothing is unloaded
+
+    def layers():
+        return [one for one in QgsProject.instance().mapLayers().values() if one.source() == out]
+
+    plugins = []
+    try:
+        for time in (1, 2):
+            plugins.append(package.classFactory(make_iface()))
+            plugins[-1].initGui()
+            dock = plugins[-1].open()
+            qtbot.waitUntil(lambda dock=dock: dock.jobs.model.rowCount() == 3, timeout=READY)
+            if time == 1:
+                qtbot.waitUntil(lambda dock=dock: "train_loss" in dock.train.box.job.metrics, timeout=10_000)
+                assert dock.train.box.job.metrics["train_loss"][0][0] == 1, (
+                    "its curve from the first epoch on"
+                )
+                assert not layers()
+                dock.shared.backend.cancel(long)
+                wait(qtbot, dock, job, "succeeded")
+                qtbot.waitUntil(lambda: bool(layers()), timeout=20_000)
+            qtbot.wait(2500)  # the list has come again
+            assert len(layers()) == 1
+            assert dock.shared.settings.waiting == []
+            dock.shared.backend.close()
+    finally:
+        for plugin in plugins:
+            plugin.unload()
