@@ -20,6 +20,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..backend.jobs import JobView
+from ..i18n import tr
 from ..timing import slot
 from .jobs_table import JOB, JOB_ROLE, MESSAGE, PROGRESS, JobsModel
 
