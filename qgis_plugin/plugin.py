@@ -8,23 +8,18 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from threading import Thread
-from typing import Any, Optional, Tuple
+from typing import Any, Optional
 
 from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QAction
 
 from . import log
 from .compat import icon
 from .i18n import tr
-from .timing import inside_qgis, slot
+from .opening import Opening
+from .timing import slot
 
-# What the dock stands on, loaded one by one so that the interface does not stand still meanwhile.
-PARTS = (
-    "._client.core", ".backend.link", ".layers.results", ".gui.form", ".layers.label_checks",
-    ".layers.label_faults", ".gui.train_labels", ".gui.new_labels", ".gui.train_evaluate",
-    ".gui.page_train", ".gui.dock",
-)  # fmt: skip
 NO_PYZMQ = tr(
     "TiMo needs the Python package pyzmq, which this QGIS does not have. "
     "Have it installed into TiMo's own folder, or install it for QGIS's Python yourself "
@@ -45,6 +40,7 @@ class TimoPlugin:
         self.dock: Any = None
         self.options: Any = None
         self.provider: Any = None
+        self._opening: Optional[Opening] = None
         self._pyzmq = Thread()
         self._installer: Any = None
 
@@ -81,6 +77,9 @@ class TimoPlugin:
         pyzmq = sys.modules.get(f"{__package__}.backend.pyzmq")
         if pyzmq is not None:
             pyzmq.withdraw()
+        if self._opening is not None:
+            self._opening.give_up()
+            self._opening = None
         if self.dock is not None:
             shared = self.dock.shared
             if self.dock.setup is not None:
@@ -106,25 +105,17 @@ class TimoPlugin:
     def open(self) -> Any:
         """Show the dock; it is made at the first time. Returns it."""
         if self.dock is None:
-            self._make_dock()
+            opening = self._opening or Opening(self.iface)
+            while opening.step():
+                pass
+            self._take(opening)
         self.dock.setUserVisible(True)
         self.dock.shared.backend.start()
         return self.dock
 
-    def _make_dock(self) -> None:
-        from .backend.link import Backend
-        from .background import Background
-        from .gui.dock import TimoDock
-        from .settings import Settings
-        from .shared import Shared
-
-        settings = Settings.load()
-        window = self.iface.mainWindow()
-        backend = Backend(settings.backend_program, settings.home_folder, window)
-        self.dock = TimoDock(Shared(self.iface, settings, backend, Background(window)), window)
-        with inside_qgis():
-            self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
-            window.resizeDocks([self.dock], [self.dock.sizeHint().width()], Qt.Orientation.Horizontal)
+    def _take(self, opening: Opening) -> None:
+        self._opening = None
+        self.dock = opening.dock
         self.dock.closed.connect(self._on_closed)
 
     @slot
@@ -140,24 +131,25 @@ class TimoPlugin:
             QTimer.singleShot(10, self._wait)
 
     @slot
-    def _load(self, parts: Tuple[str, ...]) -> None:
-        """Import the first of these, the others when the interface had its turn; then open the dock."""
-        if self.action is None:
-            return  # unloaded meanwhile
-        if not parts:
-            if self.dock is None:
-                self._make_dock()
-            QTimer.singleShot(0, self._show)
-            return
+    def _go_on(self) -> None:
+        """Make the next piece of the dock, the others when the interface had its turn; then open it."""
+        opening = self._opening
+        if self.action is None or opening is None:
+            return  # unloaded, or opened at once, meanwhile
         try:
-            import_module(parts[0], __package__)
+            more = opening.step()
         except ImportError as error:
+            self._opening = None
+            self.action.setChecked(False)
             if error.name != "zmq":
                 raise
-            self.action.setChecked(False)
             log.log(NO_PYZMQ, "error", push=True, button=tr("Install it"), pressed=self._install_pyzmq)
             return
-        QTimer.singleShot(0, lambda: self._load(parts[1:]))
+        if more:
+            QTimer.singleShot(0, self._go_on)
+        else:
+            self._take(opening)
+            QTimer.singleShot(0, self._show)
 
     @slot
     def _install_pyzmq(self) -> None:
@@ -197,7 +189,8 @@ class TimoPlugin:
         if self._pyzmq.is_alive():
             QTimer.singleShot(10, self._wait)
         else:
-            self._load(PARTS)
+            self._opening = Opening(self.iface)
+            self._go_on()
 
     @slot
     def _on_closed(self) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from qgis.gui import QgsDockWidget
 from qgis.PyQt.QtCore import QSize, Qt
@@ -29,15 +29,25 @@ SERIES, TRAIN, PREDICT, JOBS = range(4)
 GUIDE = ("series", "train", "predict", "jobs")
 
 
+def pages(shared: Shared) -> Iterator[QWidget]:
+    """The four pages, each made when it is asked for, so that none has to wait for the others."""
+    series = SeriesPage(shared)
+    yield series
+    yield TrainPage(shared, series)
+    yield PredictPage(shared, series)
+    yield JobsPage(shared)
+
+
 class TimoDock(QgsDockWidget):
     """All of the plugin's interface.
 
     Args:
         shared: What all pages share.
+        made: What ``pages`` has made.
         parent: QGIS's main window.
     """
 
-    def __init__(self, shared: Shared, parent: QWidget) -> None:
+    def __init__(self, shared: Shared, made: Sequence[Any], parent: QWidget) -> None:
         super().__init__("TiMo", parent)
         self.setObjectName("TimoDock")
         self.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
@@ -48,10 +58,7 @@ class TimoDock(QgsDockWidget):
         self.tabs.setObjectName("timoTabs")
         self.tabs.setDocumentMode(True)
         self.tabs.setIconSize(QSize(18, 18))
-        self.series = SeriesPage(shared)
-        self.train = TrainPage(shared, self.series)
-        self.predict = PredictPage(shared, self.series)
-        self.jobs = JobsPage(shared)
+        self.series, self.train, self.predict, self.jobs = made
         for page, name, title in (
             (self.series, "series", "Series"),
             (self.train, "train", "Train"),
