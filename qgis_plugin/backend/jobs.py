@@ -18,6 +18,8 @@ TASKS = {
     "pretrain": "Pre-train",
     "embed": "Embed",
 }
+# What a task makes first, and where it lies below its output.
+MADE = {"predict": ("map", ""), "embed": ("features", ""), "evaluate": ("report", "index.html")}
 STATES = {
     "queued": "Waiting",
     "starting": "Starting",
@@ -113,7 +115,8 @@ class JobView:
             if isinstance(path, str):
                 found.setdefault(kind, path)
         if self.state == "succeeded":
-            found.setdefault({"predict": "map"}.get(self.task, "bundle"), str(self.spec.get("out", "")))
+            kind, below = MADE.get(self.task, ("bundle", ""))
+            found.setdefault(kind, str(Path(str(self.spec.get("out", ""))) / below))
         return {kind: path for kind, path in found.items() if path}
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from qgis.gui import QgsDockWidget
-from qgis.PyQt.QtCore import QSize, Qt
-from qgis.PyQt.QtGui import QKeySequence
+from qgis.PyQt.QtCore import QSize, Qt, QUrl
+from qgis.PyQt.QtGui import QDesktopServices, QKeySequence
 from qgis.PyQt.QtWidgets import QShortcut, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from ..arrivals import Arrivals
@@ -15,7 +15,7 @@ from ..backend.jobs import JobView
 from ..compat import icon
 from ..i18n import tr
 from ..shared import Shared
-from ..timing import slot
+from ..timing import inside_qgis, slot
 from .banner import Banner
 from .help_window import HelpWindow
 from .page_jobs import JobsPage
@@ -171,6 +171,7 @@ class TimoDock(QgsDockWidget):
         """Show a job on its page; one that has succeeded gives its result."""
         page = {"finetune": self.train, "predict": self.predict}.get(job.task)
         if page is None:
+            self._open_other(job)
             return
         page.follower.follow(job.id)
         if job.state != "succeeded":
@@ -179,3 +180,18 @@ class TimoDock(QgsDockWidget):
             self.arrivals.add(job)
         else:
             self._on_model(job.outputs().get("bundle", ""))
+
+    def _open_other(self, job: JobView) -> None:
+        """What a job without a page has made: a report, a raster of features, a model to start from."""
+        outputs = job.outputs()
+        if job.state != "succeeded":
+            return
+        if job.task == "evaluate":
+            with inside_qgis():
+                QDesktopServices.openUrl(QUrl.fromLocalFile(outputs["report"]))
+        elif job.task == "pretrain":
+            self.train.start.refresh()
+            self.tabs.setCurrentWidget(self.train)
+        elif job.task == "embed":
+            with inside_qgis():
+                self.shared.iface.addRasterLayer(outputs["features"], job.name)

@@ -23,7 +23,14 @@ from .jobs_view import JobsView
 from .page import Page
 
 INTRO = tr("Jobs go on when QGIS is closed. Double-click one to see it on its page, or to use its result.")
-OPEN = {"predict": tr("Add to the project"), "finetune": tr("Use this model")}
+PAGES = ("finetune", "predict")
+OPEN = {
+    "predict": tr("Add to the project"),
+    "embed": tr("Add to the project"),
+    "finetune": tr("Use this model"),
+    "pretrain": tr("Start from it"),
+    "evaluate": tr("Report"),
+}
 BUTTONS = ("pause", "resume", "finish", "retry", "top", "up", "down", "copy", "hide")
 
 
@@ -168,8 +175,8 @@ class JobsPage(Page):
     def _why_not_open(self, job: Optional[JobView]) -> str:
         if job is None:
             return tr("Pick a job first.")
-        if job.task not in OPEN:
-            return tr("It has no page of its own: its outputs stand above.")
+        if job.task not in PAGES and job.state != "succeeded":
+            return tr("It has no page of its own: its details and its log stand above.")
         if job.final and job.state != "succeeded" and not job.metrics:
             return tr("The job has left nothing to show.")
         return ""
