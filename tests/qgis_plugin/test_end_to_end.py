@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from qgis.core import QgsApplication, QgsPalettedRasterRenderer, QgsPointXY, QgsProject
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QEvent, QObject, Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QLineEdit, QWidget
 
 SIZE = 96
@@ -108,6 +108,60 @@ def test_from_ticked_layers_to_a_styled_map(running, qtbot):
     assert layer.dataProvider().sample(QgsPointXY(500055, 4999945), 1)[1] is True
     assert len(dock.series.rows) == 5
     assert sum(not job.dry_run for job in dock.shared.backend.jobs.values()) == 2
+
+
+class Clicks(QObject):
+    """Counts what a person presses, anywhere in QGIS."""
+
+    count = 0
+
+    def eventFilter(self, watched, event):
+        # A press reaches the window first and then the widget: it is counted at the widget.
+        if event.type() == QEvent.Type.MouseButtonPress and isinstance(watched, QWidget):
+            self.count += 1
+        return False
+
+
+def test_a_map_takes_few_clicks(
+    plugin, scene, fields, backend_program, monkeypatch, tmp_path, qtbot, qgis_app
+):
+    """From layers and labels in the project to a styled map: twelve clicks at most."""
+    from timo_qgis.settings import Settings
+
+    monkeypatch.setenv("TIMO_BACKEND", str(backend_program))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    Settings.load().save(finetune={"epochs": 2})  # as it was left the last time
+    clicks = Clicks()
+    qgis_app.installEventFilter(clicks)
+    try:
+        plugin.action.trigger()  # the button in the toolbar
+        qtbot.waitUntil(lambda: plugin.dock is not None and plugin.dock.isVisible(), timeout=20_000)
+        dock = plugin.dock
+        qtbot.waitUntil(lambda: dock.shared.backend.state.ready, timeout=READY)
+        qtbot.waitUntil(lambda: len(dock.series.rows) == 5)
+        press(qtbot, dock, "timoSeriesTickAll")
+        bar = dock.tabs.tabBar()
+        qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(1).center())
+        press(qtbot, dock, "timoTrainRun")
+        qtbot.waitUntil(lambda: dock.train.box.job is not None and dock.train.box.job.final, timeout=JOB)
+        press(qtbot, dock, "timoTrainOpen")
+        qtbot.waitUntil(lambda: dock.predict.model() is not None)
+        press(qtbot, dock, "timoPredictRun")
+        qtbot.waitUntil(lambda: dock.predict.box.job is not None and dock.predict.box.job.final, timeout=JOB)
+        out = dock.predict.box.job.outputs()["map"]
+        layers = QgsProject.instance().mapLayers
+        qtbot.waitUntil(lambda: any(layer.source() == out for layer in layers().values()))
+        layer = next(layer for layer in layers().values() if layer.source() == out)
+        assert isinstance(layer.renderer(), QgsPalettedRasterRenderer)
+        assert 5 <= clicks.count + 1 <= 12, clicks.count
+    finally:
+        qgis_app.removeEventFilter(clicks)
+        if plugin.dock is not None:
+            plugin.dock.shared.backend.close()
+        subprocess.run(
+            [str(backend_program), "stop", "--home", str(tmp_path / "home")],
+            check=False, capture_output=True, timeout=30,
+        )  # fmt: skip
 
 
 def test_running_job_is_cancelled(running, qtbot):
