@@ -53,10 +53,10 @@ class TimoDock(QgsDockWidget):
         self.predict = PredictPage(shared, self.series)
         self.jobs = JobsPage(shared)
         for page, name, title in (
-            (self.series, "series", "Series"),
-            (self.train, "train", "Train"),
-            (self.predict, "predict", "Predict"),
-            (self.jobs, "jobs", "Jobs"),
+            (self.series, "series", tr("Series")),
+            (self.train, "train", tr("Train")),
+            (self.predict, "predict", tr("Predict")),
+            (self.jobs, "jobs", tr("Jobs")),
         ):
             self.tabs.addTab(page, icon(name), title)
         self.help = QToolButton()
