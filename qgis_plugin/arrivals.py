@@ -94,32 +94,35 @@ class Arrivals(QObject):
         if job.state == "failed":
             error = job.error or {}
             # The bar has room for two lines: what to do stands with the job.
-            log(f"{job.task_name} '{job.name}' failed: {error.get('message', '')}", "error", push=True,
-                button="Show the job", pressed=lambda: self.asked.emit(job.id))  # fmt: skip
+            log(
+                tr("{task} '{name}' failed: {why}", task=job.task_name, name=job.name,
+                   why=error.get("message", "")),
+                "error", push=True, button=tr("Show the job"), pressed=lambda: self.asked.emit(job.id),
+            )  # fmt: skip
             if error.get("action"):
                 log(str(error["action"]), "error")
         elif job.state == "cancelled":
-            log(f"{job.task_name} '{job.name}' was cancelled.", push=True)
+            log(tr("{task} '{name}' was cancelled.", task=job.task_name, name=job.name), push=True)
         elif job.task == "evaluate":
             log(tr("Report '{name}' is ready: it is opened from the Train page.", name=job.name), "success",
                 push=True)  # fmt: skip
         elif job.task != "predict":
-            log(f"Model '{job.name}' is trained.", "success", push=True)
+            log(tr("Model '{name}' is trained.", name=job.name), "success", push=True)
         elif job.id in self._of_project:
             self.add(job)
         else:
             # It was begun in another project: the analyst decides.
-            log(f"Map '{job.name}' is ready.", "success", push=True, button="Add to the project",
-                pressed=lambda: self.add(job))  # fmt: skip
+            log(tr("Map '{name}' is ready.", name=job.name), "success", push=True,
+                button=tr("Add to the project"), pressed=lambda: self.add(job))  # fmt: skip
 
     def _add(self, job: JobView, results: List[Result], problems: List[str]) -> None:
         for problem in problems:
             log(problem, "warning", push=True)
         layers = add_results(QgsProject.instance(), results, job.id, _title(job))
         if layers:
-            log(f"Map '{_title(job)}' was added to the project.", "success", push=True)
+            log(tr("Map '{name}' was added to the project.", name=_title(job)), "success", push=True)
         elif results:
-            log(f"Map '{_title(job)}' is in the project already.", push=True)
+            log(tr("Map '{name}' is in the project already.", name=_title(job)), push=True)
         self._forget(job.id)
         if results:
             self.added.emit(job.id)

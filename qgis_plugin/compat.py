@@ -12,6 +12,8 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QWidget
 
+from .i18n import tr
+
 RESOURCES = Path(__file__).resolve().parent / "resources"
 
 
@@ -65,7 +67,7 @@ def caption(text: str, top: bool = False) -> QLabel:
     """The text before a form's field, as wide as in all other forms; ``top`` beside several lines."""
     widget = QLabel(text)
     widget.setTextFormat(Qt.TextFormat.PlainText)
-    widget.setMinimumWidth(widget.fontMetrics().horizontalAdvance("Validation share") + 4)
+    widget.setMinimumWidth(widget.fontMetrics().horizontalAdvance(tr("Validation share")) + 4)
     widget.setAlignment(Qt.AlignmentFlag.AlignTop if top else Qt.AlignmentFlag.AlignVCenter)
     return widget
 

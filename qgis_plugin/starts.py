@@ -81,6 +81,8 @@ def _told(card: Mapping[str, Any]) -> str:
         count=dates.get("count", "?"), first=dates.get("first", "?"), last=dates.get("last", "?"),
     )  # fmt: skip
     began = str((card.get("training") or {}).get("started_from") or "random weights").partition(" (")[0]
+    if began == "random weights":
+        began = tr("random weights")
     names = [str(one["name"]) for one in card.get("classes") or ()]
     if card["task"] == "pretraining" or not names:
         return tr("Pre-trained without labels on {seen}, from {began}.", seen=seen, began=began)

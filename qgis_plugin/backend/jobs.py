@@ -12,25 +12,25 @@ from ..i18n import tr
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 TASKS = {
-    "finetune": "Train",
-    "predict": "Predict",
-    "evaluate": "Evaluate",
-    "pretrain": "Pre-train",
-    "embed": "Embed",
+    "finetune": tr("Train"),
+    "predict": tr("Predict"),
+    "evaluate": tr("Evaluate"),
+    "pretrain": tr("Pre-train"),
+    "embed": tr("Embed"),
 }
 # What a task makes first, and where it lies below its output.
 MADE = {"predict": ("map", ""), "embed": ("features", ""), "evaluate": ("report", "index.html")}
 STATES = {
-    "queued": "Waiting",
-    "starting": "Starting",
-    "running": "Running",
-    "cancelling": "Stopping",
-    "pausing": "Pausing",
-    "paused": "Paused",
-    "interrupted": "Interrupted",
-    "succeeded": "Done",
-    "failed": "Failed",
-    "cancelled": "Cancelled",
+    "queued": tr("Waiting"),
+    "starting": tr("Starting"),
+    "running": tr("Running"),
+    "cancelling": tr("Stopping"),
+    "pausing": tr("Pausing"),
+    "paused": tr("Paused"),
+    "interrupted": tr("Interrupted"),
+    "succeeded": tr("Done"),
+    "failed": tr("Failed"),
+    "cancelled": tr("Cancelled"),
 }
 LOG_LINES = 2000
 
@@ -93,12 +93,12 @@ class JobView:
     @property
     def task_name(self) -> str:
         """The task in words."""
-        return tr(TASKS.get(self.task, self.task))
+        return TASKS.get(self.task, self.task)
 
     @property
     def state_name(self) -> str:
         """The state in words."""
-        return tr(STATES.get(self.state, self.state))
+        return STATES.get(self.state, self.state)
 
     @property
     def name(self) -> str:

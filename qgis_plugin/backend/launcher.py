@@ -12,6 +12,7 @@ from typing import Optional
 
 from qgis.PyQt.QtCore import QProcess
 
+from ..i18n import tr
 from .others import for_others
 
 PROGRAM = "timo-backend"
@@ -68,8 +69,12 @@ class Launcher:
         except OSError as error:
             return Trouble(
                 "failed",
-                f"The backend's folder {self.home} cannot be written to: {error.strerror or error}.",
-                "Make it writable, or name another one in the variable TIMO_HOME, and start QGIS again.",
+                tr(
+                    "The backend's folder {folder} cannot be written to: {why}.",
+                    folder=self.home,
+                    why=error.strerror or error,
+                ),
+                tr("Make it writable, or name another one in the variable TIMO_HOME, and start QGIS again."),
             )
         process = QProcess()
         process.setProgram(str(program))
@@ -82,8 +87,8 @@ class Launcher:
             return None
         return Trouble(
             "failed",
-            f"The program {program} could not be started.",
-            "Check that it is the program timo-backend of a working installation, and press Retry.",
+            tr("The program {program} could not be started.", program=program),
+            tr("Check that it is the program timo-backend of a working installation, and press Retry."),
         )
 
     def ended(self) -> bool:
@@ -96,24 +101,33 @@ class Launcher:
             lines = self.log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:
             lines = []
-        said = f": {lines[-1].strip()[:300]}" if lines else "."
+        ended = tr("The backend ended as soon as it was started.")
+        if lines:
+            said = lines[-1].strip()[:300]
+            ended = tr("The backend ended as soon as it was started: {said}", said=said)
         return Trouble(
             "failed",
-            f"The backend ended as soon as it was started{said}",
-            f"See {self.log_file}, mend the installation or choose another program, and press Retry.",
+            ended,
+            tr(
+                "See {file}, mend the installation or choose another program, and press Retry.",
+                file=self.log_file,
+            ),
         )
 
     def _missing(self) -> Trouble:
         if self.program:
             return Trouble(
                 "missing",
-                f"There is no program timo-backend at {self.program}.",
-                "Set it up, or choose the program timo-backend of your TiMo installation, and press Retry.",
+                tr("There is no program timo-backend at {path}.", path=self.program),
+                tr(
+                    "Set it up, or choose the program timo-backend of your TiMo installation, and press "
+                    "Retry."
+                ),
             )
         return Trouble(
             "missing",
-            "The TiMo backend was not found on this computer.",
-            "Set it up, or choose its program timo-backend here, and press Retry.",
+            tr("The TiMo backend was not found on this computer."),
+            tr("Set it up, or choose its program timo-backend here, and press Retry."),
         )
 
 

@@ -16,6 +16,7 @@ from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal
 from .._client.core import Core
 from .._client.errors import BackendError, ConnectionFailed
 from .._client.protocol import Message, read_connection
+from ..i18n import tr
 from ..timing import slot
 from .jobs import FINAL, JobBook, JobView
 from .launcher import Launcher, Trouble
@@ -104,7 +105,7 @@ class LinkThread(QThread):
                 if core is not None:
                     self._serve(core)
             except _LostError:
-                self._tell("connecting", "The backend went away; connecting again.")
+                self._tell("connecting", tr("The backend went away; connecting again."))
             except BackendError as error:
                 self._fail(Trouble("failed", error.message, error.action))
             finally:
@@ -115,7 +116,7 @@ class LinkThread(QThread):
 
     def _connect(self) -> Optional[Core]:
         """A connection whose server has answered; None after a failure that was told and waited out."""
-        self._tell("connecting", "Looking for the backend.")
+        self._tell("connecting", tr("Looking for the backend."))
         started_at: Optional[float] = None
         dead = ""
         while not self._ending.is_set():
@@ -139,8 +140,11 @@ class LinkThread(QThread):
                 self._fail(
                     Trouble(
                         "failed",
-                        f"The backend was started but did not answer within {START_WITHIN:.0f} seconds.",
-                        f"Look into {self.launcher.log_file}, and press Retry.",
+                        tr(
+                            "The backend was started but did not answer within {seconds} seconds.",
+                            seconds=round(START_WITHIN),
+                        ),
+                        tr("Look into {file}, and press Retry.", file=self.launcher.log_file),
                     )
                 )
                 return None
@@ -153,11 +157,11 @@ class LinkThread(QThread):
         if len(self._starts) >= RESTARTS:
             self._starts.clear()
             trouble = self.launcher.why_ended()
-            return Trouble("failed", "The backend keeps ending.", trouble.action)
+            return Trouble("failed", tr("The backend keeps ending."), trouble.action)
         self._starts.append(now)
         trouble = self.launcher.start()
         if trouble is None:
-            self._tell("starting", "Starting the backend.")
+            self._tell("starting", tr("Starting the backend."))
         return trouble
 
     def _connection(self) -> Optional[Dict[str, Any]]:
@@ -206,7 +210,7 @@ class LinkThread(QThread):
     # -- connected -------------------------------------------------------------------------------------------
 
     def _serve(self, core: Core) -> None:
-        self._tell("ready", "The backend is ready.")
+        self._tell("ready", tr("The backend is ready."))
         self._subscribed.clear()
         self._live.clear()
         self._list = LIST_ALL

@@ -60,10 +60,10 @@ class TimoDock(QgsDockWidget):
         self.tabs.setIconSize(QSize(18, 18))
         self.series, self.train, self.predict, self.jobs = made
         for page, name, title in (
-            (self.series, "series", "Series"),
-            (self.train, "train", "Train"),
-            (self.predict, "predict", "Predict"),
-            (self.jobs, "jobs", "Jobs"),
+            (self.series, "series", tr("Series")),
+            (self.train, "train", tr("Train")),
+            (self.predict, "predict", tr("Predict")),
+            (self.jobs, "jobs", tr("Jobs")),
         ):
             self.tabs.addTab(page, icon(name), title)
         self.help = QToolButton()

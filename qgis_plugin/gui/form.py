@@ -10,35 +10,36 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ..compat import caption, form_layout, label, plain
+from ..i18n import tr
 from ..schema import Parameter
 from ..timing import slot
 
 # The words an analyst reads for a value, in the order of the list. What is not here is shown as it is.
 WORDS: Dict[str, Tuple[str, str]] = {
     "timo_tiny": (
-        "Tiny",
-        "A first look in minutes, on any computer. Good for few, clearly different classes.",
+        tr("Tiny"),
+        tr("A first look in minutes, on any computer. Good for few, clearly different classes."),
     ),
-    "timo_small": ("Small", "Finer differences; some times slower than Tiny. A GPU helps."),
-    "timo_base": ("Base", "The size of the published TiMo paper. Needs a GPU and many labels."),
-    "deforestation": ("Deforestation", "Where forest was cleared. Needs 2 dates or more."),
-    "land_cover": ("Land cover", "Forest, water, built-up and the like, from one date or more."),
-    "crops": ("Crops", "What grows on each field. Needs a growing season, a date or more a month."),
-    "flood": ("Flood", "What water covers after an event. Needs a date before and one after."),
-    "pixels": ("Every pixel", ""),
-    "chips": ("Squares as large as a chip", ""),
-    "all": ("The whole model", ""),
-    "head": ("The head alone", ""),
-    "lora": ("Head and adapters (LoRA)", ""),
-    "none": ("None", ""),
-    "light": ("Light", ""),
-    "strong": ("Strong", ""),
-    "root": ("Some: the root of how rare a class is", ""),
-    "full": ("Full: as if all were as frequent", ""),
-    "auto": ("Automatic", "The GPU where there is one, else the processor."),
-    "cpu": ("Processor (CPU)", ""),
-    "cuda": ("NVIDIA GPU (CUDA)", ""),
-    "mps": ("Apple GPU (Metal)", ""),
+    "timo_small": (tr("Small"), tr("Finer differences; some times slower than Tiny. A GPU helps.")),
+    "timo_base": (tr("Base"), tr("The size of the published TiMo paper. Needs a GPU and many labels.")),
+    "deforestation": (tr("Deforestation"), tr("Where forest was cleared. Needs 2 dates or more.")),
+    "land_cover": (tr("Land cover"), tr("Forest, water, built-up and the like, from one date or more.")),
+    "crops": (tr("Crops"), tr("What grows on each field. Needs a growing season, a date or more a month.")),
+    "flood": (tr("Flood"), tr("What water covers after an event. Needs a date before and one after.")),
+    "pixels": (tr("Every pixel"), ""),
+    "chips": (tr("Squares as large as a chip"), ""),
+    "all": (tr("The whole model"), ""),
+    "head": (tr("The head alone"), ""),
+    "lora": (tr("Head and adapters (LoRA)"), ""),
+    "none": (tr("None"), ""),
+    "light": (tr("Light"), ""),
+    "strong": (tr("Strong"), ""),
+    "root": (tr("Some: the root of how rare a class is"), ""),
+    "full": (tr("Full: as if all were as frequent"), ""),
+    "auto": (tr("Automatic"), tr("The GPU where there is one, else the processor.")),
+    "cpu": (tr("Processor (CPU)"), ""),
+    "cuda": (tr("NVIDIA GPU (CUDA)"), ""),
+    "mps": (tr("Apple GPU (Metal)"), ""),
 }
 
 
@@ -70,7 +71,7 @@ class SpecForm(QWidget):
         whole.addLayout(self.between)
         advanced = [p for p in parameters if p.advanced]
         if advanced:
-            box = QgsCollapsibleGroupBox("Advanced")
+            box = QgsCollapsibleGroupBox(tr("Advanced"))
             box.setObjectName(f"{name}Advanced")
             box.setSaveCollapsedState(False)
             box.setCollapsed(True)
@@ -93,13 +94,13 @@ class SpecForm(QWidget):
     def _add(self, form: QFormLayout, prefix: str, parameter: Parameter, *, explain: bool) -> None:
         widget, signal = _make(parameter)
         widget.setObjectName(f"{prefix}_{parameter.name}")
-        widget.setToolTip(plain(parameter.help))
-        widget.setAccessibleName(parameter.title)
+        widget.setToolTip(plain(tr(parameter.help)))
+        widget.setAccessibleName(tr(parameter.title))
         signal.connect(self._on_change)
         self._widgets[parameter.name] = (parameter, widget)
-        form.addRow(caption("" if parameter.kind == "boolean" else parameter.title), widget)
+        form.addRow(caption("" if parameter.kind == "boolean" else tr(parameter.title)), widget)
         if explain:
-            help_text = label(parameter.help, f"{prefix}_{parameter.name}Help", muted=True)
+            help_text = label(tr(parameter.help), f"{prefix}_{parameter.name}Help", muted=True)
             form.addRow(caption(""), help_text)
             if isinstance(widget, QComboBox):
                 self._explain_choice(widget, parameter, help_text)
@@ -109,7 +110,7 @@ class SpecForm(QWidget):
 
         @slot
         def explain() -> None:
-            help_text.setText(WORDS.get(widget.currentData(), ("", ""))[1] or parameter.help)
+            help_text.setText(WORDS.get(widget.currentData(), ("", ""))[1] or tr(parameter.help))
 
         widget.currentIndexChanged.connect(explain)
         explain()
@@ -124,13 +125,13 @@ def _make(parameter: Parameter) -> Tuple[QWidget, Any]:
     if parameter.kind == "choice":
         combo = QComboBox()
         if parameter.optional:
-            combo.addItem("Any other", None)
+            combo.addItem(tr("Any other"), None)
         known = [value for value in WORDS if value in parameter.choices]
         for value in [*known, *(c for c in parameter.choices if c not in known)]:
             combo.addItem(WORDS.get(value, (value, ""))[0], value)
         return combo, combo.currentIndexChanged
     if parameter.kind == "boolean":
-        box = QCheckBox(parameter.title)
+        box = QCheckBox(tr(parameter.title))
         return box, box.toggled
     if parameter.kind == "integer":
         return _integer(parameter)
@@ -153,10 +154,10 @@ def _integer(parameter: Parameter) -> Tuple[QWidget, Any]:
     spin.setRange(lowest - step if parameter.optional else lowest, int(parameter.maximum or 2**31 - 1))
     spin.setSingleStep(step)
     if parameter.unit:
-        spin.setSuffix(f" {parameter.unit}")
+        spin.setSuffix(f" {tr(parameter.unit)}")
     if parameter.optional:
-        spin.setSpecialValueText("Automatic")
-        spin.setClearValue(lowest - step, "Automatic")
+        spin.setSpecialValueText(tr("Automatic"))
+        spin.setClearValue(lowest - step, tr("Automatic"))
     else:
         spin.setClearValue(int(parameter.default or lowest))
     return spin, spin.valueChanged

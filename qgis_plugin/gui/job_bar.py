@@ -47,7 +47,7 @@ class JobBar(QWidget):
         self.task = _combo("timoJobsTask", tr("Show the jobs of a task"))
         self.task.addItem(tr("All tasks"), "")
         for name, text in TASKS.items():
-            self.task.addItem(tr(text), name)
+            self.task.addItem(text, name)
         self.text = QgsFilterLineEdit()
         self.text.setObjectName("timoJobsFilter")
         self.text.setPlaceholderText(tr("Filter by name"))

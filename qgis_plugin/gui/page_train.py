@@ -33,7 +33,7 @@ from .train_presets import preset_words
 from .train_result import ResultBox
 from .train_start import StartBox
 
-INTRO = (
+INTRO = tr(
     "Train a model on the ticked series with polygons or points whose field names the class of what is there."
 )
 # Asked for in other ways; three go with another field, which the page does not ask for yet.
@@ -54,12 +54,12 @@ class TrainPage(Page):
         self._like = ""
         """What the analyst called the last model; the next one's name is like it."""
         self._widgets()
-        self.box = RunBox("timoTrain", "Use this model", self.curve)
+        self.box = RunBox("timoTrain", tr("Use this model"), self.curve)
         self.result = ResultBox(shared, "timoTrain")
         self.check = QPushButton(tr("Check a model on other labels…"))
         self.check.setObjectName("timoTrainCheck")
         self.check.setToolTip(tr("Judges a model by labels of places that it never saw"))
-        self.footer_row = RunFooter("timoTrain", "Train", "train")
+        self.footer_row = RunFooter("timoTrain", tr("Train"), "train")
         self.follower = Follower(shared.backend, "finetune", self)
         self._build()
         self._connect()
@@ -85,11 +85,11 @@ class TrainPage(Page):
     def _build(self) -> None:
         form = form_layout()
         self.series_text = label("", "timoTrainSeries")
-        form.addRow(caption("Series", top=True), self.series_text)
+        form.addRow(caption(tr("Series"), top=True), self.series_text)
         self.body.addLayout(form)
         self.body.addWidget(self.labels)
         form = form_layout()
-        form.addRow(caption("Model name"), self.name)
+        form.addRow(caption(tr("Model name")), self.name)
         self.body.addLayout(form)
         self.body.addWidget(self.form)
         self.body.addWidget(self.box)
@@ -179,24 +179,24 @@ class TrainPage(Page):
     def why_not(self) -> str:
         """Why training cannot begin, in a sentence that says what to do; empty if it can."""
         if not self.shared.backend.state.ready:
-            return "The backend is not ready: see the top of this panel."
+            return tr("The backend is not ready: see the top of this panel.")
         series = self._series.why_not()
         if series:
             return series
         if self._copy is not None or self.follower.submitting:
-            return "The job is being prepared."
+            return tr("The job is being prepared.")
         return self.labels.why_not() or self.start.why_not() or self._why_not_name()
 
     def _why_not_name(self) -> str:
         name = self.name.text().strip()
         if not name:
-            return "Give the model a name."
+            return tr("Give the model a name.")
         if name != safe_name(name):
-            return "Use letters, digits, - and _ in the model's name."
+            return tr("Use letters, digits, - and _ in the model's name.")
         if (self._models() / name).exists():
-            return f"There is a model '{name}' already: give this one another name."
+            return tr("There is a model '{name}' already: give this one another name.", name=name)
         if self.shared.backend.will_make(self._models() / name):
-            return f"A job trains a model '{name}' already: give this one another name."
+            return tr("A job trains a model '{name}' already: give this one another name.", name=name)
         return ""
 
     @slot
@@ -233,7 +233,11 @@ class TrainPage(Page):
             folder = self.shared.settings.subfolder("labels")
         except OSError as error:
             self._tell(
-                f"{error.filename} cannot be written to: {error.strerror}. Free it, or choose another home."
+                tr(
+                    "{file} cannot be written to: {why}. Free it, or choose another home.",
+                    file=error.filename,
+                    why=error.strerror,
+                )
             )
             return
         self._copy = labels.provide(

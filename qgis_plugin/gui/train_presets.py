@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, Mapping
+from typing import Any, Collection, Iterator, Mapping
 
-from .._client.presets import PRESETS
+from .._client.presets import PRESETS, Preset
 from ..i18n import tr
 from ..schema import parameters
 from .form import WORDS
@@ -28,7 +28,7 @@ def preset_words(name: str, values: Mapping[str, Any], bands: Collection[str], d
         return ""
     titles = {p.name: p.title for p in parameters("finetune")}
     sets = [
-        f"{tr(titles[key])} {WORDS.get(str(value), (str(value), ''))[0].partition(':')[0].lower()}"
+        f"{tr(titles[key])} {_small(WORDS.get(str(value), (str(value), ''))[0].partition(':')[0])}"
         for key, value in preset.settings.items()
         if key not in values
     ]
@@ -38,5 +38,22 @@ def preset_words(name: str, values: Mapping[str, Any], bands: Collection[str], d
                        settings=", ".join(sets)))  # fmt: skip
     if dates:
         known = bands if ROLES & set(bands) else ROLES
-        said += preset.doubts(list(known), dates)
+        said += _doubts(preset, known, dates)
     return " ".join(said)
+
+
+def _doubts(preset: Preset, bands: Collection[str], dates: int) -> Iterator[str]:
+    """What ``Preset.doubts`` says on the command line, in the analyst's language."""
+    title = tr(preset.title)
+    for choices in preset.bands:
+        if not set(choices) & set(bands):
+            yield tr("{title} is told apart by {wanted}, which the series lacks: the map may be poor.",
+                     title=title, wanted=tr(" or ").join(choices))  # fmt: skip
+    if dates < preset.dates:
+        yield tr("{title} takes at least {least} dates, and the series has {dates}: add dates.",
+                 title=title, least=preset.dates, dates=dates)  # fmt: skip
+
+
+def _small(text: str) -> str:
+    """As it stands within a sentence: its first letter small."""
+    return text[:1].lower() + text[1:]

@@ -20,6 +20,7 @@ from qgis.core import (
 )
 from qgis.PyQt import sip
 
+from ..i18n import tr
 from ..timing import slot
 from .label_classes import class_name
 from .sources import layer_file, safe_name
@@ -49,19 +50,19 @@ def counter(layer: QgsVectorLayer, field: str, selected_only: bool) -> Callable[
 def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
     """Why the layer's file is not what the layer shows; empty where it is, and no copy is needed."""
     if selected_only:
-        return "only the selected features are used"
+        return tr("only the selected features are used")
     if layer.isEditable():
-        return "the layer is being edited"
+        return tr("the layer is being edited")
     if layer.subsetString():
-        return "the layer is filtered"
+        return tr("the layer is filtered")
     if layer_file(layer) is None or layer.providerType() != "ogr":
-        return "the layer is no file"
+        return tr("the layer is no file")
     parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
     if layer.dataProvider().subLayerCount() > 1 or parts.get("layerId") is not None:
-        return "the file holds several layers"
+        return tr("the file holds several layers")
     file = layer_file(layer)
     if file is not None and file.suffix.lower() not in (".gpkg", ".shp", ".geojson", ".fgb"):
-        return "the file is of a format that only QGIS is sure to read"
+        return tr("the file is of a format that only QGIS is sure to read")
     return ""
 
 
@@ -108,8 +109,11 @@ class LabelCopy:
     @slot
     def _on_error(self, _code: int, message: str) -> None:
         self._task = None
-        why = message.strip().rstrip(".") or "it was stopped"
-        self._done(self._path, f"The labels of layer '{self._name}' could not be copied: {why}.")
+        why = message.strip().rstrip(".") or tr("it was stopped")
+        self._done(
+            self._path,
+            tr("The labels of layer '{layer}' could not be copied: {why}.", layer=self._name, why=why),
+        )
 
 
 def provide(
@@ -155,9 +159,15 @@ def layer_of(spec: Mapping[str, Any], likely: Optional[QgsVectorLayer]) -> Optio
 def why_not(counts: Dict[str, int], fewest: int = 2) -> str:
     """Why features of these classes cannot be used, where so many classes are needed; empty if they can."""
     if not counts:
-        return "The labels layer has no features with a class in this field."
+        return tr("The labels layer has no features with a class in this field.")
     if len(counts) < fewest:
-        return f"All features have the class '{next(iter(counts))}'. Pick a field with at least two classes."
+        return tr(
+            "All features have the class '{name}'. Pick a field with at least two classes.",
+            name=next(iter(counts)),
+        )
     if len(counts) > 254:
-        return f"This field has {len(counts)} different values. Pick the field that holds the class."
+        return tr(
+            "This field has {count} different values. Pick the field that holds the class.",
+            count=len(counts),
+        )
     return ""

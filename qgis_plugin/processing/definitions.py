@@ -55,7 +55,7 @@ def definitions(task: str) -> Iterator[QgsProcessingParameterDefinition]:
 
 def title(parameter: Parameter) -> str:
     """The caption, with the unit."""
-    return f"{tr(parameter.title)} [{parameter.unit}]" if parameter.unit else tr(parameter.title)
+    return f"{tr(parameter.title)} [{tr(parameter.unit)}]" if parameter.unit else tr(parameter.title)
 
 
 def help_text(parameter: Parameter) -> str:
