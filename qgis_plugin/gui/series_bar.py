@@ -53,7 +53,7 @@ class SeriesBar(QWidget):
             for name, text in (
                 ("new", tr("New series…")),
                 ("rename", tr("Rename")),
-                ("duplicate", tr("Duplicate")),
+                ("duplicate", tr("Duplicate series")),
                 ("delete", tr("Delete…")),
             )
         }
