@@ -125,7 +125,7 @@ def _model(folder: Path, card: Mapping[str, Any]) -> Model:
 
 def _trained(training: Any) -> str:
     start = training.get("started_from") if isinstance(training, dict) else None
-    return str(start) if start else ""
+    return (tr("random weights") if start == "random weights" else str(start)) if start else ""
 
 
 def _number(value: Any) -> Optional[float]:

@@ -71,6 +71,8 @@ class RunBox(QFrame):
         self.retry.setToolTip(tr("The same job once more; it goes on from what this one has left"))
         self.open = QPushButton(done_text)
         self.open.setObjectName(f"{name}Open")
+        for button in (self.pause, self.resume, self.finish, self.cancel, self.retry, self.open):
+            button.setVisible(False)  # else a page that was not shown yet keeps room for all of them
 
     def _build(self, extra: Optional[QWidget]) -> None:
         layout = QVBoxLayout(self)

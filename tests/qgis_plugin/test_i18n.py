@@ -61,3 +61,17 @@ def test_qgis_s_language_is_the_plugin_s(package, language, word):
         encoding="utf-8",
     )
     assert done.stdout.strip() == word
+
+
+@pytest.mark.parametrize("language", ["de", "fr"])
+def test_the_dock_is_in_the_language_and_nothing_is_cut_off(language):
+    folder = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", folder / "pytest.ini", folder / "in_language.py"],
+        env={**os.environ, "TIMO_LANGUAGE": language},
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert done.returncode == 0, done.stdout
