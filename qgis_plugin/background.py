@@ -4,12 +4,23 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from .log import log
 from .timing import slot
+
+
+@dataclass(frozen=True)
+class _Callbacks:
+    """Who waits for a result; see ``Background.run``."""
+
+    done: Callable[[Any], None]
+    failed: Optional[Callable[[str], None]]
+    owner: Optional[QObject]
 
 
 class Background(QObject):
@@ -23,34 +34,46 @@ class Background(QObject):
         self._closed = False
         self._done.connect(self._deliver)
 
-    def run(self, function: Callable[[], Any], done: Callable[[Any], None]) -> None:
+    def run(
+        self,
+        function: Callable[[], Any],
+        done: Callable[[Any], None],
+        *,
+        failed: Optional[Callable[[str], None]] = None,
+        owner: Optional[QObject] = None,
+    ) -> None:
         """Call a function in a thread; ``done`` gets its result on the interface's thread.
 
         Args:
-            function: Touches no widget and no layer. What it raises is logged, and ``done`` is not called.
+            function: Touches no widget and no layer. What it raises is logged.
             done: Takes the result.
+            failed: Takes what was raised, as text, in place of ``done``: whoever waits must not wait for ever.
+            owner: Whose the callbacks are: once it is deleted, nothing is delivered.
         """
         if not self._closed:
-            self._pool.submit(self._call, function, done)
+            self._pool.submit(self._call, function, _Callbacks(done, failed, owner))
 
     def close(self) -> None:
         """Drop what has not begun; nothing is delivered any more."""
         self._closed = True
-        self._pool.shutdown(wait=False)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _call(self, function: Callable[[], Any], done: Callable[[Any], None]) -> None:
+    def _call(self, function: Callable[[], Any], callbacks: _Callbacks) -> None:
         try:
             result, error = function(), None
         except Exception as caught:
             result, error = None, caught
         if not self._closed:
-            self._done.emit(done, result, error)
+            self._done.emit(callbacks, result, error)
 
     @slot
-    def _deliver(self, done: Callable[[Any], None], result: Any, error: Optional[Exception]) -> None:
+    def _deliver(self, callbacks: _Callbacks, result: Any, error: Optional[Exception]) -> None:
+        gone = callbacks.owner is not None and sip.isdeleted(callbacks.owner)
         if self._closed:
             return
         if error is not None:
             log(f"{type(error).__name__}: {error}", "warning")
-            return
-        done(result)
+            if callbacks.failed is not None and not gone:
+                callbacks.failed(str(error) or type(error).__name__)
+        elif not gone:
+            callbacks.done(result)
