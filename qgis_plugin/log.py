@@ -50,6 +50,16 @@ def log(
     item = _bar.createMessage(TAB, plain(message))
     if button and pressed is not None:
         widget = QPushButton(button, item)
-        widget.clicked.connect(lambda *_: (pressed(), _bar.popWidget(item)))
+        from .timing import slot  # which writes its errors here
+
+        bar = _bar
+
+        @slot
+        def press() -> None:
+            bar.popWidget(item)
+            if _bar is not None:  # else the plugin, and what the button would do, are gone
+                pressed()
+
+        widget.clicked.connect(press)
         item.layout().addWidget(widget)
     _bar.pushWidget(item, LEVELS[level], 0 if level in ("error", "warning") else 12)

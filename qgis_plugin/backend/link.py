@@ -107,7 +107,14 @@ class LinkThread(QThread):
             except _LostError:
                 self._tell("connecting", tr("The backend went away; connecting again."))
             except BackendError as error:
-                self._fail(Trouble("failed", error.message, error.action))
+                if error.retryable:
+                    self._tell("connecting", tr("The backend went away; connecting again."))
+                    self._ending.wait(POLL_MS / 1000)
+                else:
+                    self._fail(Trouble("failed", error.message, error.action))
+            except Exception as error:  # nobody would hear of it, and pages would wait for ever
+                text = tr("TiMo's connection broke: {why}.", why=f"{type(error).__name__}: {error}")
+                self._fail(Trouble("failed", text, tr("Press Retry.")))
             finally:
                 if core is not None:
                     core.close()

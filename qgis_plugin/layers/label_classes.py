@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Dict, Iterable, List, Sequence
 
 from qgis.core import (
@@ -21,6 +22,7 @@ from ..compat import is_null
 COLOR_PROPERTY = "timo/colors"
 """Custom property of a labels layer with no categorised style: the colours chosen for its classes."""
 MOST_CLASSES = 254
+MOST_COLORS = 2000  # to look through for one that is free
 
 # The first colours of the library's own palette (timo/series/palette.py).
 FIRST_COLORS = ("#009e73", "#e69f00", "#56b4e9", "#cc79a7", "#f0e442", "#0072b2", "#d55e00")
@@ -56,18 +58,21 @@ def next_color(taken: Iterable[str]) -> str:
     for color in FIRST_COLORS:
         if color not in used:
             return color
-    step = 0
-    while True:  # the golden angle never comes back to where it was
-        step += 1
+    color = FIRST_COLORS[0]
+    for step in range(1, MOST_COLORS):  # the golden angle comes back to where it was only after many
         color = QColor.fromHsv(int(step * 137.508) % 360, 150 + step % 3 * 50, 215 - step % 4 * 30).name()
         if color not in used:
-            return color
+            break
+    return color
 
 
 def with_colors(names: Iterable[str], chosen: Dict[str, str]) -> Dict[str, str]:
-    """A colour for each class: the chosen one, else the usual one of its name, else the palette's next."""
+    """A colour for each class: the chosen one, else the usual one of its name, else the palette's next.
+
+    A field with more values than a map can have classes is refused later, and its values get no colours.
+    """
     found: Dict[str, str] = {}
-    for name in names:
+    for name in islice(names, MOST_CLASSES):
         usual = USUAL_COLORS.get(name.lower(), "")
         free = usual if usual not in (*found.values(), *chosen.values()) else ""
         found[name] = chosen.get(name) or free or next_color([*found.values(), *chosen.values()])

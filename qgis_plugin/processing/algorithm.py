@@ -104,6 +104,11 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
 
     def canExecute(self) -> Tuple[bool, str]:
         """Whether there is what it needs in QGIS, and a sentence about what is missing."""
+        if find_spec("zmq") is None:  # TiMo's own is on the path only when it was looked for
+            from ..backend.pyzmq import offer
+            from ..settings import Settings
+
+            offer(Settings.load().home_folder)
         if find_spec("zmq") is None:
             from ..plugin import NO_PYZMQ
 
