@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime as dt
 import html
 import json
-import re
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Mapping, Tuple
 
@@ -88,7 +87,7 @@ def again(spec: Mapping[str, Any], taken: Collection[str] = ()) -> Tuple[Dict[st
         if not path.exists():
             return {}, tr("{path} is not there any more: put it back, or make the map anew.", path=path)
     before = Path(str(spec["out"]))
-    stem = re.sub(r"-\d+$", "", before.stem)
+    stem = without_number(before.stem)
     out, number = unique_path(before.parent, stem, before.suffix), 1
     while str(out) in taken:
         number += 1
