@@ -13,7 +13,7 @@ from qgis.core import QgsLayerMetadata
 
 from ..i18n import tr
 from .result_files import CONFIDENCE, MAP, PROBABILITIES, Result
-from .sources import unique_path
+from .sources import unique_path, without_number
 
 PATHS = ("series", "model", "aoi")
 BESIDE = ("confidence", "probabilities", "polygons", "per_date")

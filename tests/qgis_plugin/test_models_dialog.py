@@ -181,6 +181,7 @@ def test_name_in_a_question_is_shown_letter_by_letter(open_dialog, write, monkey
     monkeypatch.setattr(
         QMessageBox, "question", lambda *given: asked.append(given[2]) or QMessageBox.StandardButton.No
     )
-    write("woods", name="<b>woods</b>")
+    folder = write("woods")
+    (folder / "model.json").write_text(json.dumps({**CARD, "name": "<b>woods</b>"}), encoding="utf-8")
     open_dialog(1).delete.click()
     assert "&lt;b&gt;woods" in asked[0]
