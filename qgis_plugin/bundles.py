@@ -11,6 +11,7 @@ import shutil
 import stat
 import uuid
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import List, Tuple
 
@@ -68,7 +69,7 @@ def import_zip(archive: Path, models: Path) -> Path:
         target = unique_path(models, safe_name(model.name) or archive.stem)
         part.rename(target)
         return target
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise BundleTrouble(
             tr("{name} is no zip of a model, or is damaged: {why}.", name=archive.name, why=error)
         ) from error
@@ -92,7 +93,7 @@ def export_zip(model: Model, target: Path) -> None:
     """
     part = target.with_name(f"{target.name}.part")
     try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as packed:
             for path in sorted(model.folder.rglob("*")):
                 if path.is_file() and path.suffix.lower() in ENDINGS:
                     # Weights don't get smaller, and take minutes to try.

@@ -11,6 +11,7 @@ from typing import Any, Iterable, List, Mapping, Optional, Tuple
 from .i18n import tr
 
 CARD = "model.json"
+PRETRAINING = "pretraining"
 LARGEST = 4 * 1024 * 1024
 
 
@@ -21,7 +22,8 @@ class Model:
     Attributes:
         classes: (value, name, #rrggbb).
         accuracy: Overall accuracy on the validation blocks, 0 to 1; None where it is not known.
-        problem: Why it cannot be used, as a sentence; empty if it can.
+        pretrained: Whether it was trained without classes: a training can start from it, and it maps nothing.
+        problem: Why it cannot be read, as a sentence; empty if it can.
     """
 
     folder: Path
@@ -41,7 +43,18 @@ class Model:
     """Width of a pixel in training, in units of ``crs``."""
     crs: str = ""
     per_date: bool = False
+    pretrained: bool = False
     problem: str = ""
+
+    @property
+    def why_not_map(self) -> str:
+        """Why it cannot map, in a sentence that says what to do; empty if it can."""
+        if self.pretrained and not self.problem:
+            return tr(
+                "Model '{name}' is pre-trained and knows no classes: start a training from it.",
+                name=self.name,
+            )
+        return self.problem
 
     @property
     def accuracy_text(self) -> str:
@@ -95,19 +108,21 @@ def find_models(home: Path, others: Iterable[str]) -> List[Model]:
 
 
 def _model(folder: Path, card: Mapping[str, Any]) -> Model:
-    if card["task"] != "segmentation":
+    if card["task"] not in ("segmentation", PRETRAINING):
         return Model(
             folder,
             folder.name,
             problem=tr("{folder} is a model of a kind that this version cannot map with.", folder=folder),
         )
+    pretrained = card["task"] == PRETRAINING
+    classes = () if pretrained else card["classes"]
     dates = card.get("dates", {})
     metrics = card.get("metrics", {})
     return Model(
         folder=folder,
         name=str(card.get("name") or folder.name),
         architecture=str(card["architecture"]["name"]),
-        classes=tuple((int(c["value"]), str(c["name"]), str(c.get("color", ""))) for c in card["classes"]),
+        classes=tuple((int(c["value"]), str(c["name"]), str(c.get("color", ""))) for c in classes),
         bands=tuple(str(band.get("role") or band["name"]) for band in card["bands"]),
         date_count=int(dates.get("count", 0)),
         date_minimum=int(dates.get("minimum", 1)),
@@ -120,6 +135,7 @@ def _model(folder: Path, card: Mapping[str, Any]) -> Model:
         pixel=_number((card.get("ground_sample_distance") or [None])[0]) or 0.0,
         crs=str(card.get("crs") or ""),
         per_date=bool(card["architecture"].get("per_date", False)),
+        pretrained=pretrained,
     )
 
 

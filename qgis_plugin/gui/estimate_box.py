@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping
+from typing import Any, List, Mapping, Set
 
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -33,6 +33,7 @@ class EstimateBox(QWidget):
         self._backend = backend
         self._key = ""
         self._job = ""
+        self._forgotten: Set[str] = set()
         self.button = QPushButton(tr("Check and estimate"))
         self.button.setObjectName(f"{name}Estimate")
         self.button.setToolTip(
@@ -60,11 +61,14 @@ class EstimateBox(QWidget):
 
     def ask(self, spec: Mapping[str, Any]) -> None:
         """Ask what this prediction will take."""
+        self.forget()
         self._key = self._backend.submit("predict", {**spec, "dry_run": True})
         self._say(tr("Asking the backend."))
 
     def forget(self) -> None:
         """Something was changed: the answer holds no longer, and a question under way is of no use."""
+        if self._key:  # its job has no id yet, and is cancelled when it has
+            self._forgotten.add(self._key)
         job, self._job, self._key = self._backend.jobs.get(self._job), "", ""
         if job is not None and not job.final:
             self._backend.cancel(job.id)
@@ -82,9 +86,13 @@ class EstimateBox(QWidget):
     def _on_submitted(self, key: str, job: str) -> None:
         if key == self._key:
             self._key, self._job = "", job
+        elif key in self._forgotten:
+            self._forgotten.remove(key)
+            self._backend.cancel(job)
 
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
+        self._forgotten.discard(token)
         if token == self._key:
             self._key = ""
             self._say(f"{error.get('message', '')} {error.get('action', '')}".strip())

@@ -10,7 +10,7 @@ from qgis.core import QgsCoordinateReferenceSystem, QgsProject
 from qgis.gui import QgsFileWidget, QgsProjectionSelectionWidget, QgsSpinBox
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QMessageBox, QWidget
 
-from ..compat import caption, form_layout, label
+from ..compat import caption, form_layout, label, plain
 from ..i18n import tr
 from ..layers import area
 from ..layers.export import COG, ENDINGS, TIFF, VECTOR, Export, export
@@ -79,6 +79,7 @@ class ExportDialog(TaskDialog):
         other = crs.isValid() and self._crs.isValid() and crs != self._crs
         chosen, folder = self.area.reader(), self._shared.settings.home_folder / "areas"
         result, form = self._result, self._form
+        context = QgsProject.instance().transformContext()
         wkt = crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED) if other else ""
         sieve = self.sieve.value() if form == VECTOR else 0
 
@@ -87,7 +88,7 @@ class ExportDialog(TaskDialog):
             if chosen is not None:
                 try:
                     folder.mkdir(parents=True, exist_ok=True)
-                    cutline = area.write(chosen[0](), chosen[1], folder)
+                    cutline = area.write(chosen[0](), chosen[1], folder, context)
                 except area.AreaError as error:
                     raise RasterError(str(error)) from error
                 except OSError as error:
@@ -169,7 +170,7 @@ class ExportDialog(TaskDialog):
         answer = QMessageBox.question(
             self,
             tr("Replace the file?"),
-            tr("{name} exists already. Replace it?", name=target.name),
+            plain(tr("{name} exists already. Replace it?", name=target.name)),
             QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
             QMessageBox.StandardButton.No,
         )

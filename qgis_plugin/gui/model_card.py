@@ -49,7 +49,11 @@ class ModelCard(QFrame):
         self._layout.addWidget(self._inner)
 
     def _fill(self, form: QFormLayout, model: Model) -> None:
-        form.addRow(caption(tr("Classes"), top=True), _legend(model))
+        if model.pretrained:
+            told = tr("Pre-trained: start a training from it.")
+            form.addRow(label(told, f"{self.objectName()}Pretrained"))
+        else:
+            form.addRow(caption(tr("Classes"), top=True), _legend(model))
         form.addRow(caption(tr("Bands"), top=True), label(", ".join(model.bands)))
         dates = (
             tr("{count}, from {first} to {last}", count=model.date_count, first=model.first, last=model.last)
@@ -59,10 +63,8 @@ class ModelCard(QFrame):
         form.addRow(caption(tr("Dates"), top=True), label(dates))
         if model.pixel:
             form.addRow(caption(tr("Pixel"), top=True), label(_pixel(model)))
-        form.addRow(
-            caption(tr("Accuracy"), top=True),
-            label(model.accuracy_text or tr("Not measured")),
-        )
+        if not model.pretrained:
+            form.addRow(caption(tr("Accuracy"), top=True), label(model.accuracy_text or tr("Not measured")))
         form.addRow(caption(tr("Trained"), top=True), label(_origin(model)))
 
 

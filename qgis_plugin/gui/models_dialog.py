@@ -26,7 +26,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .. import bundles
-from ..compat import icon, label
+from ..compat import icon, label, plain
 from ..i18n import tr
 from ..models import Model, find_models
 from ..shared import Shared
@@ -97,7 +97,7 @@ class ModelsDialog(QDialog):
         """Look for models again, and select the one in this folder."""
         self._wanted = wanted or (str(self.model().folder) if self.model() else self._shared.settings.bundle)
         home, others = self._shared.settings.home_folder, list(self._shared.settings.bundles)
-        self._shared.background.run(lambda: find_models(home, others), self._show)
+        self._shared.background.run(lambda: find_models(home, others), self._show, owner=self)
 
     def _buttons(self) -> None:
         def button(name: str, text: str, pressed: Callable[[], None], help_text: str) -> QPushButton:
@@ -112,7 +112,7 @@ class ModelsDialog(QDialog):
         self.report = button("Report", tr("Report"), self._on_report, tr("How it learnt and how good it is"))
         self.imported = button("Import", tr("Import…"), self._on_import, tr("Take a model from its zip"))
         self.export = button("Export", tr("Export…"), self._on_export, tr("Pack the model as one zip"))
-        self.rename = button("Rename", tr("Rename…"), self._on_rename, tr("Give it another name"))
+        self.rename = button("Rename", tr("Rename…"), self._on_rename, "")
         self.delete = button("Delete", tr("Delete…"), self._on_delete, tr("Move it to the trash"))
         self.close_button = button("Close", tr("Close"), self.accept, "")
         self.imported.setIcon(icon("add"))
@@ -176,12 +176,18 @@ class ModelsDialog(QDialog):
     def _allow(self) -> None:
         model, free = self.model(), self.busy.isHidden()
         good = model is not None and not model.problem
+        own = model is not None and model.folder.parent == self._own()
         self.imported.setEnabled(free)
-        for button in (self.use, self.export, self.rename):
-            button.setEnabled(good and free)
+        self.use.setEnabled(model is not None and not model.why_not_map and free)
+        self.export.setEnabled(good and free)
+        self.rename.setEnabled(good and own and free)
+        self.rename.setToolTip(
+            tr("Give it another name")
+            if own or model is None
+            else tr("It lies outside of TiMo's home, in a folder of yours: import its zip and rename that.")
+        )
         self.report.setEnabled(good and (model.folder / REPORT).is_file())
         self.delete.setEnabled(model is not None and free)
-        own = model is not None and model.folder.parent == self._own()
         self.delete.setText(tr("Delete…") if own or model is None else tr("Take off the list"))
 
     def _own(self) -> Path:
@@ -191,8 +197,8 @@ class ModelsDialog(QDialog):
         self.message.setText(text)
         self.message.setVisible(bool(text))
 
-    def _work(self, function: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Do it in another thread; its trouble is shown as a sentence."""
+    def _work(self, name: str, function: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Do it in another thread; its trouble is shown as a sentence, which names the file or model."""
 
         def guarded() -> Tuple[Any, str]:
             try:
@@ -210,14 +216,19 @@ class ModelsDialog(QDialog):
         self._say("")
         self.busy.show()
         self._allow()
-        self._shared.background.run(guarded, ended)
+        self._shared.background.run(
+            guarded,
+            ended,
+            failed=lambda why: ended((None, tr("Nothing was done with {name}: {why}.", name=name, why=why))),
+            owner=self,
+        )
 
     # what the buttons do
 
     @slot
     def _on_use(self) -> None:
         model = self.model()
-        if model is not None and not model.problem:
+        if model is not None and not model.why_not_map:
             self.chosen.emit(str(model.folder))
             self.accept()
 
@@ -236,7 +247,7 @@ class ModelsDialog(QDialog):
             )
         if text:
             archive, own = Path(text), self._own()
-            self._work(lambda: bundles.import_zip(archive, own), self._on_imported)
+            self._work(archive.name, lambda: bundles.import_zip(archive, own), self._on_imported)
 
     def _on_imported(self, folder: Path) -> None:
         self.refresh(str(folder))
@@ -256,6 +267,7 @@ class ModelsDialog(QDialog):
         if text:
             target = Path(text if text.lower().endswith(".zip") else f"{text}.zip")
             self._work(
+                target.name,
                 lambda: bundles.export_zip(model, target),
                 lambda _: self._say(
                     tr("Model '{name}' was written to {path}.", name=model.name, path=target)
@@ -273,11 +285,9 @@ class ModelsDialog(QDialog):
             )
         name = name.strip()
         if said and name and name != model.name:
-            self._work(lambda: bundles.rename(model, name), lambda folder: self._on_renamed(model, folder))
+            self._work(model.name, lambda: bundles.rename(model, name), self._on_renamed)
 
-    def _on_renamed(self, model: Model, folder: Path) -> None:
-        others = [str(folder) if one == str(model.folder) else one for one in self._shared.settings.bundles]
-        self._shared.settings.save(bundles=others)
+    def _on_renamed(self, folder: Path) -> None:
         self.refresh(str(folder))
         self.changed.emit()
 
@@ -306,7 +316,7 @@ class ModelsDialog(QDialog):
             answer = QMessageBox.question(
                 self,
                 tr("Delete the model"),
-                tr("Move model '{name}' to the trash? Maps made with it stay.", name=model.name),
+                plain(tr("Move model '{name}' to the trash? Maps made with it stay.", name=model.name)),
             )
         return answer == QMessageBox.StandardButton.Yes
 

@@ -146,11 +146,14 @@ class NewLabelsDialog(QDialog):
         self._validate()
         path, wkt = self.path(), self.crs.crs().toWkt()
         make = label_layer.maker(path, wkt, self.shape.currentData())
-        self._shared.background.run(make, partial(self._on_made, path, self.classes.classes()))
+        made = partial(self._on_made, path, self.classes.classes())
+
+        def failed(why: str) -> None:
+            made(tr("{path} could not be written: {why}. Choose another folder.", path=str(path), why=why))
+
+        self._shared.background.run(make, made, failed=failed, owner=self)
 
     def _on_made(self, path: Path, classes: List[LabelClass], error: str) -> None:
-        if sip.isdeleted(self):
-            return
         self._busy = False
         try:
             layer = label_layer.open_new(path, classes) if not error else None
@@ -242,7 +245,10 @@ class ClassesDialog(QDialog):
         if renamed:
             find = _finder(layer, self._field, renamed)
             self._shared.background.run(
-                find, partial(_ask_rename, self.parentWidget(), layer, self._field, renamed)
+                find,
+                partial(_ask_rename, self.parentWidget(), layer, self._field, renamed),
+                failed=partial(_not_looked, layer.name()),
+                owner=layer,
             )
         self.done_with.emit()
         self.accept()
@@ -263,6 +269,10 @@ def _finder(layer: QgsVectorLayer, field: str, renamed: Dict[str, str]) -> Calla
         return found
 
     return find
+
+
+def _not_looked(name: str, why: str) -> None:
+    log(tr("Layer '{name}' cannot be read: {why}.", name=name, why=why), "warning", push=True)
 
 
 @slot

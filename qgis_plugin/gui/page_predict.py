@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
@@ -16,7 +15,7 @@ from ..backend.jobs import JobView
 from ..compat import caption, form_layout, icon, label
 from ..i18n import tr
 from ..layers import area
-from ..layers.sources import unique_path
+from ..layers.sources import unique_path, without_number
 from ..models import Model, find_models, read_model
 from ..schema import select
 from ..shared import Shared
@@ -144,6 +143,7 @@ class PredictPage(Page):
 
     def _show_models(self, models: List[Model]) -> None:
         current = self._wanted or (str(self.model().folder) if self.model() else "")
+        models = [model for model in models if not model.pretrained]
         self._models = models
         self.models.blockSignals(True)
         self.models.clear()
@@ -176,8 +176,8 @@ class PredictPage(Page):
             folder = QFileDialog.getExistingDirectory(self, tr("The folder of a TiMo model"), start)
         if folder:
             model = read_model(Path(folder))
-            if model.problem:
-                self._tell(model.problem)
+            if model.why_not_map:
+                self._tell(model.why_not_map)
             else:
                 self.choose(folder)
 
@@ -304,12 +304,13 @@ class PredictPage(Page):
             use(spec)
             return
         read, crs = chosen
+        context = QgsProject.instance().transformContext()
         self._preparing = True
         self._validate()
 
         def written() -> Tuple[str, str]:
             try:
-                return str(area.write(read(), crs, folder)), ""
+                return str(area.write(read(), crs, folder, context)), ""
             except area.AreaError as error:
                 return "", str(error)
 
@@ -321,7 +322,10 @@ class PredictPage(Page):
                 self._validate()
                 use({**spec, "aoi": result[0]})
 
-        self.shared.background.run(written, done)
+        def failed(why: str) -> None:
+            done(("", tr("The area cannot be read: {why}. Pick another area.", why=why)))
+
+        self.shared.background.run(written, done, failed=failed, owner=self)
 
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
@@ -355,7 +359,7 @@ class PredictPage(Page):
         folder = Path(home) if home else self.shared.settings.home_folder / "results"
         stem = f"{self._series.series_name()}-{model.folder.name}"
         if self._like is not None:
-            folder, stem = self._like.parent, re.sub(r"-\d+$", "", self._like.stem)
+            folder, stem = self._like.parent, without_number(self._like.stem)
         taken = self.shared.backend.taken("predict")
         path, number = unique_path(folder, stem, ".tif"), 1
         while str(path) in taken:  # a job that waits will write it, or one that failed named it

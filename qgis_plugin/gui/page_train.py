@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
@@ -15,7 +14,7 @@ from ..backend.jobs import JobView
 from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..layers import labels
-from ..layers.sources import safe_name, unique_path
+from ..layers.sources import safe_name, unique_path, without_number
 from ..schema import Parameter, select
 from ..shared import Shared
 from ..timing import inside_qgis, slot
@@ -256,7 +255,7 @@ class TrainPage(Page):
         self.footer_row.trouble = ""
         name = Path(str(spec["out"])).name
         if name != self._suggested:
-            self._like = re.sub(r"-\d+$", "", name)
+            self._like = without_number(name)
         if name == self.name.text().strip():
             self._suggested = name  # as it is used now, the job's arrival replaces it
         self.follower.submit(spec)

@@ -56,13 +56,20 @@ class ClearCounter(QObject):
             self._next()
             return
         self._busy = True
-        self._background.run(lambda: (layer_id, measure(question)), self._on_found)
+        self._background.run(
+            lambda: (layer_id, measure(question)), self._on_found, failed=self._on_failed, owner=self
+        )
 
     def _on_found(self, found: Tuple[str, Clear]) -> None:
         self._busy = False
         self._found[found[0]] = found[1]
         if not self._show.isActive():
             self._show.start()
+        self._next()
+
+    def _on_failed(self, _why: str) -> None:
+        """That raster's share stays unknown; the others have their turn."""
+        self._busy = False
         self._next()
 
     @slot

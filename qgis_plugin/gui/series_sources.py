@@ -77,7 +77,12 @@ class AddButton(QPushButton):
     def add_folder(self, folder: Path) -> None:
         """Add the dated rasters below a folder."""
         self.setEnabled(False)
-        self._background.run(lambda: _found(folder), self._on_found)
+
+        def failed(why: str) -> None:
+            self.setEnabled(True)
+            log(tr("{folder} cannot be read: {why}.", folder=folder, why=why), "warning", push=True)
+
+        self._background.run(lambda: _found(folder), self._on_found, failed=failed, owner=self)
 
     @slot
     def _on_files(self) -> None:

@@ -75,8 +75,8 @@ class EvaluateDialog(QDialog):
         model = self.model()
         if model is None:
             return tr("Train a model first.")
-        if model.problem:
-            return model.problem
+        if model.why_not_map:
+            return model.why_not_map
         series = self._series.why_not(model.date_minimum)
         if series:
             return series
@@ -145,7 +145,7 @@ class EvaluateDialog(QDialog):
     def _on_models(self, models: List[Model]) -> None:
         if sip.isdeleted(self):
             return
-        self._models = [model for model in models if not model.problem]
+        self._models = [model for model in models if not model.why_not_map]
         self.models.blockSignals(True)
         self.models.clear()
         self.models.addItems([model.name for model in self._models])

@@ -54,6 +54,7 @@ class LabelsBox(QWidget):
         self._checking = False
         self.layer: Optional[QgsVectorLayer] = None
         self.counts: Optional[Dict[str, int]] = None
+        self._trouble = ""
         self.findings = Findings()
         self._colors: Dict[str, str] = {}
         self._widgets(name)
@@ -100,7 +101,7 @@ class LabelsBox(QWidget):
             return tr("Pick the field that holds the class.")
         if self.counts is None:
             return tr("Counting the classes.")
-        return labels.why_not(self.counts, fewest)
+        return self._trouble or labels.why_not(self.counts, fewest)
 
     def series_changed(self) -> None:
         """Look at the labels again if the series lies elsewhere now."""
@@ -211,10 +212,19 @@ class LabelsBox(QWidget):
         self.selected.setEnabled(any_selected)
         if not any_selected:
             self.selected.setChecked(False)
-        self._asked += 1
+        self._asked, self._trouble = self._asked + 1, ""
         asked, chosen = self._asked, label_classes.colors(layer, field)
         count = labels.counter(layer, field, self.selected.isChecked())
-        self._shared.background.run(count, lambda counts: self._show_counts(asked, counts, chosen))
+        name = layer.name()
+
+        def failed(why: str) -> None:
+            if asked == self._asked:
+                self._trouble = tr("Layer '{name}' cannot be read: {why}.", name=name, why=why)
+                self._show_counts(asked, {}, {})
+
+        self._shared.background.run(
+            count, lambda counts: self._show_counts(asked, counts, chosen), failed=failed, owner=self
+        )
 
     def _show_counts(self, asked: int, counts: Dict[str, int], chosen: Dict[str, str]) -> None:
         if asked != self._asked:
@@ -244,7 +254,12 @@ class LabelsBox(QWidget):
         self._checking, asked = True, self._asked
         self._known_places = self._places()
         check = checker(self.layer, field, self.selected.isChecked(), self._known_places)
-        self._shared.background.run(lambda: _safely(check), lambda found: self._show_findings(asked, found))
+        self._shared.background.run(
+            check,
+            lambda found: self._show_findings(asked, found),
+            failed=lambda _: self._show_findings(asked, Findings()),  # the next look waits for this one
+            owner=self,
+        )
 
     def _show_findings(self, asked: int, found: Findings) -> None:
         self._checking = False
@@ -291,15 +306,6 @@ class LabelsBox(QWidget):
         else:
             log(tr("The shapes of layer '{name}' could not be repaired: correct them with the vertex tool.",
                    name=name), "warning", push=True)  # fmt: skip
-
-
-def _safely(check: Callable[[], Findings]) -> Findings:
-    """What was found; nothing if the layer went meanwhile: the next look waits for this one."""
-    try:
-        return check()
-    except Exception as error:
-        log(f"{type(error).__name__}: {error}", "warning")
-        return Findings()
 
 
 def _signals(layer: QgsVectorLayer) -> List[Any]:

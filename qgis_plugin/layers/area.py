@@ -9,11 +9,11 @@ from typing import Callable, List
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
     QgsFeature,
     QgsFeatureRequest,
     QgsFields,
     QgsGeometry,
-    QgsProject,
     QgsVectorFileWriter,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
@@ -51,13 +51,19 @@ def of_layer(layer: QgsVectorLayer, selected_only: bool) -> Callable[[], List[Qg
     return read
 
 
-def write(geometries: List[QgsGeometry], crs: QgsCoordinateReferenceSystem, folder: Path) -> Path:
+def write(
+    geometries: List[QgsGeometry],
+    crs: QgsCoordinateReferenceSystem,
+    folder: Path,
+    context: QgsCoordinateTransformContext,
+) -> Path:
     """Write polygons as a GeoPackage; the same ones are the same file. May be called in another thread.
 
     Args:
         geometries: At least one polygon.
         crs: Of their coordinates; invalid where the series has none either.
         folder: Where to.
+        context: The project's, taken in the interface's thread.
 
     Returns:
         The file's path.
@@ -65,6 +71,18 @@ def write(geometries: List[QgsGeometry], crs: QgsCoordinateReferenceSystem, fold
     Raises:
         AreaError: It cannot be written.
     """
+    try:
+        return _write(geometries, crs, folder, context)
+    except OSError as error:
+        raise _trouble(folder, error.strerror or error) from error
+
+
+def _write(
+    geometries: List[QgsGeometry],
+    crs: QgsCoordinateReferenceSystem,
+    folder: Path,
+    context: QgsCoordinateTransformContext,
+) -> Path:
     digest = hashlib.sha256(crs.toWkt().encode())
     for geometry in geometries:
         digest.update(bytes(geometry.asWkb()))
@@ -80,7 +98,7 @@ def write(geometries: List[QgsGeometry], crs: QgsCoordinateReferenceSystem, fold
         QgsFields(),
         QgsWkbTypes.Type.MultiPolygon,
         crs,
-        QgsProject.instance().transformContext(),
+        context,
         options,
     )
     for geometry in geometries:
@@ -93,6 +111,10 @@ def write(geometries: List[QgsGeometry], crs: QgsCoordinateReferenceSystem, fold
     del writer  # closes the file
     if why:
         part.unlink(missing_ok=True)
-        raise AreaError(tr("The area cannot be written to {folder}: {why}.", folder=folder, why=why))
+        raise _trouble(folder, why)
     part.replace(path)
     return path
+
+
+def _trouble(folder: Path, why: object) -> AreaError:
+    return AreaError(tr("The area cannot be written to {folder}: {why}.", folder=folder, why=why))

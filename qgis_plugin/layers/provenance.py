@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime as dt
 import html
 import json
-import re
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Mapping, Tuple
 
@@ -14,7 +13,7 @@ from qgis.core import QgsLayerMetadata
 
 from ..i18n import tr
 from .result_files import CONFIDENCE, MAP, PROBABILITIES, Result
-from .sources import unique_path
+from .sources import unique_path, without_number
 
 PATHS = ("series", "model", "aoi")
 BESIDE = ("confidence", "probabilities", "polygons", "per_date")
@@ -88,7 +87,7 @@ def again(spec: Mapping[str, Any], taken: Collection[str] = ()) -> Tuple[Dict[st
         if not path.exists():
             return {}, tr("{path} is not there any more: put it back, or make the map anew.", path=path)
     before = Path(str(spec["out"]))
-    stem = re.sub(r"-\d+$", "", before.stem)
+    stem = without_number(before.stem)
     out, number = unique_path(before.parent, stem, before.suffix), 1
     while str(out) in taken:
         number += 1

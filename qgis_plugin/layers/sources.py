@@ -42,6 +42,11 @@ def unique_path(folder: Path, stem: str, suffix: str = "") -> Path:
     return path
 
 
+def without_number(stem: str) -> str:
+    """A name without the number that ``unique_path`` gave it; a year is no such number."""
+    return re.sub(r"-\d{1,2}$", "", stem)
+
+
 def safe_name(text: str) -> str:
     """A name that every platform's file system takes: letters, digits, point, minus and underscore."""
     return re.sub(r"[^\w.-]+", "-", text.strip()).strip("-.") or "unnamed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 import zipfile
 
@@ -128,3 +129,33 @@ def test_name_of_another_model_is_not_taken(bundles, folder):
     with pytest.raises(bundles.BundleTrouble, match="taken"):
         bundles.rename(read_model(folder), "taken")
     assert read_model(folder).name == "woods 2020"
+
+
+def test_damaged_stream_is_said_in_a_sentence(bundles, pack, tmp_path):
+    path = pack(whole(**{"report.html": bytes(range(256)) * 64}))
+    with zipfile.ZipFile(path) as packed:
+        info = packed.getinfo("report.html")
+    data = bytearray(path.read_bytes())
+    start = info.header_offset + 30 + len("report.html")
+    data[start : start + 8] = b"\xff" * 8  # no deflate block begins so
+    path.write_bytes(data)
+    with pytest.raises(bundles.BundleTrouble, match=r"model\.zip"):
+        bundles.import_zip(path, tmp_path / "models")
+
+
+def test_file_older_than_zips_is_packed(bundles, folder, tmp_path):
+    from timo_qgis.models import read_model
+
+    os.utime(folder / "model.json", (0, 0))
+    bundles.export_zip(read_model(folder), tmp_path / "woods.zip")
+    assert (tmp_path / "woods.zip").exists()
+
+
+def test_pretrained_model_travels_too(bundles, folder, tmp_path):
+    from timo_qgis.models import read_model
+
+    card = {**CARD, "task": "pretraining", "classes": []}
+    (folder / "model.json").write_text(json.dumps(card), encoding="utf-8")
+    bundles.export_zip(read_model(folder), tmp_path / "woods.zip")
+    made = read_model(bundles.import_zip(tmp_path / "woods.zip", tmp_path / "models"))
+    assert made.pretrained and made.name == "woods 2020"

@@ -8,7 +8,7 @@ import json
 
 import pytest
 from qgis.PyQt.QtCore import QFile
-from qgis.PyQt.QtWidgets import QFileDialog, QInputDialog, QMessageBox
+from qgis.PyQt.QtWidgets import QFileDialog, QInputDialog, QLabel, QMessageBox
 
 CARD = {
     "format": 1,
@@ -25,10 +25,10 @@ CARD = {
 
 @pytest.fixture
 def write(tmp_path):
-    def write(name):
+    def write(name, **changes):
         folder = tmp_path / "home" / "models" / name
         folder.mkdir(parents=True)
-        (folder / "model.json").write_text(json.dumps({**CARD, "name": name}), encoding="utf-8")
+        (folder / "model.json").write_text(json.dumps({**CARD, "name": name, **changes}), encoding="utf-8")
         (folder / "weights.safetensors").write_bytes(b"weights")
         return folder
 
@@ -118,6 +118,7 @@ def test_model_elsewhere_is_taken_off_the_list_and_stays_on_disk(open_dialog, do
     dock.shared.settings.save(bundles=[str(folder)])
     dialog = open_dialog(1)
     assert "list" in dialog.delete.text()
+    assert not dialog.rename.isEnabled() and "outside" in dialog.rename.toolTip()
     dialog.delete.click()
     qtbot.waitUntil(lambda: dialog.list.count() == 0)
     assert (folder / "model.json").exists()
@@ -148,3 +149,39 @@ def test_chosen_model_is_used_on_the_predict_page(dock, write, qtbot):
     dialog.use.click()
     qtbot.waitUntil(lambda: dock.predict.model() is not None and dock.predict.model().folder == chosen)
     assert folder.exists()
+
+
+def test_whatever_goes_wrong_ends_with_a_sentence_that_names_the_file(
+    open_dialog, qtbot, monkeypatch, tmp_path
+):
+    from timo_qgis import bundles
+
+    def fail(*_):
+        raise ValueError("odd")
+
+    monkeypatch.setattr(bundles, "import_zip", fail)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "odd.zip"), ""))
+    dialog = open_dialog(0)
+    dialog.imported.click()
+    qtbot.waitUntil(lambda: "odd.zip" in dialog.message.text())
+    assert dialog.busy.isHidden() and dialog.imported.isEnabled()
+
+
+def test_pretrained_model_is_shown_exported_and_renamed_but_does_not_map(open_dialog, write):
+    write("pre", task="pretraining", classes=[])
+    dialog = open_dialog(1)
+    assert names(dialog) == ["pre"]
+    assert dialog.export.isEnabled() and dialog.rename.isEnabled() and not dialog.use.isEnabled()
+    told = [one.text() for one in dialog.card.findChildren(QLabel)]
+    assert "Pre-trained: start a training from it." in told
+
+
+def test_name_in_a_question_is_shown_letter_by_letter(open_dialog, write, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        QMessageBox, "question", lambda *given: asked.append(given[2]) or QMessageBox.StandardButton.No
+    )
+    folder = write("woods")
+    (folder / "model.json").write_text(json.dumps({**CARD, "name": "<b>woods</b>"}), encoding="utf-8")
+    open_dialog(1).delete.click()
+    assert "&lt;b&gt;woods" in asked[0]

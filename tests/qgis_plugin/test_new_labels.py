@@ -233,3 +233,18 @@ def test_features_of_a_renamed_class_follow_if_wanted_and_can_be_undone(dock, cl
     )
     layer.rollBack()
     assert sorted(f["class"] for f in layer.getFeatures()) == ["birch", "oak", "oak"]
+
+
+def fail():
+    raise RuntimeError("odd")
+
+
+def test_layer_that_cannot_be_made_is_said_and_the_dialog_stays(dialog, qtbot, monkeypatch):
+    from timo_qgis.layers import label_layer
+
+    monkeypatch.setattr(label_layer, "maker", lambda *_: fail)
+    paste(dialog, "oak\nbirch")
+    dialog.name.setText("clearings")
+    press(qtbot, dialog.ok)
+    qtbot.waitUntil(lambda: "odd" in dialog.reason.text() and "clearings.gpkg" in dialog.reason.text())
+    assert dialog.ok.isEnabled()

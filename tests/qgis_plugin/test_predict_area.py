@@ -6,9 +6,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsRectangle, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
+    QgsGeometry,
+    QgsRectangle,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import QPoint, Qt
 
+CONTEXT = QgsCoordinateTransformContext()
 SQUARE = QgsRectangle(500000, 4999920, 500080, 5000000)
 
 
@@ -26,7 +33,7 @@ def polygons(box, tmp_path):
     from timo_qgis.layers import area
 
     read, crs = box.reader()
-    path = area.write(read(), crs, tmp_path)
+    path = area.write(read(), crs, tmp_path, CONTEXT)
     layer = QgsVectorLayer(str(path), "area", "ogr")
     assert layer.isValid()
     return layer
@@ -69,8 +76,8 @@ def test_the_same_polygons_are_the_same_file(box, tmp_path):
 
     crs = QgsCoordinateReferenceSystem("EPSG:32631")
     one, other = QgsGeometry.fromRect(SQUARE), QgsGeometry.fromRect(SQUARE.buffered(10))
-    first = area.write([one], crs, tmp_path)
-    assert area.write([one], crs, tmp_path) == first != area.write([other], crs, tmp_path)
+    first = area.write([one], crs, tmp_path, CONTEXT)
+    assert area.write([one], crs, tmp_path, CONTEXT) == first != area.write([other], crs, tmp_path, CONTEXT)
     assert not list(tmp_path.glob("*part*"))
 
 
@@ -79,7 +86,10 @@ def test_a_folder_that_cannot_be_written_to_is_named(box, tmp_path):
 
     with pytest.raises(area.AreaError, match="nowhere"):
         area.write(
-            [QgsGeometry.fromRect(SQUARE)], QgsCoordinateReferenceSystem("EPSG:32631"), tmp_path / "nowhere"
+            [QgsGeometry.fromRect(SQUARE)],
+            QgsCoordinateReferenceSystem("EPSG:32631"),
+            tmp_path / "nowhere",
+            CONTEXT,
         )
 
 
@@ -156,3 +166,28 @@ def test_a_misfit_is_told_before_the_click(package):
 
     error = {"message": "The series has no band 'nir'.", "action": "Tick layers that have it."}
     assert sentence(JobView("a", state="failed", error=error)) == " ".join(error.values())
+
+
+def test_a_disk_that_refuses_the_area_is_named(box, tmp_path, monkeypatch):
+    from timo_qgis.layers import area
+
+    def refuse(_self, _target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(area.AreaError, match="Permission denied"):
+        area.write(
+            [QgsGeometry.fromRect(SQUARE)], QgsCoordinateReferenceSystem("EPSG:32631"), tmp_path, CONTEXT
+        )
+
+
+def test_forgotten_question_is_cancelled_as_soon_as_it_has_an_id(dock, monkeypatch):
+    backend, box = dock.shared.backend, dock.predict.estimate
+    cancelled = []
+    monkeypatch.setattr(backend, "cancel", cancelled.append)
+    monkeypatch.setattr(backend, "submit", lambda *_: "key")
+    box.ask({})
+    box.forget()
+    box._on_submitted("key", "job")
+    box._on_submitted("key", "job")
+    assert cancelled == ["job"] and not box._job

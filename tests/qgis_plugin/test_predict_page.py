@@ -130,3 +130,40 @@ def test_model_that_cannot_be_used_is_not_chosen_by_itself(write_model, page, qt
     (folder / "model.json").write_text("{}", encoding="utf-8")
     refresh(page, qtbot, 2)
     assert page.model().name == "good"
+
+
+def test_pretrained_model_is_not_offered_for_mapping(write_model, page, qtbot):
+    from timo_qgis.models import read_model
+
+    write_model("good", name="good")
+    folder = write_model("pre", name="pre", task="pretraining", classes=[])
+    refresh(page, qtbot, 1)
+    assert page.model().name == "good"
+    model = read_model(folder)
+    assert not model.problem and "start a training" in model.why_not_map
+
+
+def test_preparing_ends_with_a_sentence_whatever_went_wrong(write_model, page, qtbot, monkeypatch):
+    from qgis.core import QgsCoordinateReferenceSystem
+
+    def read():
+        raise RuntimeError("the layer is gone")
+
+    write_model("woods")
+    refresh(page, qtbot, 1)
+    monkeypatch.setattr(page, "why_not", lambda: "")
+    monkeypatch.setattr(page._series, "write", lambda: "series.json")
+    monkeypatch.setattr(page.area, "reader", lambda: (read, QgsCoordinateReferenceSystem()))
+    page._prepare(lambda _spec: None)
+    assert page._preparing
+    qtbot.waitUntil(lambda: "the layer is gone" in page.footer_row.trouble)
+    assert not page._preparing
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"), [("forest-2020", "forest-2020"), ("forest-2020-2", "forest-2020"), ("a-12", "a")]
+)
+def test_year_of_a_name_is_no_counter(package, name, bare):
+    from timo_qgis.layers.sources import without_number
+
+    assert without_number(name) == bare

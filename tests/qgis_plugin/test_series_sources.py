@@ -160,3 +160,33 @@ def test_two_hundred_layers_are_looked_into_once(page, qtbot, write_raster, tmp_
     assert page.model.reader.reads == reads
     qtbot.waitUntil(lambda: all(row.clear is not None for row in page.rows), timeout=30_000)
     assert page.model.reader.reads == reads
+
+
+def fail(*_):
+    raise RuntimeError("odd")
+
+
+def test_a_folder_that_cannot_be_looked_into_leaves_the_button_to_press(page, qtbot, tmp_path, monkeypatch):
+    from timo_qgis.gui import series_sources
+
+    monkeypatch.setattr(series_sources, "dated_rasters", fail)
+    page.add.add_folder(tmp_path)
+    assert not page.add.isEnabled()
+    qtbot.waitUntil(page.add.isEnabled)
+
+
+def test_a_raster_that_cannot_be_counted_does_not_hold_up_the_others(page, qtbot, add_raster, monkeypatch):
+    from timo_qgis.gui import series_clear
+
+    asked = []
+
+    def measure(question):
+        asked.append(question)
+        fail()
+
+    monkeypatch.setattr(series_clear, "measure", measure)
+    for day in ("01", "02"):
+        add_raster(f"S2_202001{day}.tif")
+    qtbot.waitUntil(lambda: len(page.rows) == 2)
+    page.model.tick([0, 1], True)
+    qtbot.waitUntil(lambda: len(asked) == 2 and not page.clear._busy)

@@ -172,3 +172,15 @@ def test_lines_go_when_the_fault_is_gone(dock, make_labels, qtbot):
     layer.changeAttributeValue(max(ids(layer, 4)), 0, "oak")
     qtbot.waitUntil(lambda: dock.findChild(QPushButton, "timoTrainChecksShow_no_class") is None)
     layer.rollBack()
+
+
+def test_labels_that_cannot_be_counted_are_named(dock, make_labels, qtbot, monkeypatch):
+    from timo_qgis.layers import labels
+
+    def fail():
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(labels, "counter", lambda *_: fail)
+    make_labels(GOOD, name="woods")
+    box = dock.train.labels
+    qtbot.waitUntil(lambda: "'woods'" in box.why_not() and "odd" in box.why_not())
