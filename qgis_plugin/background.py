@@ -47,7 +47,7 @@ class Background(QObject):
         Args:
             function: Touches no widget and no layer. What it raises is logged.
             done: Takes the result.
-            failed: Takes what was raised, as text, in place of ``done``: whoever waits must not wait for ever.
+            failed: Takes what was raised, as text, in place of ``done``: nobody may wait for ever.
             owner: Whose the callbacks are: once it is deleted, nothing is delivered.
         """
         if not self._closed:

@@ -135,10 +135,11 @@ def whole(path: Path) -> Iterator[Path]:
     part = path.with_name(f"{path.stem}.part{path.suffix}")  # GDAL looks at the ending
     try:
         yield part
-        _side(path).unlink(missing_ok=True)  # it tells of the file that is replaced
-        part.replace(path)
+        part.replace(path)  # first: if that fails, what stands there keeps what is beside it
         if _side(part).exists():
             _side(part).replace(_side(path))
+        else:
+            _side(path).unlink(missing_ok=True)  # it tells of the file that was replaced
     except OSError as error:
         raise cannot_write(path, error.strerror or str(error)) from error
     except RuntimeError as error:  # GDAL with exceptions on

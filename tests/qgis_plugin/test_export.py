@@ -147,3 +147,14 @@ def test_area_beside_the_map_is_said(run, tmp_path):
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     with pytest.raises(RasterError, match="area"):
         run(cutline=path)
+
+
+def test_file_that_cannot_be_replaced_keeps_what_stands_beside_it(package, tmp_path):
+    from timo_qgis.layers.raster_blocks import RasterError, whole
+
+    (tmp_path / "a.tif").mkdir()  # cannot be replaced by a file
+    beside = tmp_path / "a.tif.aux.xml"
+    beside.write_text("names")
+    with pytest.raises(RasterError, match="cannot be written"), whole(tmp_path / "a.tif") as part:
+        part.write_text("new")
+    assert beside.read_text() == "names"
