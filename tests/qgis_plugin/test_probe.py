@@ -233,3 +233,18 @@ def test_unloaded_no_task_of_ours_goes_on(dialog, plugin, iface, qtbot):
     TaskDialog("timoExport", "a", "b", "c", iface.window).work("Wait", work, lambda _: None)
     plugin.unload()
     qtbot.waitUntil(lambda: QgsApplication.taskManager().countActiveTasks() == 0)
+
+
+def test_what_the_analyst_told_of_the_series_counts_more_than_the_files(ask, tmp_path):
+    series = tmp_path / "series.csv"
+    lines = series.read_text().split("\n")[1:]
+    told = [f"{line},{band},{name},200,EPSG:32631" for line in lines for band, name in ((1, "Red"), (4, "x"))]
+    series.write_text("\n".join(["path,date,band,name,nodata,crs", *told]))
+    curves = {curve.name: curve.points for curve in ask(*PLACE).curves}
+    days = [dt.date(2020, month, 10) for month in (1, 2, 3)]
+    assert curves == {
+        "red": ((days[0], 100.0), (days[2], 300.0)),
+        "x": tuple(zip(days, (400.0, 800.0, 1200.0))),
+    }
+    series.write_text(series.read_text().replace("EPSG:32631", "EPSG:32633"))
+    assert ask(*PLACE).curves == ()

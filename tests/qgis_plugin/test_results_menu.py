@@ -196,7 +196,7 @@ def test_compare_gives_a_layer_and_a_table_of_hectares(choose, make_map, package
     dialog.go.click()
     qtbot.waitUntil(lambda: dialog.table.rowCount() == 2)
     cells = [[dialog.table.item(row, column).text() for column in range(3)] for row in range(2)]
-    assert cells == [["wood", "field & meadow", "1.00"], ["unchanged", "", "23.00"]]
+    assert cells == [["wood", "field & meadow", "1.00"], ["unchanged", "", "23.02"]]
     layer = QgsProject.instance().layerTreeRoot().children()[0].layer()
     assert layer.name() == "map → later"
     assert [one.label for one in layer.renderer().classes()] == ["wood → field & meadow"]
