@@ -37,12 +37,19 @@ class Arrivals(QObject):
         shared.backend.submitted.connect(self._on_submitted)
         shared.backend.jobs_changed.connect(self._on_jobs)
 
-    def add(self, job: JobView) -> None:
-        """Put a job's results into the project, or say why that cannot be done."""
+    def add(self, job: JobView, unasked: bool = False) -> None:
+        """Put a job's results into the project, or say why that cannot be done.
+
+        Args:
+            job: The job.
+            unasked: Whether nobody asked for it: then it comes into the project it was begun in alone.
+        """
         known = (job.summary or {}).get("classes") or ()
         outputs = _outputs(job)
         self._shared.background.run(
-            lambda: read_results(outputs, known), lambda found: self._add(job, found[0], found[1])
+            lambda: read_results(outputs, known),
+            lambda found: self._add(job, found[0], found[1], unasked),
+            owner=self,
         )
 
     @slot
@@ -109,13 +116,20 @@ class Arrivals(QObject):
         elif job.task != "predict":
             log(tr("Model '{name}' is trained.", name=job.name), "success", push=True)
         elif job.id in self._of_project:
-            self.add(job)
+            self.add(job, unasked=True)
         else:
-            # It was begun in another project: the analyst decides.
-            log(tr("Map '{name}' is ready.", name=job.name), "success", push=True,
-                button=tr("Add to the project"), pressed=lambda: self.add(job))  # fmt: skip
+            self._offer(job)
 
-    def _add(self, job: JobView, results: List[Result], problems: List[str]) -> None:
+    def _offer(self, job: JobView) -> None:
+        """It was begun in another project: the analyst decides."""
+        log(tr("Map '{name}' is ready.", name=job.name), "success", push=True,
+            button=tr("Add to the project"), pressed=lambda: self.add(job))  # fmt: skip
+
+    def _add(self, job: JobView, results: List[Result], problems: List[str], unasked: bool) -> None:
+        if unasked and job.id not in self._of_project:  # another project was opened while it was read
+            self._forget(job.id)
+            self._offer(job)
+            return
         for problem in problems:
             log(problem, "warning", push=True)
         layers = add_results(QgsProject.instance(), results, job.id, _title(job))

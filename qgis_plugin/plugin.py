@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QAction
+from qgis.PyQt.QtWidgets import QAction, QDialog, QWidget
 
 from . import log
 from .compat import icon
@@ -84,6 +84,8 @@ class TimoPlugin:
             shared = self.dock.shared
             if self.dock.setup is not None:
                 self.dock.setup.end()
+            self._close_windows()
+            self.dock.predict.area.close_tool()
             self.dock.results.close()
             self.iface.removeDockWidget(self.dock)
             self.dock.close()
@@ -101,6 +103,19 @@ class TimoPlugin:
             self.iface.removeToolBarIcon(self.action)
             self.action.deleteLater()
             self.action = None
+
+    def _close_windows(self) -> None:
+        """Close what stands above QGIS's window, and stop what QGIS's tasks do for it."""
+        for window in self.iface.mainWindow().findChildren(QWidget):
+            if window.isWindow() and window.objectName().startswith("timo"):
+                if isinstance(window, QDialog):
+                    window.done(QDialog.DialogCode.Rejected)  # also takes its tool and marks off the map
+                else:
+                    window.close()
+                window.deleteLater()
+        for task in QgsApplication.taskManager().tasks():
+            if task.objectName().startswith("timo"):
+                task.cancel()
 
     def open(self) -> Any:
         """Show the dock; it is made at the first time. Returns it."""

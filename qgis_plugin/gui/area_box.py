@@ -21,6 +21,7 @@ from ..i18n import tr
 from ..layers import area
 from ..timing import slot
 from .draw_tool import FILL, LINE, DrawTool
+from .map_tool import Loan
 
 WHOLE, CANVAS, LAYER, SELECTED, DRAWN = "whole", "canvas", "layer", "selected", "drawn"
 
@@ -42,7 +43,7 @@ class AreaBox(QWidget):
         self._iface = iface
         self._drawn: Optional[Tuple[QgsGeometry, QgsCoordinateReferenceSystem]] = None
         self._tool: Optional[DrawTool] = None
-        self._before: Any = None
+        self._loan: Optional[Loan] = None
         self._shown: Optional[QgsRubberBand] = None
         self.kind = QComboBox()
         self.kind.setObjectName(f"{name}Area")
@@ -144,12 +145,11 @@ class AreaBox(QWidget):
     def _on_draw(self, on: bool) -> None:
         canvas = self._iface.mapCanvas()
         if on and self._tool is None:
-            self._before = canvas.mapTool()
             self._tool = DrawTool(canvas)
             self._tool.drawn.connect(self._on_drawn)
             self._tool.given_up.connect(self._end_drawing)
             self._tool.deactivated.connect(self._on_other_tool)
-            canvas.setMapTool(self._tool)
+            self._loan = Loan(canvas, self._tool)
             canvas.setFocus()
         elif not on:
             self._end_drawing()
@@ -164,7 +164,8 @@ class AreaBox(QWidget):
 
     @slot
     def _on_other_tool(self) -> None:
-        self._before = None
+        if self._loan is not None:
+            self._loan.end(taken=True)
         self._end_drawing()
 
     @slot
@@ -172,13 +173,8 @@ class AreaBox(QWidget):
         tool, self._tool = self._tool, None
         if tool is not None:
             tool.deactivated.disconnect(self._on_other_tool)
-            canvas = self._iface.mapCanvas()
-            if canvas.mapTool() is tool:
-                if self._before is not None:
-                    canvas.setMapTool(self._before)
-                else:
-                    canvas.unsetMapTool(tool)
-            tool.deleteLater()
+            self._loan.end()
+            self._loan = None
         self.draw.setChecked(False)
 
     def _show(self, drawn: Optional[Tuple[QgsGeometry, QgsCoordinateReferenceSystem]]) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, NamedTuple, Optional, Tuple
 
 from qgis.core import QgsMapLayer, QgsProject
 from qgis.PyQt.QtCore import QSize, Qt
@@ -35,6 +35,16 @@ if TYPE_CHECKING:
 Made = Tuple[Result, "Changes"]
 
 
+class ClassMap(NamedTuple):
+    """What is known of a layer when the window opens; the layer may be removed meanwhile."""
+
+    ident: str
+    name: str
+    title: str
+    job: str
+    path: Optional[Path]
+
+
 class CompareDialog(TaskDialog):
     """Asks for two maps, and shows what changed.
 
@@ -54,8 +64,14 @@ class CompareDialog(TaskDialog):
             tr("Compare"),
             parent,
         )
-        self._maps = [one for one in QgsProject.instance().mapLayers().values() if is_class_map(one)]
-        self._maps.sort(key=lambda one: one.name().lower())
+        layers = [one for one in QgsProject.instance().mapLayers().values() if is_class_map(one)]
+        self._maps = [
+            ClassMap(
+                one.id(), one.name(), _title(one), str(one.customProperty(JOB_PROPERTY, "")), layer_file(one)
+            )
+            for one in layers
+        ]
+        self._maps.sort(key=lambda one: one.name.lower())
         self.before = self._choice("timoCompareBefore", tr("The earlier map"))
         self.after = self._choice("timoCompareAfter", tr("The later map"))
         form = form_layout()
@@ -102,19 +118,18 @@ class CompareDialog(TaskDialog):
 
     def begin(self) -> None:
         """Compare them."""
-        layers = [self._maps[box.currentIndex()] for box in (self.before, self.after)]
-        gone = [layer for layer in layers if layer.id() not in QgsProject.instance().mapLayers()]
-        if gone:
+        one, other = (self._maps[box.currentIndex()] for box in (self.before, self.after))
+        if not {one.ident, other.ident} <= set(QgsProject.instance().mapLayers()):
             self.tell(tr("A map was removed from the project: open this window again."))
             return
-        paths = [layer_file(layer) for layer in layers]
-        if None in paths:
+        if one.path is None or other.path is None:
             self.tell(tr("A map is no file on this machine: pick another."))
             return
+        before, after = one.path, other.path
         self.work(
-            tr("Compare {one} with {other}", one=layers[0].name(), other=layers[1].name()),
-            lambda tick: _compare(paths[0], paths[1], tick),
-            lambda made: self._on_made(made, f"{layers[0].name()} → {layers[1].name()}"),
+            tr("Compare {one} with {other}", one=one.name, other=other.name),
+            lambda tick: _compare(before, after, tick),
+            lambda made: self._on_made(made, f"{one.name} → {other.name}"),
         )
 
     def _choice(self, name: str, help_text: str) -> QComboBox:
@@ -123,20 +138,19 @@ class CompareDialog(TaskDialog):
         box.setToolTip(help_text)
         box.setMinimumContentsLength(20)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        for layer in self._maps:
-            box.addItem(_title(layer))
+        for one in self._maps:
+            box.addItem(one.title)
         return box
 
     def _suggest(self, layer: Optional[QgsMapLayer]) -> None:
         """The layer with the one before it of its job, else with the next best."""
-        if layer not in self._maps:
+        idents = [one.ident for one in self._maps]
+        if layer is None or layer.id() not in idents:
             self.after.setCurrentIndex(min(1, len(self._maps) - 1))
             return
-        at = self._maps.index(layer)
+        at = idents.index(layer.id())
         same_job = [
-            number
-            for number, one in enumerate(self._maps)
-            if number != at and one.customProperty(JOB_PROPERTY) == layer.customProperty(JOB_PROPERTY)
+            number for number, one in enumerate(self._maps) if number != at and one.job == self._maps[at].job
         ]
         other = max((number for number in same_job if number < at), default=None)
         if other is None:

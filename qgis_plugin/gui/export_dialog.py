@@ -17,7 +17,7 @@ from ..layers.export import COG, ENDINGS, TIFF, VECTOR, Export, export
 from ..layers.raster_blocks import RasterError, Tick
 from ..layers.result_files import POLYGONS, Result, read_result
 from ..layers.results import dress, layer_of
-from ..layers.sources import unique_path
+from ..layers.sources import layer_file, unique_path
 from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
@@ -68,6 +68,13 @@ class ExportDialog(TaskDialog):
             return tr("Give the full path of the file to write.")
         if path.suffix.lower() not in (ENDINGS[self._form], ".tiff" if self._form != VECTOR else ""):
             return tr("Give the file a name that ends in {ending}.", ending=ENDINGS[self._form])
+        shown = _shown_by(path)
+        if shown:
+            return tr(
+                "{name} is shown by layer '{layer}': give the copy another name, or remove the layer first.",
+                name=path.name,
+                layer=shown,
+            )
         return self.area.why_not()
 
     def begin(self) -> None:
@@ -213,3 +220,19 @@ class ExportDialog(TaskDialog):
                 QgsProject.instance().addMapLayer(layer, False)
                 QgsProject.instance().layerTreeRoot().insertLayer(0, layer)
         self.accept()
+
+
+def _shown_by(path: Path) -> str:
+    """The name of a layer of the project that shows this file; empty if there is none."""
+    if not path.exists():
+        return ""
+    for layer in QgsProject.instance().mapLayers().values():
+        file = layer_file(layer)
+        if (
+            file is not None
+            and file.name.lower() == path.name.lower()
+            and file.exists()
+            and file.samefile(path)
+        ):
+            return layer.name()
+    return ""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QLineEdit, QPushButton
 
@@ -245,6 +246,8 @@ class TrainPage(Page):
         self._validate()
 
     def _on_copied(self, spec: Mapping[str, Any], path: Path, error: str) -> None:
+        if sip.isdeleted(self):
+            return
         self._copy = None
         if error:
             self._tell(error)

@@ -7,6 +7,7 @@ from typing import Optional
 
 from qgis.core import QgsPointXY
 from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsVertexMarker
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent
 from qgis.PyQt.QtWidgets import QComboBox, QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
@@ -19,6 +20,7 @@ from ..layers.result_files import Result
 from ..shared import Shared
 from ..timing import slot
 from .date_chart import Bars, DateChart
+from .map_tool import Loan
 
 MARK = QColor(230, 126, 34)
 BANDS = "bands"
@@ -98,8 +100,7 @@ class PlaceDialog(QDialog):
         self.tool = PlaceTool(self._canvas)
         self.tool.asked.connect(self.ask)
         self.tool.given_up.connect(self.reject)
-        self._before = self._canvas.mapTool()
-        self._canvas.setMapTool(self.tool)
+        self._loan = Loan(self._canvas, self.tool)
         self.shown.currentIndexChanged.connect(self._on_shown)
 
     def sizeHint(self) -> QSize:
@@ -121,18 +122,21 @@ class PlaceDialog(QDialog):
             if number == self._number:  # not closed, and no other place was asked since
                 self._show(told)
 
-        self._shared.background.run(lambda: ask(spec_of(result.tags), relatives(result), at), done)
+        self._shared.background.run(
+            lambda: ask(spec_of(result.tags), relatives(result), at), done, owner=self
+        )
 
     def done(self, code: int) -> None:
         """The window closes: the map has its former tool back."""
-        self._number = -1
-        self._show_mark(None)
-        if self._canvas.mapTool() is self.tool:
-            if self._before is not None:
-                self._canvas.setMapTool(self._before)
-            else:
-                self._canvas.unsetMapTool(self.tool)
+        self._put_away()
         super().done(code)
+
+    @slot
+    def _put_away(self) -> None:
+        """A slot: what goes wrong here is told, and the window closes all the same."""
+        self._number = -1
+        self._loan.end()
+        self._show_mark(None)
 
     def _show(self, told: Told) -> None:
         self._told = told
@@ -163,9 +167,9 @@ class PlaceDialog(QDialog):
         self.chart.show_curves(curves, tr("There is no curve to draw."))
 
     def _show_mark(self, point: Optional[QgsPointXY]) -> None:
-        if self._mark is not None:
+        if self._mark is not None and not sip.isdeleted(self._mark):
             self._canvas.scene().removeItem(self._mark)
-            self._mark = None
+        self._mark = None
         if point is not None:
             self._mark = QgsVertexMarker(self._canvas)
             self._mark.setColor(MARK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
 from qgis.core import QgsMapLayer, QgsMapLayerType, QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject
@@ -75,6 +75,7 @@ class ResultMenu(QObject):
             self.actions[name] = action
             for kind in (QgsMapLayerType.RasterLayer, QgsMapLayerType.VectorLayer):
                 shared.iface.addCustomActionForLayerType(action, "TiMo", kind, False)
+        self._offered: Set[str] = set()
         project = QgsProject.instance()
         project.layersAdded.connect(self._on_layers)
         self._on_layers(list(project.mapLayers().values()))
@@ -203,9 +204,24 @@ class ResultMenu(QObject):
     def _on_layers(self, layers: List[QgsMapLayer]) -> None:
         for layer in layers:
             if is_result(layer):
-                for name, action in self.actions.items():
-                    if _kind(layer) in FITS[name]:
-                        self._shared.iface.addCustomActionForLayer(action, layer)
+                self._offer(layer)
+            else:  # it may become one: Processing adds a layer first, and tells what it shows after that
+                self._offered.discard(layer.id())
+                layer.customPropertyChanged.connect(self._on_property)
+
+    @slot
+    def _on_property(self, key: str) -> None:
+        if key != KIND_PROPERTY:
+            return
+        for layer in QgsProject.instance().mapLayers().values():
+            if is_result(layer) and layer.id() not in self._offered:
+                self._offer(layer)
+
+    def _offer(self, layer: QgsMapLayer) -> None:
+        self._offered.add(layer.id())
+        for name, action in self.actions.items():
+            if _kind(layer) in FITS[name]:
+                self._shared.iface.addCustomActionForLayer(action, layer)
 
 
 class MoreButton(QToolButton):

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Callable, List, Optional, Sequence
 
 from osgeo import gdal, ogr
+from qgis.core import QgsGeometry
 
 from ..i18n import tr
+from .hectares import hectares_in
 from .raster_blocks import (
     RasterError,
     StoppedError,
@@ -228,15 +230,17 @@ def _fill(asked: Export, layer: ogr.Layer, tick: Tick) -> None:
     """Write class and hectares of each polygon."""
     names = {value: name for value, name, _ in asked.classes}
     reference, count = layer.GetSpatialRef(), max(layer.GetFeatureCount(), 1)
-    unit = reference.GetLinearUnits() if reference is not None and reference.IsProjected() else None
+    measure = hectares_in(reference)
     layer.StartTransaction()
     for number, feature in enumerate(layer):
         if number % 1000 == 0:
             step(tick, number / count)
         value = feature.GetField("value")
         feature.SetField("class", names.get(value, str(value)))
-        if unit is not None:
-            feature.SetField("hectares", feature.GetGeometryRef().Area() * unit**2 / 1e4)
+        if measure is not None:
+            polygon = QgsGeometry()
+            polygon.fromWkb(bytes(feature.GetGeometryRef().ExportToWkb()))
+            feature.SetField("hectares", measure(polygon))
         if layer.SetFeature(feature):
             raise cannot_write(asked.target)
     layer.CommitTransaction()

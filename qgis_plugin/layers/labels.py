@@ -94,6 +94,7 @@ class LabelCopy:
         self._done = done
         self._name = layer.name()
         self._task: Optional[QgsVectorFileWriterTask] = QgsVectorFileWriterTask(layer, str(path), options)
+        self._task.setObjectName("timoLabelCopy")  # by which it is found when the plugin is unloaded
         self._task.writeComplete.connect(self._on_complete)
         self._task.errorOccurred.connect(self._on_error)
 

@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -30,6 +31,26 @@ class Point(NamedTuple):
     x: float
     y: float
     wkt: str
+
+
+class Source(NamedTuple):
+    """A file of the series, and what the analyst told of it, which counts more than the file.
+
+    Attributes:
+        date: Of the frame.
+        path: The file.
+        band: The one band that is meant, from 1; 0 means all.
+        name: Of that band.
+        nodata: The value where there is no data.
+        crs: The file's coordinate system, as a code or WKT.
+    """
+
+    date: dt.date
+    path: Path
+    band: int = 0
+    name: str = ""
+    nodata: Optional[float] = None
+    crs: str = ""
 
 
 class Curve(NamedTuple):
@@ -82,14 +103,14 @@ def ask(spec: Mapping[str, Any], family: Mapping[str, Path], at: Point) -> Told:
     return Told(tuple(curves), tuple(chances), " ".join([*notes, *([note] if note else [])]))
 
 
-def sources_of(spec: Mapping[str, Any]) -> List[Tuple[dt.date, Path]]:
+def sources_of(spec: Mapping[str, Any]) -> List[Source]:
     """The series' files and their dates, in their order.
 
     Raises:
         RasterError: They cannot be told from the parameters.
     """
     series = spec.get("series") or []
-    found: List[Tuple[dt.date, Path]] = []
+    found: List[Source] = []
     for text in series if isinstance(series, list) else [series]:
         path = Path(str(text))
         if path.suffix.lower() == ".csv":
@@ -97,22 +118,40 @@ def sources_of(spec: Mapping[str, Any]) -> List[Tuple[dt.date, Path]]:
         elif path.suffix.lower() == ".json" or "://" in str(text):
             raise RasterError(tr("The series comes from a catalogue: its curve cannot be read from files."))
         else:
-            found += [(date, file) for file in _files(path) for date in _date(file)]
+            found += [Source(date, file) for file in _files(path) for date in _date(file)]
     if not found:
         raise RasterError(tr("The map does not say which files its series has: the curve cannot be drawn."))
-    return sorted(found)
+    return sorted(found, key=lambda one: (one.date, str(one.path), one.band))
 
 
-def _listed(path: Path) -> List[Tuple[dt.date, Path]]:
+def _listed(path: Path) -> List[Source]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+            file.seek(0)
+            # Spreadsheets of many countries separate by semicolons.
+            reader = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
+            rows = [{str(key).strip().lower(): str(row[key] or "").strip() for key in row} for row in reader]
     except (OSError, ValueError, csv.Error) as error:
         raise RasterError(
             tr("The list of the series' files, {path}, cannot be read: it was moved or deleted.", path=path)
         ) from error
-    dated = [(parse_date(row.get("date") or ""), path.parent / (row.get("path") or "")) for row in rows]
-    return [(date, file) for date, file in dated if date is not None]
+    return [source for row in rows for source in _told(path.parent, row)]
+
+
+def _told(folder: Path, row: Mapping[str, str]) -> List[Source]:
+    """What a line says; nothing where it has no date."""
+    date, band = parse_date(row.get("date", "")), row.get("band", "")
+    if date is None:
+        return []
+    try:
+        nodata: Optional[float] = float(row.get("nodata", ""))
+    except ValueError:
+        nodata = None
+    number = int(band) if band.isdecimal() else 0
+    return [
+        Source(date, folder / row.get("path", ""), number, row.get("name", ""), nodata, row.get("crs", ""))
+    ]
 
 
 def _files(path: Path) -> List[Path]:
@@ -151,24 +190,25 @@ def bands_of(spec: Mapping[str, Any]) -> Dict[str, _Band]:
     return found
 
 
-def curves_at(sources: Sequence[Tuple[dt.date, Path]], bands: Mapping[str, _Band], at: Point) -> List[Curve]:
+def curves_at(sources: Sequence[Source], bands: Mapping[str, _Band], at: Point) -> List[Curve]:
     """Each band's curve at a place, then the indices'.
 
     Raises:
         RasterError: None of the files can be opened.
     """
     by_band: Dict[str, Dict[dt.date, float]] = {}
-    opened = 0
-    for date, path in sources:
-        dataset = open_file(path)
+    opened, dataset, last = 0, None, None
+    for source in sources:
+        if source.path != last:  # lines of one file's bands stand together
+            dataset, last = open_file(source.path), source.path
         if dataset is None:
             continue
         opened += 1
-        for name, value in _values(dataset, path, bands, at):
-            by_band.setdefault(name, {}).setdefault(date, value)
+        for name, value in _values(dataset, source, bands, at):
+            by_band.setdefault(name, {}).setdefault(source.date, value)
     if not opened:
         raise RasterError(
-            tr("{path} and the series' other files are not there any more.", path=sources[0][1])
+            tr("{path} and the series' other files are not there any more.", path=sources[0].path)
         )
     for index, (one, other) in INDICES.items():
         mine, theirs = by_band.get(one, {}), by_band.get(other, {})
@@ -183,19 +223,20 @@ def curves_at(sources: Sequence[Tuple[dt.date, Path]], bands: Mapping[str, _Band
 
 
 def _values(
-    dataset: gdal.Dataset, path: Path, bands: Mapping[str, _Band], at: Point
+    dataset: gdal.Dataset, source: Source, bands: Mapping[str, _Band], at: Point
 ) -> List[Tuple[str, float]]:
-    pixel = _pixel(dataset, at)
+    pixel = _pixel(dataset, at, source.crs)
     if pixel is None:
         return []
     found = []
-    words = [word for word in _words(path.stem) if word in bands]
-    for number in range(1, dataset.RasterCount + 1):
+    words = [word for word in _words(source.path.stem) if word in bands]
+    numbers = [source.band] if source.band else range(1, dataset.RasterCount + 1)
+    for number in numbers if source.band <= dataset.RasterCount else ():
         band = dataset.GetRasterBand(number)
-        value = _read(band, pixel)
+        value = _read(band, pixel, source.nodata)
         if value is None:
             continue
-        name = (band.GetDescription() or "").strip().lower()
+        name = (source.name or band.GetDescription() or "").strip().lower()
         if not name:
             single = dataset.RasterCount == 1 and words
             name = words[-1] if single else tr("band {number}", number=number)
@@ -212,10 +253,15 @@ def _words(stem: str) -> List[str]:
     return stem.lower().replace("-", "_").replace(".", "_").split("_")
 
 
-def _pixel(dataset: gdal.Dataset, at: Point) -> Optional[Tuple[int, int]]:
-    """Column and row of a place; None outside."""
+def _pixel(dataset: gdal.Dataset, at: Point, crs: str = "") -> Optional[Tuple[int, int]]:
+    """Column and row of a place; None outside. A CRS that was told counts more than the file's."""
     x, y = at.x, at.y
     reference = dataset.GetSpatialRef()
+    if crs:
+        told = osr.SpatialReference()
+        with suppress(RuntimeError):  # no such CRS: the file's
+            if told.SetFromUserInput(crs) == 0:
+                reference = told
     if reference is not None and at.wkt:
         here, there = osr.SpatialReference(at.wkt), reference.Clone()
         for one in (here, there):
@@ -233,12 +279,14 @@ def _pixel(dataset: gdal.Dataset, at: Point) -> Optional[Tuple[int, int]]:
     return (column, row) if inside else None
 
 
-def _read(band: gdal.Band, pixel: Tuple[int, int]) -> Optional[float]:
-    """The value of a pixel; None where there is none."""
+def _read(band: gdal.Band, pixel: Tuple[int, int], nodata: Optional[float] = None) -> Optional[float]:
+    """The value of a pixel; None where there is none. A nodata value that was told replaces the file's."""
     mask, values = band.GetMaskBand().ReadAsArray(*pixel, 1, 1), band.ReadAsArray(*pixel, 1, 1)
-    if mask is None or values is None or not mask[0, 0] or not math.isfinite(values[0, 0]):
+    if mask is None or values is None or not math.isfinite(values[0, 0]):
         return None
-    return float(values[0, 0])
+    value = float(values[0, 0])
+    replaced = nodata is not None and band.GetMaskFlags() & gdal.GMF_NODATA
+    return None if value == nodata or not (mask[0, 0] or replaced) else value
 
 
 def chances_at(family: Mapping[str, Path], at: Point) -> Tuple[List[Chance], str]:

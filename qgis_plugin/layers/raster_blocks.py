@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple, Optional, Tuple
 
 from osgeo import gdal
+from qgis.core import QgsGeometry, QgsPointXY
 
 from ..i18n import tr
+from .hectares import hectares_in
 from .result_files import Classes, open_file
 
 BLOCK = 1024
-EARTH = 6371007.2
-"""Radius in metres of the sphere that has the earth's area."""
 
 Tick = Callable[[float], bool]
 """Called with the share that is done, 0 to 1; False stops the work."""
@@ -86,19 +86,24 @@ def same_grid(one: gdal.Dataset, other: gdal.Dataset) -> bool:
 
 def hectares(dataset: gdal.Dataset) -> Optional[Callable[[int], float]]:
     """A function that gives the area of a pixel in a row in hectares; None where the raster has no place."""
-    reference, (_, across, skew, top, tilt, down) = dataset.GetSpatialRef(), dataset.GetGeoTransform()
-    if reference is None:
+    measure = hectares_in(dataset.GetSpatialRef())
+    if measure is None:
         return None
-    if reference.IsProjected():
-        pixel = abs(across * down - skew * tilt) * reference.GetLinearUnits() ** 2 / 1e4
-        return lambda _row: pixel
-    if not reference.IsGeographic():
-        return None
-    unit = reference.GetAngularUnits()  # in radians
+    place = dataset.GetGeoTransform()
+    left, width = max(dataset.RasterXSize // 2 - 8, 0), min(dataset.RasterXSize, 16)
+
+    @cache
+    def of_band(top: int, height: int) -> float:
+        corners = ((left, top), (left + width, top), (left + width, top + height), (left, top + height))
+        ring = [QgsPointXY(*gdal.ApplyGeoTransform(place, *corner)) for corner in corners]
+        return measure(QgsGeometry.fromPolygonXY([ring])) / (width * height)
+
+    # A single small pixel is measured less exactly than some together in the middle of the raster.
+    together = 16 if dataset.RasterYSize >= 256 else 1
 
     def of_row(row: int) -> float:
-        north, south = (math.sin((top + edge * down) * unit) for edge in (row, row + 1))
-        return abs(north - south) * abs(across) * unit * EARTH**2 / 1e4
+        top = row // together * together
+        return of_band(top, min(together, dataset.RasterYSize - top))
 
     return of_row
 
@@ -135,10 +140,11 @@ def whole(path: Path) -> Iterator[Path]:
     part = path.with_name(f"{path.stem}.part{path.suffix}")  # GDAL looks at the ending
     try:
         yield part
-        _side(path).unlink(missing_ok=True)  # it tells of the file that is replaced
-        part.replace(path)
+        part.replace(path)  # first: if that fails, what stands there keeps what is beside it
         if _side(part).exists():
             _side(part).replace(_side(path))
+        else:
+            _side(path).unlink(missing_ok=True)  # it tells of the file that was replaced
     except OSError as error:
         raise cannot_write(path, error.strerror or str(error)) from error
     except RuntimeError as error:  # GDAL with exceptions on

@@ -65,12 +65,14 @@ def add_results(project: QgsProject, results: Sequence[Result], job: str, title:
     if not new:
         return []
     ranges = _ranges([result.date for result in results if result.date is not None])
-    group = _group_of(project, job) or project.layerTreeRoot().insertGroup(0, title)
+    group = _group_of(project, job)
     added = []
     for result in new:
         layer = layer_of(result, title)
         if not layer.isValid():
             continue
+        if group is None:
+            group = project.layerTreeRoot().insertGroup(0, title)
         dress(layer, result, job, title)
         if result.date is not None and isinstance(layer, QgsRasterLayer):
             _place_in_time(layer, ranges[result.date])
@@ -80,7 +82,7 @@ def add_results(project: QgsProject, results: Sequence[Result], job: str, title:
         node.setItemVisibilityChecked(result.kind in (MAP, DATED))
         node.setExpanded(result.kind == MAP)
         added.append(layer)
-    if ranges and project.timeSettings().temporalRange().isInfinite():
+    if added and ranges and project.timeSettings().temporalRange().isInfinite():
         first, last = min(ranges), ranges[max(ranges)][1]
         project.timeSettings().setTemporalRange(QgsDateTimeRange(_moment(first), _moment(last)))
     return added

@@ -51,6 +51,7 @@ class _Task(QgsTask):
 
     def __init__(self, title: str, function: Callable[[Tick], Any]) -> None:
         super().__init__(title, QgsTask.Flag.CanCancel)
+        self.setObjectName("timoTask")  # by which it is found when the plugin is unloaded
         self._function = function
         self._result: Any = None
         self._problem = ""

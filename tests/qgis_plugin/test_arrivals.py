@@ -51,3 +51,16 @@ def test_job_that_failed_is_shown_from_the_message_bar(predicted, dock, iface):
     iface.bar.currentItem().findChild(QPushButton).click()
     assert dock.tabs.currentWidget() is dock.predict
     assert dock.predict.box.message.text() == "x.tif has no band 'nir'. Pick another raster."
+
+
+def test_map_that_was_being_read_does_not_come_into_another_project(predicted, dock, iface, monkeypatch):
+    waiting = []
+    monkeypatch.setattr(
+        dock.shared.background, "run", lambda read, done, **_: waiting.append(lambda: done(read()))
+    )
+    predicted("succeeded")
+    QgsProject.instance().clear()
+    for deliver in waiting:
+        deliver()
+    assert names() == []
+    assert iface.bar.currentItem().findChild(QPushButton).text() == "Add to the project"

@@ -102,11 +102,11 @@ def features(path):
 
 def test_polygons_have_class_and_hectares_and_leave_out_what_has_no_data(run):
     found = features(run("out.gpkg", form="gpkg"))
-    assert found == [("field & meadow", 0.01), ("field & meadow", 10.0), ("wood", 11.99)]
+    assert found == [("field & meadow", 0.01), ("field & meadow", 10.01), ("wood", 12.0)]
 
 
 def test_small_polygons_go_to_their_neighbour_where_asked_for(run):
-    assert features(run("out.gpkg", form="gpkg", sieve=4)) == [("field & meadow", 10.0), ("wood", 12.0)]
+    assert features(run("out.gpkg", form="gpkg", sieve=4)) == [("field & meadow", 10.01), ("wood", 12.01)]
 
 
 @pytest.mark.parametrize("asked", [{}, {"form": "cog"}, {"form": "gpkg", "sieve": 4}])
@@ -147,3 +147,22 @@ def test_area_beside_the_map_is_said(run, tmp_path):
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     with pytest.raises(RasterError, match="area"):
         run(cutline=path)
+
+
+def test_file_that_cannot_be_replaced_keeps_what_stands_beside_it(package, tmp_path):
+    from timo_qgis.layers.raster_blocks import RasterError, whole
+
+    (tmp_path / "a.tif").mkdir()  # cannot be replaced by a file
+    beside = tmp_path / "a.tif.aux.xml"
+    beside.write_text("names")
+    with pytest.raises(RasterError, match="cannot be written"), whole(tmp_path / "a.tif") as part:
+        part.write_text("new")
+    assert beside.read_text() == "names"
+
+
+@pytest.mark.parametrize("code", [3857, 4326])
+def test_hectares_are_the_earths_in_any_crs(run, code):
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(code)
+    found = features(run("out.gpkg", form="gpkg", crs=reference.ExportToWkt()))
+    assert found[-1][0] == "wood" and found[-1][1] == pytest.approx(12, rel=0.03)

@@ -171,3 +171,80 @@ def test_closed_the_map_has_its_tool_back_and_no_mark_stays(dialog, iface, qtbot
     qtbot.keyClick(canvas.viewport(), Qt.Key.Key_Escape)
     assert canvas.mapTool() is None
     assert len(canvas.scene().items()) == before
+
+
+def test_two_windows_closed_in_any_order_give_the_map_back_to_a_tool_that_lives(dialog, dock, iface, qtbot):
+    from qgis.gui import QgsMapToolPan
+    from qgis.PyQt import sip
+    from timo_qgis.gui.place_dialog import PlaceDialog
+
+    dialog.reject()
+    pan = QgsMapToolPan(iface.canvas)
+    iface.canvas.setMapTool(pan)
+    first = PlaceDialog(dock.shared, dialog._result, "a", iface.window)
+    tool = first.tool
+    second = PlaceDialog(dock.shared, dialog._result, "b", iface.window)
+    first.show()
+    second.show()
+    first.reject()
+    qtbot.waitUntil(lambda: sip.isdeleted(tool))
+    second.reject()
+    assert iface.canvas.mapTool() is pan
+
+
+def test_window_closes_when_the_former_tool_is_gone(dialog, dock, iface, qtbot):
+    from qgis.gui import QgsMapToolPan
+    from qgis.PyQt import sip
+    from timo_qgis.gui.place_dialog import PlaceDialog
+
+    dialog.reject()
+    pan = QgsMapToolPan(iface.canvas)
+    iface.canvas.setMapTool(pan)
+    window = PlaceDialog(dock.shared, dialog._result, "a", iface.window)
+    window.show()
+    sip.delete(pan)
+    window.reject()
+    assert iface.canvas.mapTool() is None and not window.isVisible()
+
+
+def test_unloaded_no_window_tool_or_mark_stays(dialog, dock, plugin, iface, qtbot):
+    from qgis.PyQt import sip
+
+    canvas = iface.canvas
+    before = len(canvas.scene().items())
+    click(canvas, qtbot)
+    dock.predict.area.choose("drawn")
+    dock.predict.area.draw.setChecked(True)
+    plugin.unload()
+    assert canvas.mapTool() is None and len(canvas.scene().items()) == before
+    qtbot.waitUntil(lambda: sip.isdeleted(dialog))
+
+
+def test_unloaded_no_task_of_ours_goes_on(dialog, plugin, iface, qtbot):
+    import time
+
+    from qgis.core import QgsApplication
+    from timo_qgis.gui.task_dialog import TaskDialog
+
+    def work(tick):
+        while tick(0.5):
+            time.sleep(0.01)
+
+    TaskDialog("timoExport", "a", "b", "c", iface.window).work("Wait", work, lambda _: None)
+    plugin.unload()
+    qtbot.waitUntil(lambda: QgsApplication.taskManager().countActiveTasks() == 0)
+
+
+def test_what_the_analyst_told_of_the_series_counts_more_than_the_files(ask, tmp_path):
+    series = tmp_path / "series.csv"
+    lines = series.read_text().split("\n")[1:]
+    told = [f"{line},{band},{name},200,EPSG:32631" for line in lines for band, name in ((1, "Red"), (4, "x"))]
+    series.write_text("\n".join(["path,date,band,name,nodata,crs", *told]))
+    curves = {curve.name: curve.points for curve in ask(*PLACE).curves}
+    days = [dt.date(2020, month, 10) for month in (1, 2, 3)]
+    assert curves == {
+        "red": ((days[0], 100.0), (days[2], 300.0)),
+        "x": tuple(zip(days, (400.0, 800.0, 1200.0))),
+    }
+    series.write_text(series.read_text().replace("EPSG:32631", "EPSG:32633"))
+    assert ask(*PLACE).curves == ()

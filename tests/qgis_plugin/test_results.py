@@ -214,3 +214,18 @@ def test_run_again_names_what_is_gone(package, tmp_path):
     spec = {"series": [str(tmp_path / "gone.csv")], "model": str(tmp_path), "out": str(tmp_path / "m.tif")}
     assert "gone.csv" in again(spec)[1]
     assert again({})[1]
+
+
+def test_maps_of_each_date_of_a_map_with_a_longer_name_are_not_taken(package, dated, make_map):
+    from timo_qgis.layers.results import read_results
+
+    make_map("map-dates/map_2_2020-06-01.tif", two_classes(), CLASSES, {"TIMO_DATE": "2020-06-01"})
+    days = [result.date for result in read_results(dated)[0] if result.date is not None]
+    assert len(days) == 3
+
+
+def test_no_group_is_made_where_no_layer_can_be(package, tmp_path):
+    from timo_qgis.layers.results import Result, add_results
+
+    assert add_results(QgsProject.instance(), [Result("map", tmp_path / "gone.tif")], "job-1", "map") == []
+    assert QgsProject.instance().layerTreeRoot().children() == []

@@ -196,7 +196,7 @@ def test_compare_gives_a_layer_and_a_table_of_hectares(choose, make_map, package
     dialog.go.click()
     qtbot.waitUntil(lambda: dialog.table.rowCount() == 2)
     cells = [[dialog.table.item(row, column).text() for column in range(3)] for row in range(2)]
-    assert cells == [["wood", "field & meadow", "1.00"], ["unchanged", "", "23.00"]]
+    assert cells == [["wood", "field & meadow", "1.00"], ["unchanged", "", "23.02"]]
     layer = QgsProject.instance().layerTreeRoot().children()[0].layer()
     assert layer.name() == "map → later"
     assert [one.label for one in layer.renderer().classes()] == ["wood → field & meadow"]
@@ -274,3 +274,48 @@ def test_a_finished_jobs_box_offers_the_same(dock, layers, package):
     dock.more.show_job(JobView("job-9", task="predict", state="succeeded"))
     dock.more.menu().aboutToShow.emit()
     assert not any(entry.isEnabled() for entry in dock.more.menu().actions() if not entry.isSeparator())
+
+
+def test_layer_that_processing_dresses_after_it_was_added_has_the_entries(dock, job, iface, package):
+    from qgis.core import QgsRasterLayer
+    from timo_qgis.layers.results import dress, read_results
+
+    layer = QgsRasterLayer(job["map"], "map", "gdal")
+    QgsProject.instance().addMapLayer(layer)
+    dress(layer, read_results(job)[0][0], "job-1", "map")
+    for action in dock.results.actions.values():
+        assert iface.layer_actions[action][QgsMapLayerType.RasterLayer] == [layer.id()]
+
+
+def test_compare_names_a_map_that_is_gone(choose, make_map, layers, package, qtbot):
+    from timo_qgis.gui.compare_dialog import CompareDialog
+    from timo_qgis.layers.results import add_results, read_results
+
+    path = make_map("later.tif", np.full((40, 60), 1), CLASSES)
+    later = add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later")[0]
+    dialog = choose("Compare", CompareDialog)
+    QgsProject.instance().removeMapLayer(later.id())
+    dialog.go.click()
+    assert "removed from the project" in dialog.message.text() and not dialog.busy
+
+
+def test_compared_maps_may_be_removed_meanwhile(choose, make_map, layers, package, qtbot):
+    from timo_qgis.gui.compare_dialog import CompareDialog
+    from timo_qgis.layers.results import add_results, read_results
+
+    path = make_map("later.tif", np.full((40, 60), 1), CLASSES)
+    later = add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later")[0]
+    dialog = choose("Compare", CompareDialog)
+    dialog.before.setCurrentText("map")
+    dialog.after.setCurrentText("later")
+    dialog.go.click()
+    QgsProject.instance().removeMapLayer(later.id())
+    qtbot.waitUntil(lambda: bool(QgsProject.instance().mapLayersByName("map → later")))
+
+
+def test_export_refuses_a_file_that_a_layer_shows(choose, layers, package):
+    from timo_qgis.gui.export_dialog import ExportDialog
+
+    dialog = choose("Export", ExportDialog)
+    dialog.target.setFilePath(str(layers[1].source()))
+    assert "shown by layer" in dialog.message.text() and not dialog.go.isEnabled()
