@@ -7,6 +7,7 @@ Run it after a text was changed: it keeps what is translated, and lists what is 
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import io
 import json
 import sys
@@ -22,6 +23,7 @@ FOLDER = ROOT / "resources" / "i18n"
 DOMAIN = "timo"
 LANGUAGES = ("de", "fr")
 HEADER = "# SPDX-License-Identifier: GPL-3.0-or-later"
+EPOCH = dt.datetime(1980, 1, 1, tzinfo=dt.timezone.utc)
 SCHEMA_TEXTS = ("title", "description", "unit")
 
 Text = str | tuple[str, str]
@@ -90,8 +92,9 @@ def update(language: str, root: Path = ROOT) -> list[str]:
 def compiled(root: Path = ROOT) -> Iterator[tuple[str, bytes]]:
     """The catalogues as gettext reads them: names below ``resources/i18n`` and bytes."""
     for path in sorted((root / "resources" / "i18n").glob("*.po")):
-        out = io.BytesIO()
-        write_mo(out, read(path.stem, root))
+        out, catalogue = io.BytesIO(), read(path.stem, root)
+        catalogue.creation_date = catalogue.revision_date = EPOCH  # else it would be now
+        write_mo(out, catalogue)
         yield f"{path.stem}/LC_MESSAGES/{DOMAIN}.mo", out.getvalue()
 
 

@@ -353,6 +353,7 @@ def test_json_of_uv_has_a_wheel_for_every_lock(package):
 
 
 def test_a_qgis_without_pyzmq_says_so_and_offers_to_install_it(plugin, iface, monkeypatch, qtbot):
+    import timo_qgis.opening as opening
     import timo_qgis.plugin as module
 
     real = module.import_module
@@ -363,6 +364,7 @@ def test_a_qgis_without_pyzmq_says_so_and_offers_to_install_it(plugin, iface, mo
         return real(name, *more)
 
     monkeypatch.setattr(module, "import_module", without)
+    monkeypatch.setattr(opening, "import_module", without)
     plugin.action.trigger()
     qtbot.waitUntil(lambda: iface.bar.currentItem() is not None)
     item = iface.bar.currentItem()

@@ -163,7 +163,7 @@ def test_result_of_a_job_is_added_once_when_qgis_was_killed_meanwhile(
                 qtbot.waitUntil(lambda: bool(layers()), timeout=20_000)
             qtbot.wait(2500)  # the list has come again
             assert len(layers()) == 1
-            assert dock.shared.settings.waiting == []
+            qtbot.waitUntil(lambda dock=dock: dock.shared.settings.waiting == [], timeout=20_000)
             dock.shared.backend.close()
     finally:
         for plugin in plugins:
