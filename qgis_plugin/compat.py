@@ -10,7 +10,7 @@ from typing import Any
 from qgis.core import NULL
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QWidget
+from qgis.PyQt.QtWidgets import QFormLayout, QHeaderView, QLabel, QTableView, QWidget
 
 from .i18n import tr
 
@@ -52,6 +52,21 @@ def mute(widget: QWidget) -> None:
     color.setAlphaF(0.65)
     palette.setColor(palette.ColorRole.WindowText, color)
     widget.setPalette(palette)
+
+
+def plain_table(table: QTableView) -> None:
+    """How our tables look: close rows, no grid, headers that cost no look at rows that nobody sees."""
+    table.setAlternatingRowColors(True)
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 8)
+    header = table.horizontalHeader()
+    header.setHighlightSections(False)
+    header.setStretchLastSection(False)
+    header.setMinimumSectionSize(40)
+    header.setResizeContentsPrecision(0)  # what can be seen decides, however many rows there are
+    header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
 
 
 def form_layout(parent: QWidget | None = None) -> QFormLayout:

@@ -12,7 +12,8 @@ from .timing import inside_qgis
 
 # What the dock stands on, in an order in which no single import brings many others along.
 PARTS = (
-    "._client.core", ".backend.jobs", ".backend.launcher", ".backend.link", ".settings", ".background",
+    "._client.core", ".backend.jobs", ".backend.launcher", ".backend.thread", ".backend.link",
+    ".settings", ".background",
     ".layers.result_files", ".layers.results", ".arrivals", ".gui.form", ".layers.label_checks",
     ".layers.label_faults", ".gui.class_table", ".gui.class_editor", ".gui.train_labels", ".gui.new_labels",
     ".gui.curve", ".gui.run_box", ".gui.series_table", ".gui.timeline", ".gui.series_checks",

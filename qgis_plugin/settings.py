@@ -12,9 +12,19 @@ from typing import Any, Dict, List
 from qgis.core import QgsSettings
 
 from ._client.protocol import default_home
+from .i18n import tr
 
 PREFIX = "timo"
 ENVIRONMENT = {"backend_program": "TIMO_BACKEND", "home": "TIMO_HOME"}
+
+
+def unwritable(error: OSError) -> str:
+    """What to say where the home cannot be written to."""
+    return tr(
+        "{path} cannot be written to: {why}. Free it, or choose another home.",
+        path=error.filename,
+        why=error.strerror,
+    )
 
 
 def overridden(name: str) -> bool:

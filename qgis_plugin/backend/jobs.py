@@ -280,6 +280,12 @@ class JobBook:
                 values["fraction"] = 1.0
 
 
+def in_words(error: Optional[Mapping[str, Any]]) -> str:
+    """An error of the backend: what is wrong, and what to do."""
+    error = error or {}
+    return f"{error.get('message', '')} {error.get('action', '')}".strip()
+
+
 def time_left(seconds: Optional[float]) -> str:
     """Time left in words, as coarse as such a guess is."""
     if seconds is None:

@@ -1,321 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one thread that talks to the backend, and ``Backend``, its face on the interface's thread."""
+"""The backend as pages see it: the face of the socket thread on the interface's thread."""
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Set
 
-from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from .._client.core import Core
-from .._client.errors import BackendError, ConnectionFailed
-from .._client.protocol import Message, read_connection
-from ..i18n import tr
 from ..timing import slot
-from .jobs import FINAL, JobBook, JobView
-from .launcher import Launcher, Trouble
-
-POLL_MS = 50
-TELL_EVERY = 0.1
-LIST_EVERY = 2.0
-LIST_ALL, LIST_NEW = 1000, 200  # at first and after an order; then those that can have changed
-MOST_FOLLOWED = 200  # jobs whose events are asked for before they end; the others' states come with the list
-HELLO_WITHIN = 5.0
-SILENT_AFTER = 15.0
-START_WITHIN = 60.0
-IDLE = ("queued", "paused")
-RESTARTS, RESTARTS_WITHIN = 3, 60.0
-
-
-@dataclass(frozen=True)
-class LinkState:
-    """How things stand: ``phase`` is off, connecting, starting, ready, missing or failed."""
-
-    phase: str = "off"
-    message: str = ""
-    action: str = ""
-    home: str = ""
-
-    @property
-    def ready(self) -> bool:
-        """Whether jobs can be submitted."""
-        return self.phase == "ready"
-
-
-@dataclass(frozen=True)
-class _Command:
-    """A request of the interface; ``token`` names it in the answer."""
-
-    type: str
-    body: Mapping[str, Any]
-    token: str = ""
-
-
-class _LostError(Exception):
-    """The backend went away."""
-
-
-class LinkThread(QThread):
-    """Connects, starts the program where none runs, sends, receives, and folds events into job views."""
-
-    state_changed = pyqtSignal(object)
-    greeted = pyqtSignal(object)
-    jobs_changed = pyqtSignal(object)
-    answered = pyqtSignal(str, object)
-    refused = pyqtSignal(str, object)
-
-    def __init__(self, launcher: Launcher, parent: Optional[QObject] = None) -> None:
-        super().__init__(parent)
-        self.launcher = launcher
-        self.commands: queue.Queue[_Command] = queue.Queue()
-        self._ending = threading.Event()
-        self._retry = threading.Event()
-        self._book = JobBook()
-        self._unanswered: Dict[str, _Command] = {}
-        self._subscribed: Dict[str, str] = {}
-        self._live: Set[str] = set()
-        self._list = 0
-        self._starts: List[float] = []
-
-    def ask(self, request: str, body: Mapping[str, Any], token: str) -> None:
-        """Send a request when connected; ``answered`` or ``refused`` comes with its token."""
-        self.commands.put(_Command(request, body, token))
-
-    def retry(self) -> None:
-        """Try again after a failure."""
-        self._retry.set()
-
-    def end(self) -> None:
-        """Let the thread run out; jobs go on without it."""
-        self._ending.set()
-        self._retry.set()
-
-    def run(self) -> None:
-        """The thread's life."""
-        while not self._ending.is_set():
-            core: Optional[Core] = None
-            try:
-                core = self._connect()
-                if core is not None:
-                    self._serve(core)
-            except _LostError:
-                self._tell("connecting", tr("The backend went away; connecting again."))
-            except BackendError as error:
-                if error.retryable:
-                    self._tell("connecting", tr("The backend went away; connecting again."))
-                    self._ending.wait(POLL_MS / 1000)
-                else:
-                    self._fail(Trouble("failed", error.message, error.action))
-            except Exception as error:  # nobody would hear of it, and pages would wait for ever
-                text = tr("TiMo's connection broke: {why}.", why=f"{type(error).__name__}: {error}")
-                self._fail(Trouble("failed", text, tr("Press Retry.")))
-            finally:
-                if core is not None:
-                    core.close()
-
-    # -- connecting ------------------------------------------------------------------------------------------
-
-    def _connect(self) -> Optional[Core]:
-        """A connection whose server has answered; None after a failure that was told and waited out."""
-        self._tell("connecting", tr("Looking for the backend."))
-        started_at: Optional[float] = None
-        dead = ""
-        while not self._ending.is_set():
-            connection = self._connection()
-            if connection is not None and connection["server_public_key"] != dead:
-                core = Core(connection)
-                if self._says_hello(core):
-                    return core
-                core.close()
-                dead = connection["server_public_key"]
-            if started_at is None:
-                trouble = self._start()
-                if trouble is not None:
-                    self._fail(trouble)
-                    return None
-                started_at = time.monotonic()
-            elif self.launcher.ended() and not self._another_answers(dead):
-                self._fail(self.launcher.why_ended())
-                return None
-            elif time.monotonic() - started_at > START_WITHIN:
-                self._fail(
-                    Trouble(
-                        "failed",
-                        tr(
-                            "The backend was started but did not answer within {seconds} seconds.",
-                            seconds=round(START_WITHIN),
-                        ),
-                        tr("Look into {file}, and press Retry.", file=self.launcher.log_file),
-                    )
-                )
-                return None
-            self._ending.wait(0.1)
-        return None
-
-    def _start(self) -> Optional[Trouble]:
-        now = time.monotonic()
-        self._starts = [at for at in self._starts if now - at < RESTARTS_WITHIN]
-        if len(self._starts) >= RESTARTS:
-            self._starts.clear()
-            trouble = self.launcher.why_ended()
-            return Trouble("failed", tr("The backend keeps ending."), trouble.action)
-        self._starts.append(now)
-        trouble = self.launcher.start()
-        if trouble is None:
-            self._tell("starting", tr("Starting the backend."))
-        return trouble
-
-    def _connection(self) -> Optional[Dict[str, Any]]:
-        try:
-            return read_connection(self.launcher.home)
-        except ConnectionFailed as error:
-            if error.code == "protocol_unsupported":
-                raise
-            return None
-
-    def _another_answers(self, dead: str) -> bool:
-        """Whether our program ended because another server took the home in the same moment."""
-        for _ in range(20):
-            connection = self._connection()
-            if connection is not None and connection["server_public_key"] != dead:
-                return True
-            if self._ending.wait(0.1):
-                return True
-        return False
-
-    def _says_hello(self, core: Core) -> bool:
-        ident = core.send("hello", {"roots": None})  # whatever layers the analyst picks
-        until = time.monotonic() + HELLO_WITHIN
-        while time.monotonic() < until and not self._ending.is_set():
-            for message in core.poll(POLL_MS):
-                if message.type == "lost" and message.body["code"] != "backend_mute":  # it may be busy
-                    return False
-                if message.id == ident:
-                    if message.type == "reply":
-                        self.greeted.emit(message.body)
-                    return message.type == "reply"
-        return False
-
-    def _fail(self, trouble: Trouble) -> None:
-        """Tell it, and wait until the analyst retries."""
-        for command in self._drain() + list(self._unanswered.values()):
-            if command.token:
-                self.refused.emit(command.token, {"message": trouble.message, "action": trouble.action})
-        self._unanswered.clear()
-        self._retry.clear()
-        if self._ending.is_set():
-            return
-        self._tell(trouble.phase, trouble.message, trouble.action)
-        self._retry.wait()
-
-    # -- connected -------------------------------------------------------------------------------------------
-
-    def _serve(self, core: Core) -> None:
-        self._tell("ready", tr("The backend is ready."))
-        self._subscribed.clear()
-        self._live.clear()
-        self._list = LIST_ALL
-        for command in self._unanswered.values():  # a submit may be repeated: its key makes it one job
-            self.commands.put(command)
-        self._unanswered.clear()
-        told = listed = 0.0
-        heard = time.monotonic()
-        while not self._ending.is_set():
-            now = time.monotonic()
-            if self._list or now - listed > LIST_EVERY:
-                asked = {"limit": self._list or LIST_NEW}
-                self._unanswered[core.send("jobs", asked)] = _Command("jobs", asked)
-                listed, self._list = now, 0
-            for command in self._drain():
-                self._send(core, command)
-            for message in core.poll(POLL_MS):
-                heard = now
-                self._take(core, message)
-            if now - told > TELL_EVERY:
-                changed = self._book.take_changed()
-                if changed:
-                    self.jobs_changed.emit(changed)
-                told = now
-            if now - heard > SILENT_AFTER:
-                raise _LostError
-
-    def _send(self, core: Core, command: _Command) -> None:
-        if command.type == "subscribe":
-            self._subscribe(core, str(command.body["job"]))
-            return
-        try:
-            self._unanswered[core.send(command.type, command.body)] = command
-        except BackendError as error:
-            self.refused.emit(command.token, error.to_dict())
-
-    def _take(self, core: Core, message: Message) -> None:
-        if message.type == "lost":
-            # What has no answer yet is asked again of the next server, except the list.
-            self._unanswered = {k: c for k, c in self._unanswered.items() if c.type != "jobs"}
-            raise _LostError
-        if message.type == "event":
-            self._take_event(core, message)
-            return
-        if message.type == "error":  # of a subscription: with the next list it is tried again
-            self._subscribed = {job: ident for job, ident in self._subscribed.items() if ident != message.id}
-        command = self._unanswered.pop(message.id, None)
-        if command is None:
-            return
-        if message.type == "error":
-            if command.token:
-                self.refused.emit(command.token, message.body)
-            return
-        self._take_answer(core, command, message)
-        if command.token:
-            self.answered.emit(command.token, message.body)
-
-    def _take_event(self, core: Core, message: Message) -> None:
-        body = message.body
-        if body["kind"] == "gap":  # the curve is kept, although its points' events are not
-            asked = {"job": body["job"]}
-            self._unanswered[core.send("metrics", asked)] = _Command("metrics", asked)
-        if self._book.apply(body["job"], body["seq"], body["kind"], body["ts"], body["body"]):
-            self._live.discard(body["job"])
-            core.send("unsubscribe", {"id": message.id})
-
-    def _take_answer(self, core: Core, command: _Command, message: Message) -> None:
-        if command.type == "jobs":
-            self._book.list(message.body["jobs"])
-            for row in message.body["jobs"]:
-                if row["state"] in FINAL:
-                    self._live.discard(row["id"])
-                elif row["state"] not in IDLE or len(self._live) < MOST_FOLLOWED:
-                    self._subscribe(core, row["id"])
-                    self._live.add(row["id"])
-        elif command.type == "metrics":
-            self._book.take_curves(str(message.body["job"]), message.body["curves"])
-        elif command.type == "submit":
-            self._book.know(str(message.body["job"]), command.body["task"], command.body["spec"])
-            self._subscribe(core, str(message.body["job"]))
-            self._list = LIST_NEW
-        elif command.type in ("retry", "order"):  # the list has the new job, or the new places
-            self._list = LIST_ALL
-
-    def _subscribe(self, core: Core, job: str) -> None:
-        if job not in self._subscribed:
-            self._subscribed[job] = core.send("subscribe", {"job": job, "after": self._book.seen(job)})
-
-    def _drain(self) -> List[_Command]:
-        found: List[_Command] = []
-        while True:
-            try:
-                found.append(self.commands.get_nowait())
-            except queue.Empty:
-                return found
-
-    def _tell(self, phase: str, message: str, action: str = "") -> None:
-        self.state_changed.emit(LinkState(phase, message, action, str(self.launcher.home)))
+from .jobs import JobView
+from .launcher import Launcher
+from .thread import Command, LinkState, LinkThread
 
 
 class Backend(QObject):
@@ -371,7 +68,7 @@ class Backend(QObject):
             Its key; ``submitted`` or ``refused`` comes with it.
         """
         key = uuid.uuid4().hex
-        self._send(_Command("submit", {"task": task, "spec": dict(spec), "key": key}, key))
+        self._send(Command("submit", {"task": task, "spec": dict(spec), "key": key}, key))
         return key
 
     def retry(self, job: str) -> str:
@@ -381,7 +78,7 @@ class Backend(QObject):
             Its key; ``submitted`` or ``refused`` comes with it.
         """
         key = uuid.uuid4().hex
-        self._send(_Command("retry", {"job": job, "key": key}, key))
+        self._send(Command("retry", {"job": job, "key": key}, key))
         return key
 
     def ask(self, request: str, **body: Any) -> str:
@@ -395,7 +92,7 @@ class Backend(QObject):
             Its token; ``answered`` or ``refused`` comes with it.
         """
         token = f"{request} {uuid.uuid4().hex}"
-        self._send(_Command(request, {name: v for name, v in body.items() if v is not None}, token))
+        self._send(Command(request, {name: v for name, v in body.items() if v is not None}, token))
         return token
 
     def taken(self, task: str) -> Set[str]:
@@ -425,7 +122,7 @@ class Backend(QObject):
 
     def watch(self, job: str) -> None:
         """Fetch all events of a job that has ended, too: its curve and its log."""
-        self._send(_Command("subscribe", {"job": job}))
+        self._send(Command("subscribe", {"job": job}))
 
     def close(self) -> bool:
         """End the connection; jobs go on.
@@ -440,7 +137,7 @@ class Backend(QObject):
         self._thread = None
         return ended
 
-    def _send(self, command: _Command) -> None:
+    def _send(self, command: Command) -> None:
         self.start()
         if self._thread is not None:
             self._thread.commands.put(command)

@@ -7,7 +7,7 @@ from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from ..backend.link import LinkState
+from ..backend.thread import LinkState
 from ..compat import label
 from ..i18n import tr
 from ..timing import slot

@@ -8,7 +8,7 @@ from typing import Any, List, Mapping, Set
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from ..backend.jobs import JobView
+from ..backend.jobs import JobView, in_words
 from ..backend.link import Backend
 from ..compat import label, plain
 from ..i18n import tr
@@ -95,7 +95,7 @@ class EstimateBox(QWidget):
         self._forgotten.discard(token)
         if token == self._key:
             self._key = ""
-            self._say(f"{error.get('message', '')} {error.get('action', '')}".strip())
+            self._say(in_words(error))
 
     @slot
     def _on_jobs(self, changed: List[JobView]) -> None:
@@ -108,7 +108,7 @@ def sentence(job: JobView) -> str:
     """A dry run as it stands: what the map will take, or why it cannot be made."""
     if job.state == "failed":
         error = job.error or {}
-        return f"{error.get('message', '')} {error.get('action', '')}".strip()
+        return in_words(error)
     if job.state == "queued":
         return tr("Waits until the job before it has ended.")
     if job.state != "succeeded":

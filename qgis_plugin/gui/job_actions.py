@@ -11,7 +11,7 @@ from qgis.PyQt.QtWidgets import QAction, QMenu, QWidget
 
 from ..backend import turns
 from ..backend.job_rules import can, why_not, works_lost
-from ..backend.jobs import JobView
+from ..backend.jobs import JobView, in_words
 from ..compat import icon
 from ..i18n import tr, trn
 from ..shared import Shared
@@ -185,7 +185,7 @@ class JobActions(QObject):
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
         if token in self._asked:
             self._asked.discard(token)
-            self.told.emit(f"{error.get('message', '')} {error.get('action', '')}".strip())
+            self.told.emit(in_words(error))
 
     @slot
     def _on_answered(self, token: str, body: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..backend.jobs import JobView
+from ..compat import plain_table
 from ..i18n import tr
 from ..timing import slot
 from .jobs_table import JOB, JOB_ROLE, MESSAGE, PROGRESS, JobsModel
@@ -120,18 +121,9 @@ class JobsView(QTableView):
         self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
         self.setDragDropOverwriteMode(False)
         self.setDropIndicatorShown(True)
-        self.setAlternatingRowColors(True)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
         self.setTabKeyNavigation(False)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
+        plain_table(self)
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setStretchLastSection(False)
-        header.setMinimumSectionSize(40)
-        header.setResizeContentsPrecision(0)  # what can be seen decides, however many jobs there are
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(JOB, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(MESSAGE, QHeaderView.ResizeMode.Stretch)
         self.setMinimumHeight(140)

@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
 
 from ..backend.jobs import JobView
-from ..backend.link import LinkState
+from ..backend.thread import LinkState
 from ..compat import label
 from ..i18n import tr
 from ..shared import Shared

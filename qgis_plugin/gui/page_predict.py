@@ -11,13 +11,14 @@ from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton
 
-from ..backend.jobs import JobView
+from ..backend.jobs import JobView, in_words
 from ..compat import caption, form_layout, icon, label
 from ..i18n import tr
 from ..layers import area
 from ..layers.sources import unique_path, without_number
 from ..models import Model, find_models, read_model
 from ..schema import select
+from ..settings import unwritable
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .area_box import AreaBox
@@ -291,13 +292,7 @@ class PredictPage(Page):
             }
             folder = self.shared.settings.subfolder("areas")
         except OSError as error:
-            self._tell(
-                tr(
-                    "{path} cannot be written to: {why}. Free it, or choose another home.",
-                    path=error.filename,
-                    why=error.strerror,
-                )
-            )
+            self._tell(unwritable(error))
             return
         chosen = self.area.reader()
         if chosen is None:
@@ -330,7 +325,7 @@ class PredictPage(Page):
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
         if self.follower.refuse(token):
-            self._tell(f"{error.get('message', '')} {error.get('action', '')}".strip())
+            self._tell(in_words(error))
 
     def _tell(self, sentence: str) -> None:
         """Show this until the analyst changes something."""
@@ -340,11 +335,13 @@ class PredictPage(Page):
     @slot
     def _on_job(self, job: JobView) -> None:
         first = self.box.job is None or self.box.job.id != job.id
+        ended = not first and job.final and not self.box.job.final
         self.box.show_job(job)
         if first:
             QTimer.singleShot(100, self._reveal)  # when the box has its size
-        self._suggest_out()
-        self._validate()
+        if first or ended:  # not at each event: it looks at files
+            self._suggest_out()
+            self._validate()
 
     @slot
     def _reveal(self) -> None:
@@ -361,10 +358,6 @@ class PredictPage(Page):
         if self._like is not None:
             folder, stem = self._like.parent, without_number(self._like.stem)
         taken = self.shared.backend.taken("predict")
-        path, number = unique_path(folder, stem, ".tif"), 1
-        while str(path) in taken:  # a job that waits will write it, or one that failed named it
-            number += 1
-            path = unique_path(folder, f"{stem}-{number}", ".tif")
-        self._suggested = str(path)
+        self._suggested = str(unique_path(folder, stem, ".tif", taken))
         if text != self._suggested:
             self.out.setFilePath(self._suggested)

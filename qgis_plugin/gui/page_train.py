@@ -11,12 +11,13 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QLineEdit, QPushButton
 
-from ..backend.jobs import JobView
+from ..backend.jobs import JobView, in_words
 from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..layers import labels
 from ..layers.sources import safe_name, unique_path, without_number
 from ..schema import Parameter, select
+from ..settings import unwritable
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .curve import CurveWidget
@@ -232,13 +233,7 @@ class TrainPage(Page):
             }
             folder = self.shared.settings.subfolder("labels")
         except OSError as error:
-            self._tell(
-                tr(
-                    "{file} cannot be written to: {why}. Free it, or choose another home.",
-                    file=error.filename,
-                    why=error.strerror,
-                )
-            )
+            self._tell(unwritable(error))
             return
         self._copy = labels.provide(
             layer, field, only, folder, lambda path, error: self._on_copied(spec, path, error)
@@ -272,7 +267,7 @@ class TrainPage(Page):
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
         if self.follower.refuse(token):
-            self._tell(f"{error.get('message', '')} {error.get('action', '')}".strip())
+            self._tell(in_words(error))
 
     @slot
     def _on_job(self, job: JobView) -> None:
@@ -293,7 +288,8 @@ class TrainPage(Page):
             self._suggest_name()
         if first or (ended and not self.box.visibleRegion().isEmpty()):
             QTimer.singleShot(100, self._reveal)  # when the box has its size
-        self._validate()
+        if first or ended:  # not at each event: it looks at files
+            self._validate()
 
     @slot
     def _reveal(self) -> None:
@@ -314,11 +310,7 @@ class TrainPage(Page):
             return
         stem = self._like or self.labels.layer.name()
         taken = self.shared.backend.taken("finetune")
-        path, number = unique_path(self._models(), stem), 1
-        while str(path) in taken:  # a job that waits will make it
-            number += 1
-            path = unique_path(self._models(), f"{stem}-{number}")
-        self._suggested = path.name
+        self._suggested = unique_path(self._models(), stem, "", taken).name
         self.name.setText(self._suggested)
 
 

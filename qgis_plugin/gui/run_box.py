@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from ..backend.job_rules import TRAININGS, can
-from ..backend.jobs import JobView, time_left
+from ..backend.jobs import JobView, in_words, time_left
 from ..backend.link import Backend
 from ..backend.turns import jobs_before
 from ..compat import icon, label
@@ -236,7 +236,7 @@ class RunBox(QFrame):
             return
         self._asked.discard(token)
         self._cancelling = False
-        self._refusal = f"{error.get('message', '')} {error.get('action', '')}".strip()
+        self._refusal = in_words(error)
         self._again()
 
     @slot

@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .._client.band_names import SENSORS
+from ..compat import plain_table
 from ..i18n import tr
 from ..timing import slot
 from .series_table import BANDS, CLEAR, COLUMNS, DATE, LAYER, SENSOR, SIZE, SORT_ROLE, SeriesModel
@@ -48,18 +49,9 @@ class SeriesView(QTableView):
         self._look()
 
     def _look(self) -> None:
-        self.setAlternatingRowColors(True)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
+        plain_table(self)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names often differ at their ends alone
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setStretchLastSection(False)
-        header.setMinimumSectionSize(40)
-        header.setResizeContentsPrecision(0)  # what can be seen decides, however many layers there are
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
         for column in (SENSOR, BANDS, CLEAR):  # no room for a sort arrow
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)

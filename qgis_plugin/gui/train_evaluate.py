@@ -11,13 +11,14 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QScrollArea, QVBoxLayout, QWidget
 
-from ..backend.jobs import JobView
+from ..backend.jobs import JobView, in_words
 from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..layers import labels
 from ..layers.sources import unique_path
 from ..models import Model, find_models
 from ..schema import select
+from ..settings import unwritable
 from ..shared import Shared
 from ..timing import slot
 from .follow import Follower
@@ -186,8 +187,7 @@ class EvaluateDialog(QDialog):
             }
             folder = self._shared.settings.subfolder("labels")
         except OSError as error:
-            self._tell(tr("{path} cannot be written to: {why}. Free it, or choose another home.",
-                          path=error.filename, why=error.strerror))  # fmt: skip
+            self._tell(unwritable(error))
             return
         self.result.clear()
         self._preparing = True
@@ -213,7 +213,7 @@ class EvaluateDialog(QDialog):
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
         if self.follower.refuse(token):
-            self._tell(f"{error.get('message', '')} {error.get('action', '')}".strip())
+            self._tell(in_words(error))
 
     @slot
     def _on_job(self, job: JobView) -> None:

@@ -196,10 +196,11 @@ class LabelsBox(QWidget):
 
     @slot
     def _soon(self) -> None:
-        self.counts = None
+        known, self.counts = self.counts is not None, None
         self._asked += 1
         self._later.start()
-        self.changed.emit()
+        if known:  # an edit of thousands of features comes here as often
+            self.changed.emit()
 
     @slot
     def _recount(self) -> None:

@@ -88,10 +88,7 @@ def again(spec: Mapping[str, Any], taken: Collection[str] = ()) -> Tuple[Dict[st
             return {}, tr("{path} is not there any more: put it back, or make the map anew.", path=path)
     before = Path(str(spec["out"]))
     stem = without_number(before.stem)
-    out, number = unique_path(before.parent, stem, before.suffix), 1
-    while str(out) in taken:
-        number += 1
-        out = unique_path(before.parent, f"{stem}-{number}", before.suffix)
+    out = unique_path(before.parent, stem, before.suffix, taken)
     made = {name: value for name, value in spec.items() if name not in ("overwrite", "dry_run", "shard")}
     made["out"] = str(out)
     for name in BESIDE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Optional
+from typing import Collection, Optional
 
 from qgis.core import QgsMapLayer, QgsProviderRegistry
 
@@ -32,11 +32,18 @@ def is_result(layer: QgsMapLayer) -> bool:
     return bool(layer.customProperty(JOB_PROPERTY, "") or layer.customProperty(KIND_PROPERTY, ""))
 
 
-def unique_path(folder: Path, stem: str, suffix: str = "") -> Path:
-    """A path in a folder that nothing stands at yet: ``stem``, else ``stem-2`` and so on."""
+def unique_path(folder: Path, stem: str, suffix: str = "", taken: Collection[str] = ()) -> Path:
+    """A path in a folder that nothing stands at yet: ``stem``, else ``stem-2`` and so on.
+
+    Args:
+        folder: The folder.
+        stem: The name that is wanted.
+        suffix: Its ending.
+        taken: Paths that a job will make, or that one which failed has named.
+    """
     safe = safe_name(stem)
     path, number = folder / f"{safe}{suffix}", 1
-    while path.exists():
+    while str(path) in taken or path.exists():
         number += 1
         path = folder / f"{safe}-{number}{suffix}"
     return path

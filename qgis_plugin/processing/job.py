@@ -12,7 +12,7 @@ from qgis.PyQt.QtCore import Qt
 
 from ..backend.jobs import JobView, time_left
 from ..backend.launcher import Launcher
-from ..backend.link import LinkState, LinkThread
+from ..backend.thread import LinkState, LinkThread
 from ..i18n import tr
 from ..settings import Settings
 

@@ -28,7 +28,7 @@ from ..layers.series_store import Series, SeriesStore
 from ..layers.sources import layer_file, safe_name
 from ..models import CARD
 from ..schema import Parameter
-from ..settings import Settings
+from ..settings import Settings, unwritable
 from .copies import LayerCopy
 from .definitions import LABEL_FIELDS, LAYERS, OUTPUTS, SERIES, SOURCE, asked, title
 
@@ -69,13 +69,7 @@ class Request:
                 copy.write(path, feedback)
                 spec[parameter] = str(path)
         except OSError as error:
-            raise QgsProcessingException(
-                tr(
-                    "{path} cannot be written to: {why}. Free it, or choose another home.",
-                    path=error.filename,
-                    why=error.strerror,
-                )
-            ) from error
+            raise QgsProcessingException(unwritable(error)) from error
         return spec
 
 
