@@ -157,13 +157,22 @@ class PredictPage(Page):
         chosen = (wanted or usable or list(range(len(models))) or [-1])[0]
         self.models.setCurrentIndex(chosen)
         self.models.blockSignals(False)
-        self._on_model()
+        self._show_model()
+        if wanted:  # The list came anew, the analyst changed nothing: a refusal stays to be read.
+            self._suggest_out()
+            self._validate()
+        else:
+            self._on_model()
 
-    @slot
-    def _on_model(self) -> None:
+    def _show_model(self) -> None:
         model = self.model()
         self.card.show_model(model)
         self.outputs.offer_dates(model is not None and model.per_date)
+
+    @slot
+    def _on_model(self) -> None:
+        self._show_model()
+        model = self.model()
         if model is not None and not model.problem:
             self._wanted = str(model.folder)
             self.shared.settings.save(bundle=self._wanted)
