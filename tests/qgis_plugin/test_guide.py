@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The user guide is whole and true: links lead somewhere, and it names buttons by the words that they have."""
+"""The user guide is whole and true: links lead somewhere, and buttons have the words that it says."""
 
 from __future__ import annotations
 
