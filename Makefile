@@ -10,12 +10,13 @@ FAULTS := tests/timo_backend/faults
 GARBAGE := $(FAULTS)/test_garbage.py
 PYTEST := $(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup demo test test-all soak lint bench gpu plugin schemas clean
+.PHONY: help setup demo docs test test-all soak lint bench gpu plugin schemas clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make setup     install what is needed: Debian packages, .venv, .venv-qgis"
 	@echo "make demo      the main job, in a real QGIS: train on 4 years of a forest, map its clear-cuts"
+	@echo "make docs      the pictures of the user guide, taken in a real QGIS"
 	@echo "make test      all tests that CI runs;  make test-all  the long ones too"
 	@echo "make soak      whatever may happen to the backend, ten times as often as in test-all: hours"
 	@echo "make lint      ruff, mypy, import rules, bandit"
@@ -49,6 +50,9 @@ plugin: .venv/.done
 
 demo: setup plugin
 	$(VENV)/python tools/demo.py
+
+docs: setup plugin
+	$(VENV)/python tools/docs.py
 
 test: setup plugin
 	$(PYTEST) -m "not slow"

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -144,7 +144,7 @@ def write_series(wheel: Path, folder: Path, dates: Sequence[dt.date] = DATES) ->
         ]
         path = partial / f"S2_{date:%Y%m%d}.tif"
         _write(path, np.stack(layers), transform)
-        path.with_suffix(".qml").write_text(_style(), encoding="utf-8")
+        path.with_suffix(".qml").write_text(style(STRETCH), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return [folder / f"S2_{date:%Y%m%d}.tif" for date in dates]
@@ -251,12 +251,13 @@ def _write(path: Path, layers: NDArray[np.uint16], transform: Affine) -> None:
         out.update_tags(**TAGS)
 
 
-def _style() -> str:
-    bands = " ".join(f'{color}Band="{band}"' for color, (band, _, _) in STRETCH.items())
+def style(stretch: Mapping[str, tuple[int, float, float]]) -> str:
+    """A QGIS style: the band of each colour, and the values that are drawn darkest and brightest."""
+    bands = " ".join(f'{color}Band="{band}"' for color, (band, _, _) in stretch.items())
     stretches = "".join(
         f"<{color}ContrastEnhancement><minValue>{low}</minValue><maxValue>{high}</maxValue>"
         f"<algorithm>StretchToMinimumMaximum</algorithm></{color}ContrastEnhancement>"
-        for color, (_, low, high) in STRETCH.items()
+        for color, (_, low, high) in stretch.items()
     )
     renderer = f'<rasterrenderer type="multibandcolor" opacity="1" {bands}>{stretches}</rasterrenderer>'
     return f'<!DOCTYPE qgis>\n<qgis version="3.22"><pipe>{renderer}</pipe></qgis>\n'
