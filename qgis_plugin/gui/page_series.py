@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List
+from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
 from qgis.gui import QgsFilterLineEdit
@@ -55,6 +55,7 @@ class SeriesPage(Page):
         self._project = QgsProject.instance()
         self.store = SeriesStore(self._project, shared.settings.series_name, shared.settings.bands)
         self.model = SeriesModel(self._project, self.store)
+        self._told: Optional[Tuple[str, List[frames.Row]]] = None  # what `changed` last stood for
         self.view = SeriesView(self.model)
         self.bar = SeriesBar(self.store)
         self.all = QCheckBox(tr("Tick all"))
@@ -207,7 +208,10 @@ class SeriesPage(Page):
         self.summary.setText(frames.summary(self.rows))
         self.problems.show_findings(findings(self.rows))
         self.timeline.show_marks(_marks(self.rows))
-        self.changed.emit()
+        told = (self.store.current.name, list(self.rows))
+        if told != self._told:  # Most looks at the layers find nothing new: the other pages have no work.
+            self._told = told
+            self.changed.emit()
 
     @slot
     def _on_search(self) -> None:
