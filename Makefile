@@ -8,7 +8,9 @@ PLUGIN := dist/timo_qgis-$(VERSION).zip
 FAULTS := tests/timo_backend/faults
 # It judges a time, and so runs alone.
 GARBAGE := $(FAULTS)/test_garbage.py
-PYTEST := $(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+PROCESSES := -n auto --maxprocesses 4 --dist loadfile
+PYTEST := $(VENV)/python -m pytest $(PROCESSES)
+QGIS_PYTEST := sh tools/in_qgis.sh .venv-qgis/bin/python -m pytest $(PROCESSES) -c tests/qgis_plugin/pytest.ini
 
 .PHONY: help setup demo docs test test-all soak lint bench gpu plugin schemas clean
 .DELETE_ON_ERROR:
@@ -56,11 +58,11 @@ docs: setup plugin
 
 test: setup plugin
 	$(PYTEST) -m "not slow"
-	sh tools/in_qgis.sh .venv-qgis/bin/python -m pytest -c tests/qgis_plugin/pytest.ini tests/qgis_plugin
+	$(QGIS_PYTEST) -m "not slow" tests/qgis_plugin
 
 test-all: setup plugin
 	TIMO_FAULTS=all $(PYTEST)
-	sh tools/in_qgis.sh .venv-qgis/bin/python -m pytest -c tests/qgis_plugin/pytest.ini tests/qgis_plugin
+	$(QGIS_PYTEST) tests/qgis_plugin
 
 soak: .venv/.done
 	TIMO_FAULTS=soak $(VENV)/python -m pytest $(GARBAGE)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the user guide's pictures, ``docs/guide/images/*.png``, in a real QGIS on a virtual screen.
+"""Makes the user guide's pictures, and every page in two themes and at two scales (``docs/screens``).
+
+They are taken of a real QGIS on a virtual screen.
 
 Deforestation is the demo's series; land cover, crops and flood are made-up scenes.
 """
@@ -20,6 +22,7 @@ from qgis_run import ROOT, RunError, call, make_profile, qgis, stop_backend, wai
 
 OUT = Path(tempfile.gettempdir()) / "timo-guide"  # pictures show its paths: they name nobody's folders
 GUIDE = ROOT / "docs" / "guide"
+SCREENS = ROOT / "docs" / "screens"  # every page in two themes and at two scales, pixel by pixel
 WIDEST = 800
 COLOURS = 128
 DARK = "\n[UI]\nUITheme=Night Mapping\n"
@@ -41,6 +44,7 @@ def main() -> int:
         _run("", tasks, windows=True)
         _run("-dark", [], settings=DARK)
         _run("-150", [], scale="1.5")
+        _run("-dark-150", [], settings=DARK, scale="1.5")
         _keep()
     except RunError as error:
         print(error, file=sys.stderr)
@@ -62,9 +66,12 @@ def _tasks(epochs: int) -> list[dict[str, Any]]:
     places = [("deforestation", ROOT / "build" / "demo" / "series", forest / "labels.gpkg")]
     places += [(name, scenes / name, scenes / name / "labels.gpkg") for name in made_up_scenes.SCENES]
     return [
-        {"name": name, "folder": str(folder), "labels": str(labels), "epochs": epochs, "curve": not number}
-        for number, (name, folder, labels) in enumerate(places)
-    ]
+        {
+            "name": name, "folder": str(folder), "labels": str(labels), "epochs": epochs,
+            "curve": name == "deforestation", "results": name == "crops",
+        }
+        for name, folder, labels in places
+    ]  # fmt: skip
 
 
 def _run(
@@ -93,15 +100,18 @@ def _keep() -> None:
     missing = sorted(name for name in shown if not (OUT / "shots" / f"{name}.png").is_file())
     if missing:
         raise RunError(f"The picture {missing[0]}.png was not made: see {OUT / 'qgis.log'}.")
-    folder = GUIDE / "images"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    for folder in (GUIDE / "images", SCREENS):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
     for name in sorted(shown):
         picture = Image.open(OUT / "shots" / f"{name}.png").convert("RGB")
         if picture.width > WIDEST:
             size = (WIDEST, round(picture.height * WIDEST / picture.width))
             picture = picture.resize(size, Image.Resampling.LANCZOS)
-        picture.quantize(COLOURS).save(folder / f"{name}.png", optimize=True)
+        picture.quantize(COLOURS).save(GUIDE / "images" / f"{name}.png", optimize=True)
+    for path in sorted((OUT / "shots").glob("screen-*.png")):
+        picture = Image.open(path).convert("RGB").quantize(COLOURS)
+        picture.save(SCREENS / path.name.removeprefix("screen-"), optimize=True)
 
 
 if __name__ == "__main__":

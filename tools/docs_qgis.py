@@ -12,12 +12,24 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtWidgets import QAbstractButton, QDialog, QLineEdit, QWidget
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsFillSymbol,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRendererCategory,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtWidgets import QAbstractButton, QDialog, QLineEdit, QScrollArea, QWidget
 from qgis.utils import iface, plugins
+from timo_qgis.gui.compare_dialog import CompareDialog
+from timo_qgis.gui.export_dialog import ExportDialog
+from timo_qgis.gui.place_dialog import PlaceDialog
+from timo_qgis.gui.unsure_dialog import UnsureDialog
 
 sys.path.insert(0, os.environ["TIMO_TOOLS"])
 
@@ -41,6 +53,11 @@ from qgis_story import (
 )
 
 PAGES = ("series", "train", "predict", "jobs")
+COLOURS = {
+    "forest": "#1b7837", "grassland": "#a6d96a", "cropland": "#e6c229",
+    "water": "#2c7fb8", "built-up": "#c0392b", "winter cereals": "#e6c229", "summer cereals": "#e08214",
+    "maize": "#1b7837", "flooded": "#2c7fb8", "dry": "#b08d57",
+}  # fmt: skip
 
 
 def story() -> Iterator[Wait]:
@@ -79,6 +96,8 @@ def _add(folder: Path, labels: Path) -> Iterator[Wait]:
         style = labels.with_suffix(".qml")
         if style.exists():
             layer.loadNamedStyle(str(style))
+        else:
+            _paint(layer)
         layer.setSubsetString(f"\"part\" = '{part}'")
     project.addMapLayers(rasters)
     project.addMapLayers([judge, learn])
@@ -88,6 +107,20 @@ def _add(folder: Path, labels: Path) -> Iterator[Wait]:
         node.setExpanded(False)
     iface.mapCanvas().setExtent(rasters[0].extent())
     yield from settle()
+
+
+def _paint(layer: QgsVectorLayer) -> None:
+    """Give each class its colour."""
+    kinds = sorted(layer.uniqueValues(layer.fields().indexOf("class")))
+    symbols = [
+        QgsFillSymbol.createSimple({"color": COLOURS[kind], "outline_color": "white", "outline_width": "0.3"})
+        for kind in kinds
+    ]
+    layer.setRenderer(
+        QgsCategorizedSymbolRenderer(
+            "class", [QgsRendererCategory(*pair, pair[0]) for pair in zip(kinds, symbols)]
+        )
+    )
 
 
 def _one(dock: Any, task: dict[str, Any]) -> Iterator[Wait]:
@@ -113,6 +146,7 @@ def _one(dock: Any, task: dict[str, Any]) -> Iterator[Wait]:
     find(QWidget, "timoTrain_epochs").setValue(task["epochs"])
     run = find(QAbstractButton, "timoTrainRun")
     yield Wait(run.isEnabled, reason("timoTrainReason"), 30)
+    _to_top(dock)
     yield from _shoot(f"{name}-labels", iface.mainWindow())
     before = dock.train.box.job
     click(run)
@@ -126,6 +160,8 @@ def _one(dock: Any, task: dict[str, Any]) -> Iterator[Wait]:
     click(find(QAbstractButton, "timoTrainOpen"))
     yield Wait(lambda: _chosen(dock, bundle), "the trained model is not on the Predict page", 30)
     find(QWidget, "timoPredictOut").setFilePath(str(OUT / "maps" / f"{name}.tif"))
+    for output in ("Confidence", "Probabilities"):
+        find(QAbstractButton, f"timoPredict{output}").setChecked(True)
     run = find(QAbstractButton, "timoPredictRun")
     yield Wait(run.isEnabled, reason("timoPredictReason"), 30)
     before = dock.predict.box.job
@@ -141,6 +177,8 @@ def _one(dock: Any, task: dict[str, Any]) -> Iterator[Wait]:
     yield from _still(2)
     iface.messageBar().clearWidgets()
     yield from _shoot(f"{name}-map", iface.mainWindow())
+    if task["results"]:
+        yield from _results(dock, made)
     yield from _check(dock, name)
 
 
@@ -170,13 +208,37 @@ def _check(dock: Any, name: str) -> Iterator[Wait]:
     dialog.deleteLater()
 
 
+def _results(dock: Any, made: str) -> Iterator[Wait]:
+    """The windows of what can be done with a map."""
+    project = QgsProject.instance()
+    layer = next(layer for layer in project.mapLayers().values() if layer.source() == made)
+    iface.setActiveLayer(layer)
+    for name, kind in (
+        ("place", PlaceDialog), ("unsure", UnsureDialog), ("compare", CompareDialog), ("export", ExportDialog)
+    ):  # fmt: skip
+        dock.results.actions[name.title()].trigger()
+        opened = partial(iface.mainWindow().findChildren, kind)
+        yield Wait(opened, f"the window '{name}' did not open")
+        dialog = opened()[0]
+        if name == "place":
+            first = next(project.mapLayersByName("labels")[0].getFeatures())
+            dialog.ask(first.geometry().centroid().asPoint())
+        yield from _still(2)
+        yield from _shoot(name, dialog)
+        dialog.close()
+        dialog.deleteLater()
+        yield from _still(0.5)
+
+
 def _pages(dock: Any) -> Iterator[Wait]:
     for number, name in enumerate(PAGES):
         page(dock, number)
         if name == "jobs":
             dock.jobs.view.selectRow(0)
+        _to_top(dock)
         yield from _still(2)
         yield from _shoot(name, iface.mainWindow() if TASK["whole"] else dock)
+        yield from _shoot(f"screen-{name}", iface.mainWindow())
 
 
 def _windows(dock: Any) -> Iterator[Wait]:
@@ -201,6 +263,11 @@ def _windows(dock: Any) -> Iterator[Wait]:
     yield from _still(2)
     yield from _shoot("help", dock._guide)
     dock._guide.close()
+
+
+def _to_top(dock: Any) -> None:
+    for area in dock.findChildren(QScrollArea):
+        area.verticalScrollBar().setValue(0)
 
 
 def _still(seconds: float) -> Iterator[Wait]:
