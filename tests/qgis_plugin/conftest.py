@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime as dt
 import importlib.util
 import os
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -26,6 +28,21 @@ from qgis.core import (
 from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QMainWindow
+
+
+def own_screen():
+    """A virtual screen for this process alone: windows of tests run beside each other share no pointer."""
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    atexit.register(server.kill)
+    os.close(write)
+    with os.fdopen(read) as told:
+        os.environ["DISPLAY"] = f":{int(told.readline())}"
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    own_screen()
 
 ROOT = Path(__file__).resolve().parents[2]
 BANDS = ("blue", "green", "red", "nir")

@@ -53,15 +53,14 @@ def test_curve_can_be_seen_in_light_and_dark_themes(widget, dark):
     assert any(QColor(c).lightness() > 180 if dark else QColor(c).lightness() < 80 for c in found)
 
 
-def test_values_at_an_epoch_are_read_by_the_mouse(widget):
+def test_values_at_an_epoch_are_read_by_the_mouse(widget, qtbot):
     widget.show_metrics(metrics(10), 10)
     widget.show()
     widget.grab()
     latest = widget.reading()
     panel = widget._panels[0]
     QTest.mouseMove(widget, QPoint(round(panel.x(4)), 60))
-    QTest.qWait(20)
-    assert widget.chosen == 4
+    qtbot.waitUntil(lambda: widget.chosen == 4)
     assert widget.reading() == "Epoch 4, loss 0.250, validation loss 0.300, validation mean iou 0.850"
     widget.leaveEvent(None)
     assert widget.reading() == latest
