@@ -77,6 +77,7 @@ class Opening:
             with inside_qgis():
                 self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
                 window.resizeDocks([dock], [dock.sizeHint().width()], Qt.Orientation.Horizontal)
+            yield "window"
         except GeneratorExit:  # given up
             shared.background.close()
             for one in (*made, shared.background, backend):

@@ -205,7 +205,7 @@ class TimoPlugin:
             QTimer.singleShot(10, self._wait)
         else:
             self._opening = Opening(self.iface)
-            self._go_on()
+            QTimer.singleShot(0, self._go_on)
 
     @slot
     def _on_closed(self) -> None:
@@ -220,4 +220,4 @@ def _import_pyzmq() -> None:
             from .settings import Settings
 
             offer(Settings.load().home_folder)
-        import_module("zmq")
+        import_module("._client.core", __package__)  # and pyzmq with it

@@ -28,7 +28,7 @@ def test_dock_is_made_in_small_pieces(package, plugin, iface, qtbot):
     loaded = {line.split()[0]: int(line.split()[1]) for line in done.stdout.splitlines()}
     assert sum(loaded.values()) > 50 and not {part: n for part, n in loaded.items() if n > 9}
     plugin.action.trigger()
-    qtbot.waitUntil(lambda: plugin.dock is not None and plugin.dock.isVisible())
+    qtbot.waitUntil(lambda: plugin.dock is not None and plugin.dock.isVisible(), timeout=30_000)
     assert plugin.dock.tabs.count() == 4
 
 
