@@ -126,7 +126,7 @@ class JobsView(QTableView):
         header = self.horizontalHeader()
         header.setSectionResizeMode(JOB, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(MESSAGE, QHeaderView.ResizeMode.Stretch)
-        self.setMinimumHeight(140)
+        self.setMinimumHeight(110)
 
     def selected(self) -> List[JobView]:
         """The jobs of the selected rows, from the top."""

@@ -23,7 +23,7 @@ class RunBox(QFrame):
 
     Args:
         name: Prefix of the object names.
-        done_text: The text of the button that is there when the job has succeeded.
+        done_text: The text of the button that is there when the job has succeeded; empty for none.
         extra: A widget above the progress bar.
     """
 
@@ -116,7 +116,7 @@ class RunBox(QFrame):
         self.title.setText(f"{job.name}: {job.state_name.lower()}")
         self.bar.setVisible(not job.final)
         self.bar.setValue(round(1000 * min(max(job.fraction, 0.0), 1.0)))
-        self.open.setVisible(job.state == "succeeded")
+        self.open.setVisible(job.state == "succeeded" and bool(self.open.text()))
         self._show_buttons(job)
         self._show_texts(job)
 
