@@ -10,7 +10,18 @@ from typing import Any
 from qgis.core import NULL
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor, QIcon
-from qgis.PyQt.QtWidgets import QAbstractButton, QFormLayout, QHeaderView, QLabel, QTableView, QWidget
+from qgis.PyQt.QtWidgets import (
+    QAbstractButton,
+    QFormLayout,
+    QHeaderView,
+    QLabel,
+    QProgressBar,
+    QStyle,
+    QStyleOptionProgressBar,
+    QStylePainter,
+    QTableView,
+    QWidget,
+)
 
 from .i18n import tr
 
@@ -72,6 +83,22 @@ class Ink(QLabel):
         """The colour."""
         self.ensurePolished()
         return QColor(self.palette().color(self.palette().ColorRole.WindowText))
+
+
+class ProgressBar(QProgressBar):
+    """A bar whose text is written in the ink of its theme; the palette's is lost on a dark style sheet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ink = Ink(self)
+
+    def paintEvent(self, _event: object) -> None:
+        """Paint it as the style does."""
+        option = QStyleOptionProgressBar()
+        self.initStyleOption(option)
+        option.palette.setColor(option.palette.ColorRole.Text, self._ink.color())
+        painter = QStylePainter(self)
+        painter.drawControl(QStyle.ControlElement.CE_ProgressBar, option)
 
 
 def menu_button(button: QAbstractButton) -> None:
