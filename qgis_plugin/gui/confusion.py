@@ -21,11 +21,12 @@ from .model_card import color_swatch
 
 FIGURES = 3
 """Columns before the matrix: found, right, F1."""
+F1 = FIGURES - 1
 ROWS = 10
 SHORT = 3
 """Letters of names that head a column themselves."""
-FEWEST = 8
-"""Letters of a row's name that are shown in any case."""
+READ, FEWEST = 14, 8
+"""Widths in letters of the rows' names: what they are read by, and what they have in any case."""
 PADDING = 8
 """Pixels beside a cell's text."""
 RIGHT, WRONG = QColor(46, 158, 110), QColor(217, 95, 30)
@@ -158,17 +159,21 @@ class Confusion(QTableView):
         return max(map(self.fontMetrics().horizontalAdvance, (*heads, "100", "< 1"))) + PADDING
 
     def _part(self) -> None:
-        """The rows' names have what the columns leave, and no less than shows which is which."""
+        """The rows' names have what the columns leave: F1 gives them its room; at last the matrix scrolls."""
         across, down = self.horizontalHeader(), self.verticalHeader()
         classes = len(self.matrix.scores.classes)
         frame = 2 * self.frameWidth()
-        rest = self.width() - across.length() - frame
+        room = self.width() - frame
         if classes > ROWS:
-            rest -= self.verticalScrollBar().sizeHint().width()
-        names = min(self.fontMetrics().horizontalAdvance("n" * FEWEST), down.sizeHint().width())
-        down.setMaximumWidth(max(rest, names))
+            room -= self.verticalScrollBar().sizeHint().width()
+        letter, whole = self.fontMetrics().horizontalAdvance("n"), down.sizeHint().width()
+        least = min(FEWEST * letter, whole)
+        columns = FIGURES * self._figure + classes * self._column()
+        self.setColumnHidden(F1, bool(classes) and room - columns < min(READ * letter, whole))
+        rest = room - across.length()
+        down.setMaximumWidth(max(rest, least))
         height = across.sizeHint().height() + min(max(classes, 1), ROWS) * down.defaultSectionSize() + frame
-        if rest < names:
+        if rest < least:
             height += self.horizontalScrollBar().sizeHint().height()
         if height != self.height():
             self.setFixedHeight(height)
@@ -199,4 +204,4 @@ def _figure(one: ClassScore, column: int, role: int) -> Any:
         return None
     if value is None:
         return "–"
-    return f"{value:.2f}" if column == FIGURES - 1 else f"{percent(value)} %"
+    return f"{value:.2f}" if column == F1 else f"{percent(value)} %"
