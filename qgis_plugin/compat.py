@@ -9,8 +9,19 @@ from typing import Any
 
 from qgis.core import NULL
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QFormLayout, QHeaderView, QLabel, QTableView, QWidget
+from qgis.PyQt.QtGui import QColor, QIcon
+from qgis.PyQt.QtWidgets import (
+    QAbstractButton,
+    QFormLayout,
+    QHeaderView,
+    QLabel,
+    QProgressBar,
+    QStyle,
+    QStyleOptionProgressBar,
+    QStylePainter,
+    QTableView,
+    QWidget,
+)
 
 from .i18n import tr
 
@@ -52,6 +63,50 @@ def mute(widget: QWidget) -> None:
     color.setAlphaF(0.65)
     palette.setColor(palette.ColorRole.WindowText, color)
     widget.setPalette(palette)
+
+
+class Ink(QLabel):
+    """Knows what text on a widget is written in, for widgets that paint.
+
+    QGIS's themes are style sheets, which give labels a colour that the palette of other widgets lacks.
+
+    Args:
+        widget: Where it is painted.
+    """
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.setObjectName("timoInk")
+        self.hide()
+
+    def color(self) -> QColor:
+        """The colour."""
+        self.ensurePolished()
+        return QColor(self.palette().color(self.palette().ColorRole.WindowText))
+
+
+class ProgressBar(QProgressBar):
+    """A bar whose text is written in the ink of its theme; the palette's is lost on a dark style sheet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ink = Ink(self)
+
+    def paintEvent(self, _event: object) -> None:
+        """Paint it as the style does."""
+        option = QStyleOptionProgressBar()
+        self.initStyleOption(option)
+        option.palette.setColor(option.palette.ColorRole.Text, self._ink.color())
+        painter = QStylePainter(self)
+        painter.drawControl(QStyle.ControlElement.CE_ProgressBar, option)
+
+
+def menu_button(button: QAbstractButton) -> None:
+    """Give a button with a menu the room that its arrow takes: style sheets leave it out."""
+    button.ensurePolished()
+    words = button.fontMetrics().horizontalAdvance(button.text())
+    picture = 0 if button.icon().isNull() else button.iconSize().width()
+    button.setMinimumWidth(words + picture + round(2.5 * button.fontMetrics().height()))
 
 
 def plain_table(table: QTableView) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Iterable, List, Mapping, Optional, Tuple
 
 from .i18n import tr
+from .percent import percent
 
 CARD = "model.json"
 PRETRAINING = "pretraining"
@@ -61,8 +62,7 @@ class Model:
         """The figures of its validation in words."""
         figures = []
         if self.accuracy is not None:
-            share = f"{100 * self.accuracy:.1f}"
-            figures.append(tr("{share} % of the validation pixels right", share=share))
+            figures.append(tr("{share} % of the validation pixels right", share=percent(self.accuracy, 1)))
         if self.mean_iou is not None:
             figures.append(tr("mean IoU {value}", value=f"{self.mean_iou:.2f}"))
         return ", ".join(figures)

@@ -10,6 +10,7 @@ from typing import Any, Mapping, Optional, Tuple
 
 from .i18n import tr
 from .models import CARD, LARGEST
+from .percent import percent
 
 REPORT = "report.json"
 BUNDLE_PAGE, REPORT_PAGE, SPLIT = "report.html", "index.html", "split.gpkg"
@@ -65,15 +66,13 @@ class Scores:
         if self.accuracy is None:
             return tr("No labels were kept to judge it.")
         return tr(
-            "{share} of 100 {judged} are mapped right.",
-            share=f"{100 * self.accuracy:.0f}",
-            judged=self.judged,
+            "{share} of 100 {judged} are mapped right.", share=percent(self.accuracy), judged=self.judged
         )
 
     def cell(self, row: int, column: int) -> str:
         """One cell of the matrix, as a sentence."""
         total = sum(self.matrix[row])
-        share = f"{100 * self.matrix[row][column] / total:.0f}" if total else "0"
+        share = percent(self.matrix[row][column] / total) if total else "0"
         return tr(
             "{count} of {total} pixels labelled '{label}' are mapped as '{mapped}': {share} %.",
             count=self.matrix[row][column], total=total, share=share,

@@ -23,6 +23,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .._client.presets import PRESETS
+from ..compat import menu_button
 from ..i18n import tr
 from ..layers.label_classes import MOST_CLASSES, LabelClass, next_color, parse_list, with_colors
 from ..models import Model
@@ -67,6 +68,7 @@ class ClassEditor(QWidget):
         self.fill.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.fill)
         self.fill.setMenu(self.menu)
+        menu_button(self.fill)
         for preset in PRESETS.values():
             chosen = [LabelClass(n, c) for n, c in with_colors(preset.classes, {}).items()]
             self._offer(tr(preset.title), chosen)

@@ -1,23 +1,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The confusion matrix as a table: what each class is mapped as, and its figures; a cell shows its places."""
+"""The confusion matrix as a table: what each class is mapped as, and its figures; a cell shows its places.
+
+Columns are headed by the numbers of the rows, so that it stays narrow whatever the classes are called.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Optional
 
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QColor, QKeyEvent
+from qgis.PyQt.QtGui import QColor, QKeyEvent, QResizeEvent
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from ..compat import plain
 from ..i18n import tr
+from ..percent import percent
 from ..scores import ClassScore, Scores
 from ..timing import slot
 from .model_card import color_swatch
 
 FIGURES = 3
 """Columns before the matrix: found, right, F1."""
+F1 = FIGURES - 1
 ROWS = 10
+SHORT = 3
+"""Letters of names that head a column themselves."""
+READ, FEWEST = 14, 8
+"""Widths in letters of the rows' names: what they are read by, and what they have in any case."""
+PADDING = 8
+"""Pixels beside a cell's text."""
 RIGHT, WRONG = QColor(46, 158, 110), QColor(217, 95, 30)
 # So that the text stays readable on it in light and dark themes.
 STRONGEST = 150
@@ -29,11 +40,13 @@ class ConfusionModel(QAbstractTableModel):
     def __init__(self, parent: Any) -> None:
         super().__init__(parent)
         self.scores = Scores()
+        self.numbered = False
 
     def show_scores(self, scores: Scores) -> None:
         """Show these."""
         self.beginResetModel()
         self.scores = scores
+        self.numbered = any(len(one.name) > SHORT for one in scores.classes)
         self.endResetModel()
 
     def rowCount(self, parent: Optional[QModelIndex] = None) -> int:
@@ -54,7 +67,7 @@ class ConfusionModel(QAbstractTableModel):
         count, total = self.scores.matrix[row][column], sum(self.scores.matrix[row])
         share = count / total if total else 0.0
         if role == Qt.ItemDataRole.DisplayRole:
-            return f"{100 * share:.0f} %" if share >= 0.005 else ("< 1 %" if count else "")
+            return percent(share) if count else ""
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
             text = self.scores.cell(row, column)
             return plain(text) if role == Qt.ItemDataRole.ToolTipRole else text
@@ -64,28 +77,41 @@ class ConfusionModel(QAbstractTableModel):
             return color
         return None
 
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
         """Names of classes with their colours, and what the figures mean."""
         across = orientation == Qt.Orientation.Horizontal
         if across and section < FIGURES:
-            titles = (tr("Found"), tr("Right"), "F1")
             tips = (
                 tr("Of what is labelled as this class, so much is mapped as it (recall)."),
                 tr("Of what is mapped as this class, so much is labelled as it (precision)."),
                 tr("The harmonic mean of the two."),
             )
-            shown = {Qt.ItemDataRole.DisplayRole: titles, Qt.ItemDataRole.ToolTipRole: tips}.get(role)
-            return shown[section] if shown else None
-        one = self.scores.classes[section - FIGURES if across else section]
+            if role == Qt.ItemDataRole.ToolTipRole:
+                return tips[section]
+            return self.figure_title(section) if role == Qt.ItemDataRole.DisplayRole else None
+        number = section - FIGURES if across else section
+        one = self.scores.classes[number]
         if role == Qt.ItemDataRole.DisplayRole:
-            return one.name
-        if role == Qt.ItemDataRole.DecorationRole:
+            if not self.numbered:
+                return one.name
+            return str(number + 1) if across else f"{number + 1}  {one.name}"
+        if role == Qt.ItemDataRole.TextAlignmentRole and not across:
+            return int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.DecorationRole and not across:
             return color_swatch(one.color, 12)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return plain(
+        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+            text = (
                 tr("Mapped as '{name}'", name=one.name) if across else tr("Labelled '{name}'", name=one.name)
             )
+            return plain(text) if role == Qt.ItemDataRole.ToolTipRole else text
         return None
+
+    @staticmethod
+    def figure_title(column: int) -> str:
+        """The head of one of the three figures."""
+        return (tr("Found"), tr("Right"), "F1")[column]
 
 
 class Confusion(QTableView):
@@ -109,23 +135,54 @@ class Confusion(QTableView):
         self.setWordWrap(False)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         across, down = self.horizontalHeader(), self.verticalHeader()
-        self._narrow = self.fontMetrics().horizontalAdvance("100 %") + 14
-        across.setMinimumSectionSize(self._narrow)
-        across.setDefaultSectionSize(self._narrow + 14)
+        words = [self.matrix.figure_title(column) for column in range(FIGURES)]
+        self._figure = max(map(self.fontMetrics().horizontalAdvance, (*words, "100 %"))) + PADDING
+        across.setMinimumSectionSize(0)
         across.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         down.setDefaultSectionSize(self.fontMetrics().height() + 8)
-        down.setMaximumWidth(self.fontMetrics().horizontalAdvance("n" * 16))
+        down.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.clicked.connect(self._on_cell)
 
     def show_scores(self, scores: Scores) -> None:
         """Show these."""
         self.matrix.show_scores(scores)
-        for column in range(FIGURES if scores.classes else 0):
-            self.setColumnWidth(column, self._narrow)
-        rows = min(max(len(scores.classes), 1), ROWS)
-        header = self.horizontalHeader().sizeHint().height()
-        bar = self.horizontalScrollBar().sizeHint().height()
-        self.setFixedHeight(header + rows * self.verticalHeader().defaultSectionSize() + bar + 4)
+        for column in range(self.matrix.columnCount()):
+            self.setColumnWidth(column, self._figure if column < FIGURES else self._column())
+        self._part()
+
+    def _column(self) -> int:
+        """A class's column: its number or name, or a share."""
+        model = self.matrix
+        heads = [
+            model.headerData(FIGURES + n, Qt.Orientation.Horizontal) for n in range(len(model.scores.classes))
+        ]
+        return max(map(self.fontMetrics().horizontalAdvance, (*heads, "100", "< 1"))) + PADDING
+
+    def _part(self) -> None:
+        """The rows' names have what the columns leave: F1 gives them its room; at last the matrix scrolls."""
+        across, down = self.horizontalHeader(), self.verticalHeader()
+        classes = len(self.matrix.scores.classes)
+        frame = 2 * self.frameWidth()
+        room = self.width() - frame
+        if classes > ROWS:
+            room -= self.verticalScrollBar().sizeHint().width()
+        letter, whole = self.fontMetrics().horizontalAdvance("n"), down.sizeHint().width()
+        least = min(FEWEST * letter, whole)
+        columns = FIGURES * self._figure + classes * self._column()
+        self.setColumnHidden(F1, bool(classes) and room - columns < min(READ * letter, whole))
+        rest = room - across.length()
+        down.setMaximumWidth(max(rest, least))
+        height = across.sizeHint().height() + min(max(classes, 1), ROWS) * down.defaultSectionSize() + frame
+        if rest < least:
+            height += self.horizontalScrollBar().sizeHint().height()
+        if height != self.height():
+            self.setFixedHeight(height)
+
+    @slot
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Part the new width."""
+        super().resizeEvent(event)
+        self._part()
 
     @slot
     def _on_cell(self, index: QModelIndex) -> None:
@@ -147,4 +204,4 @@ def _figure(one: ClassScore, column: int, role: int) -> Any:
         return None
     if value is None:
         return "–"
-    return f"{value:.2f}" if column == FIGURES - 1 else f"{100 * value:.0f} %"
+    return f"{value:.2f}" if column == F1 else f"{percent(value)} %"

@@ -11,6 +11,7 @@ from qgis.PyQt.QtGui import QPainter as Painter
 from qgis.PyQt.QtWidgets import QMenu, QSizePolicy, QStyle, QStyleOptionFocusRect, QWidget
 
 from ..backend.jobs import Points
+from ..compat import Ink
 from ..i18n import tr
 from ..timing import slot
 from . import curve_export
@@ -35,6 +36,7 @@ class CurveWidget(QWidget):
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        self._ink = Ink(self)
         self.setObjectName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(tr("Loss and validation scores by epoch"))
@@ -186,7 +188,7 @@ class CurveWidget(QWidget):
         """Paint axes, curves and legend in the theme's colours."""
         painter = Painter(self)
         painter.setRenderHint(Painter.RenderHint.Antialiasing)
-        text = self.palette().color(self.palette().ColorRole.WindowText)
+        text = self._ink.color()
         font = painter.font()
         font.setPointSizeF(max(7.0, font.pointSizeF() * 0.85))
         painter.setFont(font)

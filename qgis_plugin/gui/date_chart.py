@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QPoint, QPointF, QRectF, QSize, Qt
 from qgis.PyQt.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPen, QPolygonF
 from qgis.PyQt.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from ..compat import plain
+from ..compat import Ink, plain
 from ..i18n import tr
 from ..layers.place import Chance, Curve
 from ..timing import slot
@@ -36,6 +36,7 @@ class DateChart(QWidget):
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        self._ink = Ink(self)
         self.setObjectName(name)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -85,7 +86,7 @@ class DateChart(QWidget):
         """Paint axes, curves and legend."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        text = self.palette().color(self.palette().ColorRole.WindowText)
+        text = self._ink.color()
         dates = self._dates()
         if not dates:
             text.setAlphaF(0.6)
@@ -175,6 +176,7 @@ class Bars(QWidget):
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        self._ink = Ink(self)
         self.setObjectName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(tr("Probabilities"))
@@ -202,7 +204,7 @@ class Bars(QWidget):
     def paintEvent(self, _event: object) -> None:
         """Paint names, bars and percent."""
         painter = QPainter(self)
-        text, metrics = self.palette().color(self.palette().ColorRole.WindowText), self.fontMetrics()
+        text, metrics = self._ink.color(), self.fontMetrics()
         faint = QColor(text)
         faint.setAlphaF(0.12)
         names = self.width() * 0.36

@@ -10,7 +10,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QActionGroup, QComboBox, QGridLayout, QMenu, QSizePolicy, QToolButton, QWidget
 
 from ..backend.jobs import TASKS, JobView
-from ..compat import icon
+from ..compat import icon, menu_button
 from ..i18n import tr, trn
 from ..settings import Settings
 from ..timing import slot
@@ -60,6 +60,7 @@ class JobBar(QWidget):
         self.hide_button.setAccessibleName(tr("Clear away jobs that have ended"))
         self.hide_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.hide_button.setMenu(self._menu())
+        menu_button(self.hide_button)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)

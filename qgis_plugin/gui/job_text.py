@@ -8,6 +8,7 @@ from typing import List
 
 from ..backend.jobs import JobView
 from ..i18n import tr
+from ..percent import percent
 from .times import when
 
 
@@ -42,7 +43,10 @@ def accuracy(job: JobView) -> List[str]:
     share = (job.summary or {}).get("overall_accuracy")
     if not isinstance(share, (int, float)):
         return []
-    return [tr("{percent} % of the validation pixels right", percent=f"{100 * share:.1f}")]
+    text = percent(share, 1)
+    if job.task == "evaluate":
+        return [tr("{share} % of the labelled pixels right", share=text)]
+    return [tr("{share} % of the validation pixels right", share=text)]
 
 
 def report(job: JobView, device: str = "") -> str:

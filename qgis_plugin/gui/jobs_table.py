@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from qgis.PyQt.QtCore import QAbstractTableModel, QMimeData, QModelIndex, Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtGui import QColor
 
 from ..backend.jobs import JobView, time_left
 from ..compat import icon, plain
@@ -19,6 +19,8 @@ JOB, STATE, PROGRESS, STARTED, MESSAGE = range(5)
 JOB_ROLE = Qt.ItemDataRole.UserRole
 MIME = "application/x-timo-jobs"
 ICONS = {"finetune": "train", "pretrain": "train", "predict": "predict", "embed": "predict"}
+FAINT = QColor(128, 128, 128)
+"""What is not live; it shows in light and dark themes, whose palettes do not know their tables."""
 
 Key = Tuple[int, float, float, str]
 
@@ -165,8 +167,7 @@ class JobsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return plain(_hint(job, column))
         if role == Qt.ItemDataRole.ForegroundRole and not self._live:
-            palette = QApplication.palette()
-            return palette.brush(palette.ColorGroup.Disabled, palette.ColorRole.Text)
+            return FAINT
         if role == JOB_ROLE:
             return job
         return None

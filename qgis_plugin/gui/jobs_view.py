@@ -20,7 +20,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..backend.jobs import JobView
-from ..compat import plain_table
+from ..compat import Ink, plain_table
 from ..i18n import tr
 from ..timing import slot
 from .jobs_table import JOB, JOB_ROLE, MESSAGE, PROGRESS, JobsModel
@@ -83,7 +83,15 @@ class JobsFilter(QSortFilterProxyModel):
 
 
 class ProgressDelegate(QStyledItemDelegate):
-    """Draws a job's progress as the theme's bar while it runs."""
+    """Draws a job's progress as the theme's bar while it runs.
+
+    Args:
+        view: The table.
+    """
+
+    def __init__(self, view: QTableView) -> None:
+        super().__init__(view)
+        self._ink = Ink(view)
 
     @slot
     def paint(self, painter: Any, option: Any, index: QModelIndex) -> None:
@@ -98,6 +106,7 @@ class ProgressDelegate(QStyledItemDelegate):
         bar.progress = round(100 * job.fraction)
         bar.text = f"{bar.progress} %"
         bar.textVisible = True
+        bar.palette.setColor(bar.palette.ColorRole.Text, self._ink.color())
         # Not as selected: the bar is drawn on a ground of its own, where the selection's text would be lost.
         bar.state = (option.state & ~QStyle.StateFlag.State_Selected) | QStyle.StateFlag.State_Horizontal
         QApplication.style().drawControl(QStyle.ControlElement.CE_ProgressBar, bar, painter)
@@ -126,7 +135,7 @@ class JobsView(QTableView):
         header = self.horizontalHeader()
         header.setSectionResizeMode(JOB, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(MESSAGE, QHeaderView.ResizeMode.Stretch)
-        self.setMinimumHeight(140)
+        self.setMinimumHeight(110)
 
     def selected(self) -> List[JobView]:
         """The jobs of the selected rows, from the top."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QPoint, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
 
 from ..backend.jobs import JobView
@@ -32,6 +32,14 @@ OPEN = {
     "evaluate": tr("Report"),
 }
 BUTTONS = ("pause", "resume", "finish", "retry", "top", "up", "down", "copy", "hide")
+
+
+class Split(QSplitter):
+    """Asks for no more than it must have: its parts scroll themselves, and so the page need not."""
+
+    def sizeHint(self) -> QSize:
+        """The least."""
+        return self.minimumSizeHint()
 
 
 class JobsPage(Page):
@@ -86,7 +94,7 @@ class JobsPage(Page):
         tools.addStretch(1)
         column.addWidget(self.count)
         column.addLayout(tools)
-        split = QSplitter(Qt.Orientation.Vertical)
+        split = Split(Qt.Orientation.Vertical)
         split.addWidget(upper)
         split.addWidget(self.panel)
         split.setStretchFactor(0, 3)

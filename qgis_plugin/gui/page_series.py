@@ -84,7 +84,7 @@ class SeriesPage(Page):
         """The table's rows."""
         return self.model.rows
 
-    def why_not(self, fewest: int = 2) -> str:
+    def why_not(self, fewest: int = 1) -> str:
         """Why what is ticked is no series of so many dates; empty if it is."""
         return frames.why_not(self.rows, fewest)
 

@@ -30,7 +30,7 @@ from .run_box import RunBox
 from .train_effort import KEYS, EffortBox
 from .train_evaluate import EvaluateDialog
 from .train_labels import LabelsBox
-from .train_presets import preset_words
+from .train_presets import fewest_dates, preset_words
 from .train_result import ResultBox
 from .train_start import StartBox
 
@@ -181,7 +181,7 @@ class TrainPage(Page):
         """Why training cannot begin, in a sentence that says what to do; empty if it can."""
         if not self.shared.backend.state.ready:
             return tr("The backend is not ready: see the top of this panel.")
-        series = self._series.why_not()
+        series = self._series.why_not(fewest_dates(str(self.form.values().get("preset") or "")))
         if series:
             return series
         if self._copy is not None or self.follower.submitting:

@@ -12,7 +12,7 @@ from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QAction, QDialog, QMenu, QToolButton
 
 from ..backend.jobs import JobView
-from ..compat import icon
+from ..compat import icon, menu_button
 from ..i18n import tr
 from ..layers.provenance import again, spec_of
 from ..layers.result_files import CHANGE, CONFIDENCE, DATED, MAP, POLYGONS, PROBABILITIES, Result, read_result
@@ -238,6 +238,7 @@ class MoreButton(QToolButton):
         menu.setObjectName(f"{name}MoreMenu")
         menu.aboutToShow.connect(self._on_menu)
         self.setMenu(menu)
+        menu_button(self)
         self.hide()
 
     @slot

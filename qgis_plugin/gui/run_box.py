@@ -6,13 +6,13 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional, Set
 
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from ..backend.job_rules import TRAININGS, can
 from ..backend.jobs import JobView, in_words, time_left
 from ..backend.link import Backend
 from ..backend.turns import jobs_before
-from ..compat import icon, label
+from ..compat import ProgressBar, icon, label
 from ..i18n import tr, trn
 from ..timing import slot
 from .curve_scale import best_epoch
@@ -23,7 +23,7 @@ class RunBox(QFrame):
 
     Args:
         name: Prefix of the object names.
-        done_text: The text of the button that is there when the job has succeeded.
+        done_text: The text of the button that is there when the job has succeeded; empty for none.
         extra: A widget above the progress bar.
     """
 
@@ -47,7 +47,7 @@ class RunBox(QFrame):
         font = self.title.font()
         font.setBold(True)
         self.title.setFont(font)
-        self.bar = QProgressBar()
+        self.bar = ProgressBar()
         self.bar.setObjectName(f"{name}Progress")
         self.bar.setAccessibleName(tr("Progress"))
         self.bar.setRange(0, 1000)
@@ -116,7 +116,7 @@ class RunBox(QFrame):
         self.title.setText(f"{job.name}: {job.state_name.lower()}")
         self.bar.setVisible(not job.final)
         self.bar.setValue(round(1000 * min(max(job.fraction, 0.0), 1.0)))
-        self.open.setVisible(job.state == "succeeded")
+        self.open.setVisible(job.state == "succeeded" and bool(self.open.text()))
         self._show_buttons(job)
         self._show_texts(job)
 

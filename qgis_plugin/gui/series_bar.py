@@ -15,6 +15,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..compat import menu_button
 from ..i18n import tr
 from ..layers.series_store import SeriesStore
 from ..timing import slot
@@ -58,6 +59,7 @@ class SeriesBar(QWidget):
             )
         }
         self.more.setMenu(self.menu)
+        menu_button(self.more)
         caption = QLabel(tr("Series"))
         caption.setBuddy(self.box)
         row = QHBoxLayout(self)

@@ -12,7 +12,7 @@ from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QFileDialog, QMenu, QPushButton
 
 from ..background import Background
-from ..compat import icon
+from ..compat import icon, menu_button
 from ..i18n import tr, trn
 from ..layers.adding import MOST, dated_rasters
 from ..layers.series_store import TICKED
@@ -50,6 +50,7 @@ class AddButton(QPushButton):
         menu.addAction(tr("Search a STAC catalogue…")).triggered.connect(self.search_asked.emit)
         menu.aboutToShow.connect(self.list_groups)
         self.setMenu(menu)
+        menu_button(self)
 
     @slot
     def list_groups(self) -> None:

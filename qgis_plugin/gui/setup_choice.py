@@ -79,23 +79,18 @@ class Choices(QWidget):
             self.what.setText(survey.choice.why)
             self.group.button(EXISTING).setChecked(True)
             return
-        room = tr("{free:.0f} GB are free there.", free=survey.free / GB) if survey.free is not None else ""
-        self.what.setText(
-            "{} {} {}".format(
-                survey.choice.why,
-                tr(
-                    "About {download:.1f} GB are downloaded from pypi.org; {disk:.1f} GB are needed in "
-                    "{folder}.",
-                    download=survey.lock.download / GB,
-                    disk=survey.lock.needed / GB,
-                    folder=self._home,
-                ),
-                room,
-            ).strip()
-        )
+        needs = tr("About {download:.1f} GB are downloaded from pypi.org, and {disk:.1f} GB are needed.",
+                   download=survey.lock.download / GB, disk=survey.lock.needed / GB)  # fmt: skip
+        # A path begins a line of its own: within one, it would be parted behind its first stroke.
+        if survey.free is None:
+            room = tr("It comes into this folder:\n{folder}", folder=self._home)
+        else:
+            room = tr("It comes into this folder, where {free:.0f} GB are free:\n{folder}",
+                      folder=self._home, free=survey.free / GB)  # fmt: skip
+        self.what.setText(f"{survey.choice.why} {needs} {room}")
         self.how.setText(
             tr(
-                "To fill one, run this on a like computer with a network: {packages} and then {tool}",
+                "To fill one, run these two lines on a like computer with a network:\n{packages}\n{tool}",
                 packages=f'pip download -d FOLDER --require-hashes -r "{survey.lock.path}"',
                 tool=f"pip download -d FOLDER --no-deps uv=={survey.uv.version if survey.uv else ''}",
             )

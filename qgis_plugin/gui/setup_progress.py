@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtGui import QFontDatabase
-from qgis.PyQt.QtWidgets import QPlainTextEdit, QProgressBar, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from ..backend.installer import Progress
-from ..compat import label
+from ..compat import ProgressBar, label
 from ..i18n import tr
 
 LINES = 5000
@@ -23,7 +23,7 @@ class ProgressBox(QWidget):
         font = self.title.font()
         font.setBold(True)
         self.title.setFont(font)
-        self.bar = QProgressBar()
+        self.bar = ProgressBar()
         self.bar.setObjectName("timoSetupProgress")
         self.bar.setAccessibleName(tr("Progress of the set-up"))
         self.bar.setRange(0, 1000)

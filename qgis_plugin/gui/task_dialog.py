@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any, Callable, Optional
 
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QDialog, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from ..compat import label
+from ..compat import ProgressBar, label
 from ..i18n import tr
 from ..layers.raster_blocks import Tick
 from ..layers.task import RasterTask
@@ -37,7 +37,7 @@ class TaskDialog(QDialog):
         self.body.addWidget(label(intro, f"{name}Intro", muted=True))
         self.message = label("", f"{name}Message")
         self.message.hide()
-        self.bar = QProgressBar()
+        self.bar = ProgressBar()
         self.bar.setObjectName(f"{name}Progress")
         self.bar.setRange(0, 100)
         policy = self.bar.sizePolicy()

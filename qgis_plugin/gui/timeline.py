@@ -10,7 +10,7 @@ from qgis.PyQt.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPen
 from qgis.PyQt.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from ..compat import plain
+from ..compat import Ink, plain
 from ..i18n import tr
 from ..timing import slot
 
@@ -48,6 +48,7 @@ class TimeLine(QWidget):
         self.marks: List[Mark] = []
         self.current: Optional[dt.date] = None
         self._hovered = -1
+        self._ink = Ink(self)
         self._colors: Dict[str, str] = {}
 
     def sizeHint(self) -> QSize:
@@ -153,7 +154,7 @@ class TimeLine(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        text = self.palette().color(self.palette().ColorRole.WindowText)
+        text = self._ink.color()
         font = painter.font()
         font.setPointSizeF(max(7.0, font.pointSizeF() * 0.85))
         painter.setFont(font)
@@ -168,9 +169,8 @@ class TimeLine(QWidget):
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
 
     def _draw_axis(self, painter: QPainter, text: QColor, metrics: QFontMetricsF, middle: float) -> None:
-        faint, soft = QColor(text), QColor(text)
+        faint = QColor(text)
         faint.setAlphaF(0.35)
-        soft.setAlphaF(0.75)
         painter.setPen(QPen(faint, 1))
         painter.drawLine(QPointF(EDGE, middle), QPointF(self.width() - EDGE, middle))
         free = 0.0
@@ -181,7 +181,7 @@ class TimeLine(QWidget):
             width = metrics.horizontalAdvance(title)
             left = min(max(x - width / 2, 2.0), self.width() - width - 2)
             if left >= free:
-                painter.setPen(soft)
+                painter.setPen(text)
                 painter.drawText(QPointF(left, middle + 13 + metrics.ascent()), title)
                 free = left + width + 8
 
@@ -189,7 +189,7 @@ class TimeLine(QWidget):
         center, radius = QPointF(self.x(mark.date), middle), RADIUS + (1.5 if hovered else 0)
         color = QColor(self.color(mark))
         if mark.date == self.current:
-            painter.setPen(QPen(self.palette().color(self.palette().ColorRole.WindowText), 1.4))
+            painter.setPen(QPen(self._ink.color(), 1.4))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawEllipse(center, radius + 3.5, radius + 3.5)
         painter.setPen(QPen(color, 1.6))

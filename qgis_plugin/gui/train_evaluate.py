@@ -58,7 +58,7 @@ class EvaluateDialog(QDialog):
         self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.labels = LabelsBox(shared, series.places, "timoEvaluate", learn=False)
         self.form = SpecForm("timoEvaluate", select("evaluate", TOLD), {})
-        self.box = RunBox("timoEvaluate", tr("Open the report"))
+        self.box = RunBox("timoEvaluate", "")
         self.result = ResultBox(shared, "timoEvaluate")
         self.footer = RunFooter("timoEvaluate", tr("Check"), "train")
         self.follower = Follower(shared.backend, "evaluate", self)
@@ -127,7 +127,7 @@ class EvaluateDialog(QDialog):
         whole.addWidget(scroll, 1)
         whole.addWidget(self.footer)
         whole.addWidget(close)
-        self.resize(500, 680)
+        self.resize(500, min(680, self.screen().availableGeometry().height() - 40))
 
     def _connect(self) -> None:
         self.models.currentIndexChanged.connect(self._on_input)
@@ -140,7 +140,6 @@ class EvaluateDialog(QDialog):
         self.follower.changed.connect(self._on_job)
         self.footer.button.clicked.connect(self._on_run)
         self.box.cancelled.connect(self._shared.backend.cancel)
-        self.box.opened.connect(self._on_open)
 
     @slot
     def _on_models(self, models: List[Model]) -> None:
@@ -224,7 +223,3 @@ class EvaluateDialog(QDialog):
             layer: Optional[QgsVectorLayer] = labels.layer_of(job.spec, self.labels.layer)
             self.result.show_folder(Path(str(job.spec.get("out", ""))), layer, field)
         self._validate()
-
-    @slot
-    def _on_open(self, _job: str) -> None:
-        self.result.report.click()

@@ -42,6 +42,16 @@ def preset_words(name: str, values: Mapping[str, Any], bands: Collection[str], d
     return " ".join(said)
 
 
+def fewest_dates(name: str) -> int:
+    """The dates without which a task makes no sense: two where change tells it, fewer than advised.
+
+    Args:
+        name: Of the preset; empty for none.
+    """
+    preset = PRESETS.get(name)
+    return min(2, preset.dates) if preset is not None else 1
+
+
 def _doubts(preset: Preset, bands: Collection[str], dates: int) -> Iterator[str]:
     """What ``Preset.doubts`` says on the command line, in the analyst's language."""
     title = tr(preset.title)

@@ -44,7 +44,10 @@ class ResultBox(QFrame):
         self.scores = Scores()
         self.title = label("", f"{name}ResultTitle")
         self.hint = label(
-            tr("Rows are the labels, columns the map. Click a cell to select the labels that it is about."),
+            tr(
+                "Rows are the labels, columns the map, in percent of the row. Click a cell to select the "
+                "labels that it is about."
+            ),
             f"{name}ResultHint",
             muted=True,
         )

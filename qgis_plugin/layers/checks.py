@@ -79,7 +79,7 @@ def check(rows: Sequence[Row]) -> List[Row]:
     return checked
 
 
-def findings(rows: Sequence[Row], fewest: int = 2) -> List[Finding]:
+def findings(rows: Sequence[Row]) -> List[Finding]:
     """What is wrong with checked rows first, then what is worth knowing; each kind once."""
     chosen = ticked(rows)
     found = _of_files(chosen) + _of_dates(rows)
@@ -87,8 +87,11 @@ def findings(rows: Sequence[Row], fewest: int = 2) -> List[Finding]:
     found += _of_places(files) + _of_pixels(files)
     if chosen and not any(finding.serious for finding in found):
         days = dates(rows)
-        if len(days) < fewest:
-            text = tr("A series needs at least two dates: tick more layers, or add files.")
+        if len(days) == 1:
+            text = tr(
+                "One date can do for land cover; clearings, floods and crops show by change alone: tick more "
+                "layers, or add files."
+            )
             found.append(Finding(FEW, text))
         found += _gap(days)
     return found

@@ -166,7 +166,7 @@ def dates(rows: Sequence[Row]) -> List[dt.date]:
     return sorted({row.date for row in rows if row.ticked and row.date and not row.problem})
 
 
-def why_not(rows: Sequence[Row], fewest: int = 2) -> str:
+def why_not(rows: Sequence[Row], fewest: int = 1) -> str:
     """Why the ticked rows are no series, in a sentence that says what to do; empty if they are one."""
     chosen = ticked(rows)
     if not chosen:

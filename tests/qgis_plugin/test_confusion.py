@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 import numpy as np
@@ -126,10 +127,54 @@ def click(box, row, mapped, qtbot):
 def test_table_tells_the_share_of_each_class_and_its_figures_beside(box, bundle, qtbot):
     show(box, bundle, None, qtbot)
     assert box.title.text() == "92 of 100 pixels kept from the training are mapped right."
-    assert [text(box, 0, n) for n in range(6)] == ["90 %", "99 %", "0.94", "90 %", "10 %", ""]
+    assert [text(box, 0, n) for n in range(6)] == ["90 %", "99 %", "0.94", "90", "10", ""]
     assert text(box, 0, 4, Qt.ItemDataRole.AccessibleTextRole) == (
         "10 of 100 pixels labelled 'oak' are mapped as 'birch': 10 %."
     )
+
+
+def test_nothing_is_rounded_to_all_where_one_pixel_is_wrong(box, bundle, qtbot):
+    card = json.loads((bundle / "model.json").read_text())
+    card["metrics"] = figures([[996, 4, 0], [0, 1000, 0], [0, 0, 1000]])
+    (bundle / "model.json").write_text(json.dumps(card))
+    show(box, bundle, None, qtbot)
+    assert box.title.text().startswith("99 of 100 pixels")
+    assert [text(box, 0, n) for n in (0, 1, 3, 4, 5)] == ["99 %", "100 %", "99", "< 1", ""]
+    assert [text(box, 1, n) for n in (0, 1, 4)] == ["100 %", "99 %", "100"]
+    assert text(box, 0, 3, Qt.ItemDataRole.AccessibleTextRole).endswith("99 %.")
+
+
+def test_columns_are_headed_by_the_numbers_of_the_rows_so_that_five_classes_need_no_scrolling(
+    box, bundle, qtbot
+):
+    names = ("built-up", "cropland", "broad-leaved forest", "grassland", "water")
+    matrix = [[100 if row == column else 1 for column in range(5)] for row in range(5)]
+    card = json.loads((bundle / "model.json").read_text())
+    card["classes"], card["metrics"] = classes(names), figures(matrix, names)
+    (bundle / "model.json").write_text(json.dumps(card))
+    show(box, bundle, None, qtbot)
+    table, model = box.confusion, box.confusion.model()
+    table.resize(400, table.height())
+    table.show()
+    table.grab()
+    assert table.horizontalScrollBar().maximum() == 0
+    across = [model.headerData(3 + n, Qt.Orientation.Horizontal) for n in range(5)]
+    down = [model.headerData(n, Qt.Orientation.Vertical) for n in range(5)]
+    assert across == ["1", "2", "3", "4", "5"]
+    assert down == [f"{n}  {name}" for n, name in enumerate(names, 1)]
+    for n, head in enumerate(across):
+        assert table.columnWidth(3 + n) > table.fontMetrics().horizontalAdvance("100")
+        tip = model.headerData(3 + n, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
+        assert f"Mapped as '{names[n]}'" in html.unescape(tip), head
+
+
+def test_names_as_short_as_numbers_head_their_columns(box, bundle, qtbot):
+    card = json.loads((bundle / "model.json").read_text())
+    card["classes"], card["metrics"] = classes(("3", "11", "oak")), figures(names=("3", "11", "oak"))
+    (bundle / "model.json").write_text(json.dumps(card))
+    show(box, bundle, None, qtbot)
+    model = box.confusion.model()
+    assert [model.headerData(3 + n, Qt.Orientation.Horizontal) for n in range(3)] == ["3", "11", "oak"]
 
 
 def test_class_that_was_never_mapped_has_a_dash_and_not_a_zero(box, tmp_path, bundle, qtbot):

@@ -85,6 +85,13 @@ def test_failed_job_says_what_went_wrong_and_what_to_do(dock, tell):
     assert "x.tif has no band 'nir'.\nPick another raster." in page.details.toPlainText()
 
 
+@pytest.mark.parametrize("task, pixels", [("evaluate", "labelled"), ("finetune", "validation")])
+def test_share_that_is_right_names_the_pixels_that_judged(dock, tell, task, pixels):
+    tell({"task": task, "state": "succeeded", "created": 1.0, "summary": {"overall_accuracy": 0.9996}})
+    dock.jobs.view.selectRow(0)
+    assert f"99.9 % of the {pixels} pixels right" in dock.jobs.details.toPlainText()
+
+
 def test_what_runs_is_on_top_then_what_waits_in_turn_then_what_ended_newest_first(dock, tell):
     tell(
         {"id": "1", "state": "succeeded", "created": 1.0, "spec": {"out": "/x/old"}},

@@ -89,3 +89,27 @@ def test_what_the_backend_refuses_is_said_in_the_dialog(dialog, make_labels, qtb
     dialog.follower._key = "key"
     dialog._shared.backend.refused.emit("key", {"message": "Task 'evaluate': no.", "action": "Correct it."})
     assert dialog.footer.reason.text() == "Task 'evaluate': no. Correct it."
+
+
+def test_report_has_one_button_when_the_check_is_done(dialog, tmp_path, qtbot, package):
+    from timo_qgis.backend.jobs import JobView
+
+    out = tmp_path / "report"
+    out.mkdir()
+    report = {
+        "classes": [{"value": n, "name": name} for n, name in enumerate(("oak", "birch"))],
+        "figures": {
+            "confusion_matrix": [[1, 0], [0, 1]],
+            "per_class": [{"pixels": 1}, {"pixels": 1}],
+            "overall_accuracy": 1.0,
+        },
+        "model": {},
+        "errors": [],
+    }
+    (out / "report.json").write_text(json.dumps(report))
+    (out / "index.html").write_text("<p>report</p>")
+    with qtbot.waitSignal(dialog.result.shown):
+        dialog._on_job(JobView(id="a", task="evaluate", state="succeeded", spec={"out": str(out)}))
+    buttons = [one for one in dialog.findChildren(QPushButton) if one.isVisible() and one.text()]
+    assert [one.objectName() for one in buttons if one.text() == "Open the report"] == ["timoEvaluateReport"]
+    assert not dialog.box.open.isVisible()

@@ -71,6 +71,21 @@ def test_reasons_come_in_the_order_of_the_work(ready, twelve_dates, make_labels,
     assert page.footer_row.button.isEnabled()
 
 
+def test_one_date_is_enough_for_land_cover_and_too_few_for_what_change_tells(
+    ready, twelve_dates, make_labels, qtbot
+):
+    page = ready.train
+    tick(ready, qtbot, 12)
+    ready.series.model.tick(list(range(1, 12)), False)
+    make_labels(ROWS)
+    page.form.set_values({"preset": "land_cover"})
+    qtbot.waitUntil(lambda: page.why_not() == "")
+    assert ready.series.date_count() == 1
+    assert "One date can do for land cover" in ready.series.problems.text()
+    page.form.set_values({"preset": "deforestation"})
+    assert "at least two dated layers" in page.why_not()
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "with space"])
 def test_name_that_is_no_folder_name_is_refused_before_the_click(ready, make_labels, name):
     make_labels(ROWS)

@@ -231,14 +231,15 @@ def _notes(
         )
     if unlearnt is not None and not unlearnt["pixels"]:
         notes.append(
-            "All labelled pixels lie in places where the model was trained: the figures flatter it. Judge it "
-            "by labels of other places."
+            "All labelled pixels lie in places where the model was trained: it has seen the answers, and the "
+            "figures do not tell how good its maps are elsewhere. Judge it by labels of other places."
         )
     elif unlearnt is not None and unlearnt["pixels"] < figures["pixels"]:
         learnt = of_hundred(1 - unlearnt["pixels"] / figures["pixels"])
         notes.append(
-            f"Of 100 labelled pixels, {learnt} lie in places where the model was trained, where it is better "
-            f"than elsewhere; on the other {count(unlearnt['pixels'])} it has {figures_line(unlearnt)}."
+            f"Of 100 labelled pixels, {learnt} lie in places where the model was trained: it has seen their "
+            f"answers. How good it is elsewhere, only the other {count(unlearnt['pixels'])} tell: "
+            f"{figures_line(unlearnt)}."
         )
     return notes
 

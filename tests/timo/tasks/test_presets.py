@@ -35,6 +35,16 @@ def test_a_preset_trains_and_maps_a_scene(scene, tmp_path, name):
         assert (source.read(1) == scene.truth).mean() > 0.7
 
 
+def test_land_cover_is_learnt_from_one_date_and_mapped_on_it(scene, tmp_path):
+    series = str(sorted(scene.folder.glob("*.tif"))[1])
+    listener = Listener()
+    scene.finetune(tmp_path / "m", listener, series=series, preset="land_cover", epochs=4)
+    assert not any("dates" in line for line in listener.lines)
+    scene.predict(tmp_path / "m", tmp_path / "map.tif", series=series)
+    with rasterio.open(tmp_path / "map.tif") as source:
+        assert (source.read(1) == scene.truth).mean() > 0.7
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_trains_and_maps_a_real_series(tmp_path, name):

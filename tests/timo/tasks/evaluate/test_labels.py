@@ -19,7 +19,11 @@ def test_labels_where_the_model_was_trained_are_told_apart(evaluate, scene, bund
     evaluate(recorder, labels=str(scene.labels))
     report = read_report(tmp_path / "report")
     assert 0 < report["outside_training"]["pixels"] < report["figures"]["pixels"]
-    assert "lie in places where the model was trained" in recorder.warnings
+    assert "lie in places where the model was trained: it has seen their answers" in recorder.warnings
+    assert (
+        f"only the other {report['outside_training']['pixels']:,} tell".replace(",", "\u202f")
+        in recorder.warnings
+    )
     learnt = json.loads((bundle / "model.json").read_text())["training"]["pixels"]
     assert report["figures"]["pixels"] - report["outside_training"]["pixels"] >= sum(learnt.values())
 
