@@ -141,6 +141,7 @@ def test_result_of_a_job_is_added_once_when_qgis_was_killed_meanwhile(
         first.predict.follower.submit(spec)
     job = signal.args[1]
     first.shared.backend.close()  # QGIS is killed: nothing is unloaded
+    first.arrivals.waiting.close()  # a lock of a program that has ended holds no more
 
     def layers():
         return [one for one in QgsProject.instance().mapLayers().values() if one.source() == out]
@@ -163,7 +164,7 @@ def test_result_of_a_job_is_added_once_when_qgis_was_killed_meanwhile(
                 qtbot.waitUntil(lambda: bool(layers()), timeout=20_000)
             qtbot.wait(2500)  # the list has come again
             assert len(layers()) == 1
-            qtbot.waitUntil(lambda dock=dock: dock.shared.settings.waiting == [], timeout=20_000)
+            qtbot.waitUntil(lambda dock=dock: dock.arrivals.waiting.projects == {}, timeout=20_000)
             dock.shared.backend.close()
     finally:
         for plugin in plugins:
