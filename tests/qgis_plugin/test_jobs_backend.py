@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from qgis.core import QgsProject, QgsVectorFileWriter
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton
 
+ROOT = Path(__file__).resolve().parents[2]
 SIZE = 96
 READY, JOB = 60_000, 240_000
 
@@ -169,3 +171,29 @@ def test_result_of_a_job_is_added_once_when_qgis_was_killed_meanwhile(
     finally:
         for plugin in plugins:
             plugin.unload()
+
+
+def test_all_jobs_are_listed_where_one_message_has_no_room_for_them(
+    plugin, backend_program, package, tmp_path, qtbot
+):
+    from timo_qgis._client.client import Client
+
+    home = tmp_path / "home"
+    python = backend_program.with_name(backend_program.name.replace("timo-backend", "python"))
+    server = subprocess.Popen([str(python), "-m", "timo_backend", "serve", "--home", str(home)], cwd=ROOT)
+    try:
+        qtbot.waitUntil((home / "connection.json").exists, timeout=READY)
+        spec = {
+            "series": ["/" + "x" * 1000] * 250,
+            "model": str(tmp_path / "none"),
+            "out": "/nowhere/map.tif",
+        }
+        with Client.connect(home) as client:
+            jobs = {client.submit("predict", spec) for _ in range(8)}
+        dock = plugin.open()
+        qtbot.waitUntil(lambda: set(dock.shared.backend.jobs) == jobs, timeout=READY)
+        assert dock.jobs.model.rowCount() == 8
+        dock.shared.backend.close()
+    finally:
+        server.terminate()
+        server.wait(30)
