@@ -176,24 +176,27 @@ def test_result_of_a_job_is_added_once_when_qgis_was_killed_meanwhile(
 def test_all_jobs_are_listed_where_one_message_has_no_room_for_them(
     plugin, backend_program, package, tmp_path, qtbot
 ):
-    from timo_qgis._client.client import Client
-
     home = tmp_path / "home"
     python = backend_program.with_name(backend_program.name.replace("timo-backend", "python"))
     server = subprocess.Popen([str(python), "-m", "timo_backend", "serve", "--home", str(home)], cwd=ROOT)
     try:
         qtbot.waitUntil((home / "connection.json").exists, timeout=READY)
+        dock, jobs = plugin.open(), set()
         spec = {
             "series": ["/" + "x" * 1000] * 250,
             "model": str(tmp_path / "none"),
             "out": "/nowhere/map.tif",
         }
-        with Client.connect(home) as client:
-            jobs = {client.submit("predict", spec) for _ in range(8)}
-        dock = plugin.open()
-        qtbot.waitUntil(lambda: set(dock.shared.backend.jobs) == jobs, timeout=READY)
-        assert dock.jobs.model.rowCount() == 8
-        dock.shared.backend.close()
+        for _ in range(8):
+            with qtbot.waitSignal(dock.shared.backend.submitted, timeout=READY) as signal:
+                dock.shared.backend.submit("predict", spec)
+            jobs.add(signal.args[1])
+        later = type(dock.shared.backend)("", home)  # of a QGIS that is started now
+        later.start()
+        try:
+            qtbot.waitUntil(lambda: set(later.jobs) == jobs, timeout=READY)
+        finally:
+            assert later.close() and dock.shared.backend.close()
     finally:
         server.terminate()
         server.wait(30)
