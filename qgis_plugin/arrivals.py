@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Deque, Dict, Iterable, Iterator, List, Optional, Set
+from typing import Deque, Dict, Iterator, List, Optional, Set
 
 from qgis.core import QgsMapLayer, QgsProject
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
@@ -116,12 +116,8 @@ class Arrivals(QObject):
 
     @slot
     def _on_saved(self) -> None:
-        self._keep(self._of_project.intersection(self.waiting.projects))
-
-    def _keep(self, jobs: Iterable[str]) -> None:
-        """Wait for jobs of this project."""
-        for job in jobs:
-            self.waiting.keep(job, QgsProject.instance().fileName())
+        jobs = self._of_project.intersection(self.waiting.projects)
+        self.waiting.keep(jobs, QgsProject.instance().fileName())
 
     def _recall(self) -> None:
         """Jobs of this project go on belonging to it when it, or QGIS, was closed meanwhile."""
@@ -134,7 +130,7 @@ class Arrivals(QObject):
         if view is not None and view.dry_run:
             return
         self._of_project.add(job)
-        self._keep([job])
+        self.waiting.keep([job], QgsProject.instance().fileName())
 
     @slot
     def _on_jobs(self, changed: List[JobView]) -> None:

@@ -9,7 +9,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
 from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import QLockFile
@@ -41,10 +41,12 @@ class Waiting:
         self._guard = Lock()
         self._closed = False
 
-    def keep(self, job: str, project: str) -> None:
-        """Wait for a job, begun in the project of this file."""
-        self.projects[job] = project
-        self._write(QgsSettings(), job, {"project": project, "at": time.time()})
+    def keep(self, jobs: Iterable[str], project: str) -> None:
+        """Wait for jobs, begun in the project of this file."""
+        store = QgsSettings()
+        for job in jobs:
+            self.projects[job] = project
+            self._write(store, job, {"project": project, "at": time.time()})
 
     def forget(self, job: str) -> None:
         """It is done with."""
