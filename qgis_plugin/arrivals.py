@@ -3,22 +3,43 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Set
+from typing import Deque, Dict, Iterator, List, Optional, Set
 
-from qgis.core import QgsProject
-from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.core import QgsMapLayer, QgsProject
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from .backend.jobs import JobView
+from .backend.thread import LinkState
 from .i18n import tr
 from .layers.results import Result, add_results, read_results
 from .log import log
 from .shared import Shared
 from .timing import slot
+from .waiting import Waiting
+
+
+@dataclass
+class _Turn:
+    """The results of a job while they are opened, a layer at a time.
+
+    Attributes:
+        layers: Those still to come; None: it has not begun.
+        added: How many there are.
+    """
+
+    job: JobView
+    results: List[Result]
+    problems: List[str]
+    unasked: bool
+    layers: Optional[Iterator[QgsMapLayer]] = None
+    added: int = 0
 
 
 class Arrivals(QObject):
-    """Waits for the jobs that this QGIS submitted, also across its restarts."""
+    """Waits for the jobs that this window of QGIS submitted, and for those of windows that are gone."""
 
     added = pyqtSignal(str)
     """The id of the job whose layers are in the project now."""
@@ -28,12 +49,17 @@ class Arrivals(QObject):
     def __init__(self, shared: Shared, parent: QObject) -> None:
         super().__init__(parent)
         self._shared = shared
+        self.waiting = Waiting(shared.settings)
         self._of_project: Set[str] = set()
-        self._recall()
         self._told: Set[str] = set()
+        self._looked: Set[str] = set()
+        self._turns: Deque[_Turn] = deque()
+        self._timer = QTimer(self)  # of no interval: it comes when the interface has had its turn
+        self._timer.timeout.connect(self._on_turn)
         QgsProject.instance().cleared.connect(self._on_cleared)
         QgsProject.instance().readProject.connect(self._on_read)
         QgsProject.instance().projectSaved.connect(self._on_saved)
+        shared.backend.state_changed.connect(self._on_state)
         shared.backend.submitted.connect(self._on_submitted)
         shared.backend.jobs_changed.connect(self._on_jobs)
 
@@ -48,33 +74,55 @@ class Arrivals(QObject):
         outputs = _outputs(job)
         self._shared.background.run(
             lambda: read_results(outputs, known),
-            lambda found: self._add(job, found[0], found[1], unasked),
+            lambda found: self._queue(_Turn(job, found[0], found[1], unasked)),
             owner=self,
         )
+
+    def close(self) -> None:
+        """The plugin is unloaded: another window, or the next start, waits for the jobs that go on."""
+        self._timer.stop()
+        self._turns.clear()
+        self.waiting.close()
+
+    @slot
+    def _on_state(self, state: LinkState) -> None:
+        if state.ready:
+            self._look()
+
+    def _look(self) -> None:
+        self._shared.background.run(self.waiting.look, self._on_taken, owner=self)
+
+    @slot
+    def _on_taken(self, taken: Dict[str, str]) -> None:
+        if taken:
+            self.waiting.projects.update(taken)
+            self._recall()
+            self._on_jobs(list(self._shared.backend.jobs.values()))
 
     @slot
     def _on_cleared(self) -> None:
         """Another project: maps of the former one do not come into it unasked."""
         self._of_project.clear()
+        for turn in [turn for turn in self._turns if turn.unasked or turn.layers is not None]:
+            self._turns.remove(turn)
+            self.waiting.forget(turn.job.id)
+            self._offer(turn.job)
 
     @slot
     def _on_read(self) -> None:
         if QgsProject.instance().fileName():
             self._recall()
+            self._look()
 
     @slot
     def _on_saved(self) -> None:
-        self._remember(self._of_project.intersection(self._shared.settings.waiting))
-
-    def _remember(self, jobs: Set[str]) -> None:
-        """Keep of which project jobs are."""
-        here = dict.fromkeys(jobs, QgsProject.instance().fileName())
-        self._shared.settings.save(begun={**self._shared.settings.begun, **here})
+        jobs = self._of_project.intersection(self.waiting.projects)
+        self.waiting.keep(jobs, QgsProject.instance().fileName())
 
     def _recall(self) -> None:
         """Jobs of this project go on belonging to it when it, or QGIS, was closed meanwhile."""
         here = QgsProject.instance().fileName()
-        self._of_project |= {job for job, file in self._shared.settings.begun.items() if file == here}
+        self._of_project |= {job for job, file in self.waiting.projects.items() if file == here}
 
     @slot
     def _on_submitted(self, _key: str, job: str) -> None:
@@ -82,18 +130,22 @@ class Arrivals(QObject):
         if view is not None and view.dry_run:
             return
         self._of_project.add(job)
-        self._remember({job})
-        self._keep([*self._shared.settings.waiting, job])
+        self.waiting.keep([job], QgsProject.instance().fileName())
 
     @slot
     def _on_jobs(self, changed: List[JobView]) -> None:
-        for job in changed:
-            if not job.final or job.id in self._told or job.id not in self._shared.settings.waiting:
+        ended = [job for job in changed if job.final and job.id not in self._told]
+        others = {job.id for job in ended if not job.dry_run} - set(self.waiting.projects) - self._looked
+        if others:  # of a window that may be gone
+            self._looked |= others
+            self._look()
+        for job in ended:
+            if job.id not in self.waiting.projects:
                 continue
             self._told.add(job.id)
             arrives = job.task == "predict" and job.state == "succeeded" and job.id in self._of_project
             if job.dry_run or not arrives:  # else it is done with when its layers are there
-                self._forget(job.id)
+                self.waiting.forget(job.id)
             if not job.dry_run:
                 self._tell(job)
 
@@ -125,29 +177,42 @@ class Arrivals(QObject):
         log(tr("Map '{name}' is ready.", name=job.name), "success", push=True,
             button=tr("Add to the project"), pressed=lambda: self.add(job))  # fmt: skip
 
-    def _add(self, job: JobView, results: List[Result], problems: List[str], unasked: bool) -> None:
-        if unasked and job.id not in self._of_project:  # another project was opened while it was read
-            self._forget(job.id)
-            self._offer(job)
+    def _queue(self, turn: _Turn) -> None:
+        self._turns.append(turn)
+        self._timer.start(0)
+
+    @slot
+    def _on_turn(self) -> None:
+        """Open one layer; the others when the interface had its turn."""
+        if not self._turns:
+            self._timer.stop()
             return
-        for problem in problems:
-            log(problem, "warning", push=True)
-        layers = add_results(QgsProject.instance(), results, job.id, _title(job))
-        if layers:
-            log(tr("Map '{name}' was added to the project.", name=_title(job)), "success", push=True)
-        elif results:
-            log(tr("Map '{name}' is in the project already.", name=_title(job)), push=True)
-        self._forget(job.id)
-        if results:
-            self.added.emit(job.id)
+        turn = self._turns[0]
+        if turn.unasked and turn.job.id not in self._of_project:  # another project was opened meanwhile
+            self._turns.popleft()
+            self.waiting.forget(turn.job.id)
+            self._offer(turn.job)
+            return
+        if turn.layers is None:
+            for problem in turn.problems:
+                log(problem, "warning", push=True)
+            project = QgsProject.instance()
+            turn.layers = add_results(project, turn.results, turn.job.id, _title(turn.job))
+        if next(turn.layers, None) is not None:
+            turn.added += 1
+            return
+        self._turns.popleft()
+        self._end(turn)
 
-    def _forget(self, job: str) -> None:
-        self._keep([one for one in self._shared.settings.waiting if one != job])
-
-    def _keep(self, waiting: List[str]) -> None:
-        waiting = waiting[-200:]
-        begun = {job: file for job, file in self._shared.settings.begun.items() if job in waiting}
-        self._shared.settings.save(waiting=waiting, begun=begun)
+    def _end(self, turn: _Turn) -> None:
+        title = _title(turn.job)
+        if turn.added:
+            log(tr("Map '{name}' was added to the project.", name=title), "success", push=True)
+        elif turn.results:
+            log(tr("Map '{name}' is in the project already.", name=title), push=True)
+        self.waiting.forget(turn.job.id)
+        if turn.results:
+            self.added.emit(turn.job.id)
 
 
 def _outputs(job: JobView) -> Dict[str, str]:

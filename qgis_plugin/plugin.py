@@ -87,6 +87,7 @@ class TimoPlugin:
             self._close_windows()
             self.dock.predict.area.close_tool()
             self.dock.results.close()
+            self.dock.arrivals.close()
             self.iface.removeDockWidget(self.dock)
             self.dock.close()
             if shared.backend.close():

@@ -57,10 +57,6 @@ class Settings:
     predict: Dict[str, Any] = field(default_factory=dict)
     """The Predict page's form, as it was left."""
     page: int = 0
-    waiting: List[str] = field(default_factory=list)
-    """Ids of the jobs submitted from here whose end was not told yet."""
-    begun: Dict[str, str] = field(default_factory=dict)
-    """The project's file in which each of these was begun; empty: it was not saved."""
     hidden_jobs: List[str] = field(default_factory=list)
     """Ids of the jobs that the Jobs page shows no more."""
     jobs_days: int = 0

@@ -98,9 +98,10 @@ class Retry(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Jobs(Request, frozen=True, forbid_unknown_fields=True):
-    """Asks for all jobs, newest first."""
+    """Asks for all jobs, newest first; with ``before``, for those that are older than this one."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+    before: JobId | None = None
 
 
 class Job(Request, frozen=True, forbid_unknown_fields=True):

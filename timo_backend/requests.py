@@ -183,11 +183,13 @@ class Requests:
         return self._queue(*again)
 
     def _jobs(self, request: messages.Jobs, caller: Caller) -> dict[str, Any]:
+        if request.before is not None:
+            self._own(request.before, caller)
         jobs: list[dict[str, Any]] = []
         room = REPLY_LIMIT
-        for job in self._store.jobs(request.limit, caller.owner):
+        for job in self._store.jobs(request.limit + 1, caller.owner, request.before):
             room -= len(protocol.dumps(job.to_dict()).encode())
-            if room < 0 and jobs:
+            if len(jobs) == request.limit or (room < 0 and jobs):
                 return {"jobs": jobs, "more": True}
             jobs.append(job.to_dict())
         return {"jobs": jobs, "more": False}

@@ -132,10 +132,11 @@ class Store:
             raise unknown_job(ident)
         return _job(row)
 
-    def jobs(self, limit: int = 200, owner: str = DEFAULT) -> Iterator[Job]:
-        """The jobs of an owner, newest first."""
-        query = f"SELECT {_COLUMNS} FROM jobs WHERE owner = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
-        return map(_job, self._db.execute(query, (owner, limit)))
+    def jobs(self, limit: int = 200, owner: str = DEFAULT, before: str | None = None) -> Iterator[Job]:
+        """The jobs of an owner, newest first; those older than one, where it is named."""
+        older = "" if before is None else "AND number < (SELECT number FROM jobs WHERE id = ?)"
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE owner = ? {older} ORDER BY number DESC LIMIT ?"  # noqa: S608
+        return map(_job, self._db.execute(query, (owner, *([before] if older else []), limit)))
 
     def queued(self) -> Iterator[tuple[str, str, str | None]]:
         """The jobs that wait for their turn, in that order: id, the spec's ``device``, chosen GPU."""

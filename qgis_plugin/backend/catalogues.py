@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, pyqtSignal
 
 from ..i18n import tr
 from ..timing import slot
-from .launcher import Launcher
-from .others import for_others
+from .launcher import find
+from .others import for_others, proxy
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,6 @@ class Searcher(QObject):
 
     Args:
         program: The backend's program as set; empty: it is looked for on PATH.
-        home: The backend's folder.
     """
 
     found = pyqtSignal(dict)
@@ -65,9 +63,9 @@ class Searcher(QObject):
     failed = pyqtSignal(str)
     """Why not, in a sentence that says what to do."""
 
-    def __init__(self, program: str, home: Path, parent: QObject) -> None:
+    def __init__(self, program: str, parent: QObject) -> None:
         super().__init__(parent)
-        self._launcher = Launcher(program, home)
+        self.program = program
         self._process: Optional[QProcess] = None
 
     @property
@@ -78,13 +76,13 @@ class Searcher(QObject):
     def start(self, search: Search) -> None:
         """Begin; a search that runs is given up."""
         self.stop()
-        backend = self._launcher.find()
+        backend = find(self.program)
         program = backend.with_name("timo" + backend.suffix) if backend else None
         if program is None or not program.is_file():
             self.failed.emit(tr("Searching needs the TiMo backend: see the top of the panel."))
             return
         process = QProcess(self)
-        process.setProcessEnvironment(for_others())
+        process.setProcessEnvironment(for_others(proxy()))
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_error)
         self._process = process

@@ -17,7 +17,7 @@ from . import setup_files as files
 from . import setup_plan as plan
 from .others import for_others, kill, proxy
 from .uv_output import Packages, sentence
-from .uv_tool import Fetch, unpack
+from .uv_tool import OLDEST, Fetch, unpack
 
 TAIL = 20_000
 MEASURE_MS = 1000
@@ -167,8 +167,9 @@ class Installer(QObject):
         elif request.uv is None or request.wheels is not None:
             self._fail(
                 tr(
-                    "The program uv, which makes environments, is not on this computer: put {name} into the "
-                    "folder of wheels, or install uv, and press Retry.",
+                    "The program uv, which makes environments, is not on this computer in release {oldest} "
+                    "or newer: put {name} into the folder of wheels, or install uv, and press Retry.",
+                    oldest=".".join(map(str, OLDEST)),
                     name=request.uv.name if request.uv else "uv",
                 )
             )

@@ -44,7 +44,8 @@ class JobView:
     Attributes:
         metrics: Curves by name: points (step, value) in order of arrival.
         artifacts: Outputs: (kind, path).
-        logs: Lines: (level, message).
+        logs: Lines: (level, message); the last of them where they are many.
+        unlogged: How many lines before these are kept no more.
         error: The backend's error as a mapping with ``message`` and ``action``.
         created, started, ended: Seconds since 1970-01-01 UTC.
         attempt: How often its worker was started.
@@ -67,6 +68,7 @@ class JobView:
     spec: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Points] = field(default_factory=dict)
     logs: Tuple[Tuple[str, str], ...] = ()
+    unlogged: int = 0
     artifacts: Tuple[Tuple[str, str], ...] = ()
     last_seq: int = 0
     attempt: int = 0
@@ -74,6 +76,15 @@ class JobView:
     place: float = 0.0
     parent: Optional[str] = None
     device: Optional[str] = None
+
+    def logged_since(self, known: int) -> Tuple[Tuple[str, str], ...]:
+        """The log's lines after the first ``known`` that were told; those that are kept."""
+        return self.logs[max(0, known - self.unlogged) :]
+
+    @property
+    def logged(self) -> int:
+        """How many lines were told."""
+        return self.unlogged + len(self.logs)
 
     @property
     def final(self) -> bool:
@@ -132,6 +143,7 @@ class _Record:
         self.values: Dict[str, Any] = {"id": ident}
         self.metrics: Dict[str, List[Tuple[int, float]]] = {}
         self.logs: List[Tuple[str, str]] = []
+        self.told = 0  # lines of the log
         self.artifacts: Dict[str, str] = {}
         self.seen = self.listed = 0
         # Curves and logs are long, and most news is of neither: each view shares those that did not change.
@@ -151,6 +163,7 @@ class _Record:
 
     def line(self, level: str, message: str) -> None:
         self.logs.append((level, message))
+        self.told += 1
         if len(self.logs) > 2 * LOG_LINES:
             del self.logs[:-LOG_LINES]
         self._lines = None
@@ -165,6 +178,7 @@ class _Record:
             **self.values,
             metrics=dict(self._curves),
             logs=self._lines,
+            unlogged=self.told - len(self._lines),
             artifacts=tuple(self.artifacts.items()),
         )
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Mapping, Optional
 
 from qgis.PyQt.QtCore import QProcess
 
@@ -33,11 +33,13 @@ class Launcher:
     Args:
         program: The program's path; empty: it is looked for on PATH.
         home: The backend's folder.
+        proxy: What ``others.proxy`` told: where the program reaches the network.
     """
 
-    def __init__(self, program: str, home: Path) -> None:
+    def __init__(self, program: str, home: Path, proxy: Mapping[str, str]) -> None:
         self.program = program
         self.home = home
+        self.proxy = proxy
         self._pid = 0
 
     @property
@@ -45,22 +47,9 @@ class Launcher:
         """What the program said when it was started last."""
         return self.home / "start.log"
 
-    def find(self) -> Optional[Path]:
-        """The program, if it is there and can be run."""
-        if self.program:
-            path = Path(self.program).expanduser()
-            if path.is_dir():  # an environment's folder, or its folder of programs
-                found = shutil.which(
-                    PROGRAM, path=os.pathsep.join(str(path / n) for n in ("", "bin", "Scripts"))
-                )
-                return Path(found) if found else None
-            return path if path.is_file() and os.access(path, os.X_OK) else None
-        found = shutil.which(PROGRAM)
-        return Path(found) if found else None
-
     def start(self) -> Optional[Trouble]:
         """Start the program; what is wrong if that cannot be done."""
-        program = self.find()
+        program = find(self.program)
         if program is None:
             return self._missing()
         try:
@@ -79,7 +68,7 @@ class Launcher:
         process = QProcess()
         process.setProgram(str(program))
         process.setArguments(["serve", "--home", str(self.home)])
-        process.setProcessEnvironment(for_others())
+        process.setProcessEnvironment(for_others(self.proxy))
         process.setStandardOutputFile(str(self.log_file))
         process.setStandardErrorFile(str(self.log_file), QProcess.OpenModeFlag.Append)
         started, self._pid = process.startDetached()
@@ -129,6 +118,22 @@ class Launcher:
             tr("The TiMo backend was not found on this computer."),
             tr("Set it up, or choose its program timo-backend here, and press Retry."),
         )
+
+
+def find(program: str) -> Optional[Path]:
+    """The backend's program, if it is there and can be run.
+
+    Args:
+        program: As ``Launcher`` takes it.
+    """
+    if program:
+        path = Path(program).expanduser()
+        if path.is_dir():  # an environment's folder, or its folder of programs
+            found = shutil.which(PROGRAM, path=os.pathsep.join(str(path / n) for n in ("", "bin", "Scripts")))
+            return Path(found) if found else None
+        return path if path.is_file() and os.access(path, os.X_OK) else None
+    found = shutil.which(PROGRAM)
+    return Path(found) if found else None
 
 
 def is_alive(pid: int) -> bool:

@@ -12,6 +12,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from ..timing import slot
 from .jobs import JobView
 from .launcher import Launcher
+from .others import proxy
 from .thread import Command, LinkState, LinkThread
 
 
@@ -43,7 +44,7 @@ class Backend(QObject):
         """Connect, if that has not begun; starts the program where none runs."""
         if self._thread is not None:
             return
-        thread = LinkThread(Launcher(self._program, self._home), self)
+        thread = LinkThread(Launcher(self._program, self._home, proxy()), self)
         thread.state_changed.connect(self._on_state)
         thread.greeted.connect(self._on_hello)
         thread.jobs_changed.connect(self._on_jobs)
@@ -59,6 +60,7 @@ class Backend(QObject):
             self.start()
             return
         self._thread.launcher.program = program
+        self._thread.launcher.proxy = proxy()
         self._thread.retry()
 
     def submit(self, task: str, spec: Mapping[str, Any]) -> str:

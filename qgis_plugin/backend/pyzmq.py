@@ -17,6 +17,7 @@ from ..timing import slot
 from . import setup_plan as plan
 from .machine import Machine
 from .others import for_others, kill, proxy
+from .setup_files import move
 from .survey import PACKAGE
 from .uv_output import sentence
 from .uv_tool import Fetch, find, unpack
@@ -82,6 +83,7 @@ class PyzmqInstaller(QObject):
         self._background.deleteLater()
         if self._process is not None:
             self._process.finished.disconnect()
+            self._process.errorOccurred.disconnect()
             kill(self._process)
 
     def _look(self) -> tuple:
@@ -141,21 +143,30 @@ class PyzmqInstaller(QObject):
         self._process = QProcess(self)
         self._process.setProcessEnvironment(for_others(proxy()))
         self._process.finished.connect(self._on_finished)
+        self._process.errorOccurred.connect(self._on_not_started)
         self._process.start(command[0], list(command[1:]))
 
     @slot
+    def _on_not_started(self, error: QProcess.ProcessError) -> None:
+        process = self._process
+        if error == QProcess.ProcessError.FailedToStart and process is not None:
+            self._process = None
+            program = process.program()
+            process.deleteLater()
+            self.ended.emit(tr("The program {program} could not be started.", program=program))
+
+    @slot
     def _on_finished(self, status: int) -> None:
-        said = bytes(self._process.readAllStandardError()).decode(errors="replace") if self._process else ""
-        self._process = None
-        if status:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        crashed = process.exitStatus() != QProcess.ExitStatus.NormalExit
+        said = bytes(process.readAllStandardError()).decode(errors="replace")
+        process.deleteLater()
+        if status or crashed:
             self.ended.emit(sentence(said))
             return
-
-        def place() -> str:
-            try:
-                self._part.replace(folder(self._home))
-            except OSError as error:
-                return str(error)
-            return ""
-
-        self._background.run(place, lambda wrong: self.ended.emit(sentence(wrong) if wrong else ""))
+        part, target = self._part, folder(self._home)
+        self._background.run(
+            lambda: move(part, target), lambda wrong: self.ended.emit(sentence(wrong) if wrong else "")
+        )

@@ -126,15 +126,27 @@ def _uv(layout: Layout, wheel: Optional[UvWheel], system: str, wheels: Optional[
 
 def put_in_place(layout: Layout) -> str:
     """Give the environment its name, and remove what is left over; what is wrong, or empty."""
+    said = move(layout.part, layout.target)
+    if not said:
+        shutil.rmtree(layout.work, ignore_errors=True)
+    return said
+
+
+def move(part: Path, target: Path) -> str:
+    """Give a folder that is done its name, in place of one that has it; what is wrong, or empty."""
+    old = target.with_name(f"{target.name}.old")
     said = ""
     for _ in range(MOVE_TRIES):
         try:
-            os.replace(layout.part, layout.target)  # noqa: PTH105
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                os.replace(target, old)  # noqa: PTH105
+            os.replace(part, target)  # noqa: PTH105
         except OSError as error:
             said = str(error)
             time.sleep(MOVE_PAUSE_S)
         else:
-            shutil.rmtree(layout.work, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
             return ""
     return said
 

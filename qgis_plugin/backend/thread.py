@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from .launcher import Launcher, Trouble
 POLL_MS = 50
 TELL_EVERY = 0.1
 LIST_EVERY = 2.0
-LIST_ALL, LIST_NEW = 1000, 200  # at first and after an order; then those that can have changed
+LIST_ALL, LIST_NEW = sys.maxsize, 200  # at first and after an order; then those that can have changed
+LIST_PAGE = 1000  # what the backend tells at once at most; where that is no message, less
 MOST_FOLLOWED = 200  # jobs whose events are asked for before they end; the others' states come with the list
 HELLO_WITHIN = 5.0
 SILENT_AFTER = 15.0
@@ -47,11 +49,12 @@ class LinkState:
 
 @dataclass(frozen=True)
 class Command:
-    """A request of the interface; ``token`` names it in the answer."""
+    """A request of the interface; ``token`` names it in the answer; of a list, so many jobs are wanted."""
 
     type: str
     body: Mapping[str, Any]
     token: str = ""
+    wanted: int = 0
 
 
 class _LostError(Exception):
@@ -83,6 +86,15 @@ class LinkThread(QThread):
     def ask(self, request: str, body: Mapping[str, Any], token: str) -> None:
         """Send a request when connected; ``answered`` or ``refused`` comes with its token."""
         self.commands.put(Command(request, body, token))
+
+    def withdraw(self, token: str) -> bool:
+        """Take back a request that was not sent yet; whether it could be."""
+        with self.commands.mutex:
+            kept = [command for command in self.commands.queue if command.token != token]
+            taken = len(kept) < len(self.commands.queue)
+            self.commands.queue.clear()
+            self.commands.queue.extend(kept)
+        return taken
 
     def retry(self) -> None:
         """Try again after a failure."""
@@ -226,8 +238,7 @@ class LinkThread(QThread):
         while not self._ending.is_set():
             now = time.monotonic()
             if self._list or now - listed > LIST_EVERY:
-                asked = {"limit": self._list or LIST_NEW}
-                self._unanswered[core.send("jobs", asked)] = Command("jobs", asked)
+                self._ask_for_list(core, self._list or LIST_NEW)
                 listed, self._list = now, 0
             for command in self._drain():
                 self._send(core, command)
@@ -241,6 +252,10 @@ class LinkThread(QThread):
                 told = now
             if now - heard > SILENT_AFTER:
                 raise _LostError
+
+    def _ask_for_list(self, core: Core, wanted: int, **before: str) -> None:
+        asked = {"limit": min(wanted, LIST_PAGE), **before}
+        self._unanswered[core.send("jobs", asked)] = Command("jobs", asked, wanted=wanted)
 
     def _send(self, core: Core, command: Command) -> None:
         if command.type == "subscribe":
@@ -283,8 +298,11 @@ class LinkThread(QThread):
 
     def _take_answer(self, core: Core, command: Command, message: Message) -> None:
         if command.type == "jobs":
-            self._book.list(message.body["jobs"])
-            for row in message.body["jobs"]:
+            rows = message.body["jobs"]
+            if message.body["more"] and command.wanted > len(rows):
+                self._ask_for_list(core, command.wanted - len(rows), before=rows[-1]["id"])
+            self._book.list(rows)
+            for row in rows:
                 if row["state"] in FINAL:
                     self._live.discard(row["id"])
                 elif row["state"] not in IDLE or len(self._live) < MOST_FOLLOWED:

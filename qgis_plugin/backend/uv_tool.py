@@ -1,31 +1,54 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program uv, which makes environments: as it is on PATH, else from PyPI, its hash checked."""
+"""The program uv, which makes environments: one on PATH that is new enough, else PyPI's, hash checked."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Tuple
 
 from qgis.core import QgsNetworkAccessManager
-from qgis.PyQt.QtCore import QObject, QUrl, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QProcess, QUrl, pyqtSignal
 from qgis.PyQt.QtNetwork import QNetworkReply, QNetworkRequest
 
 from ..timing import slot
+from .others import for_others
 from .setup_plan import UvWheel
+
+OLDEST = (0, 8, 0)
+"""The first release with all options of ``setup_plan``: the youngest is ``--clear`` of ``uv venv``."""
+ANSWERS_WITHIN_MS = 10_000
 
 
 def find(fetched: Path) -> Optional[Path]:
-    """The program on this computer: the one fetched before, else one on PATH; None: there is none."""
+    """The program on this computer: the one fetched before, else one on PATH that is recent enough.
+
+    It waits for that program's answer: not for the interface's thread. None: there is none.
+    """
     if fetched.is_file():
         return fetched
     found = shutil.which("uv")
-    return Path(found) if found else None
+    return Path(found) if found and _release(found) >= OLDEST else None
+
+
+def _release(program: str) -> Tuple[int, ...]:
+    """The release that a uv says it is; empty: it doesn't say."""
+    asked = QProcess()
+    asked.setProcessEnvironment(for_others())
+    asked.start(program, ["--version"])
+    if not asked.waitForFinished(ANSWERS_WITHIN_MS):
+        asked.kill()
+        asked.waitForFinished(1000)
+        return ()
+    said = bytes(asked.readAllStandardOutput()).decode(errors="replace")
+    numbers = re.match(r"uv (\d+)\.(\d+)\.(\d+)", said)
+    return tuple(map(int, numbers.groups())) if numbers else ()
 
 
 def unpack(wheel: Path, known: UvWheel, system: str, target: Path) -> str:

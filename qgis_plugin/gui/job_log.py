@@ -29,6 +29,7 @@ class LogView(QWidget):
         self._job = ""
         self._name = ""
         self._lines: Lines = ()
+        self._told = 0
         self.warnings = QCheckBox(tr("Warnings only"))
         self.warnings.setObjectName("timoJobsLogWarnings")
         self.find = QgsFilterLineEdit()
@@ -43,6 +44,7 @@ class LogView(QWidget):
         self.text.setObjectName("timoJobsLogText")
         self.text.setAccessibleName(tr("Log"))
         self.text.setReadOnly(True)
+        self.text.setUndoRedoEnabled(False)
         self.text.setPlaceholderText(tr("The job has not told anything yet."))
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         row = QHBoxLayout()
@@ -62,15 +64,18 @@ class LogView(QWidget):
 
     def show_job(self, job: Optional[JobView]) -> None:
         """Show the log of a job."""
-        ident, lines = (job.id, job.logs) if job is not None else ("", ())
+        ident, lines, told = (job.id, job.logs, job.logged) if job is not None else ("", (), 0)
         self._name = job.name if job is not None else ""
-        if ident == self._job and lines == self._lines:
+        same = ident == self._job and told >= self._told
+        if same and told == self._told:
             return
-        grown = ident == self._job and lines[: len(self._lines)] == self._lines
-        more = lines[len(self._lines) :] if grown else ()
-        self._job, self._lines = ident, lines
-        if grown:
-            self._append(more)
+        new = job.logged_since(self._told) if job is not None and same else ()
+        kept = len(lines) - len(new)
+        gone = self._lines[: len(self._lines) - kept]
+        self._job, self._lines, self._told = ident, lines, told
+        if same and kept:
+            self._append(new)
+            self._drop(gone)
         else:
             self._write()
         self.copy.setEnabled(bool(lines))
@@ -89,6 +94,22 @@ class LogView(QWidget):
         text = self._shown(lines)
         if text:
             self.text.appendPlainText(text)  # Qt follows the end where it was in sight
+
+    def _drop(self, lines: Lines) -> None:
+        """Take lines away at the top; what is read, further below, stays where it is."""
+        text = self._shown(lines)
+        if not text:
+            return
+        document, bar = self.text.document(), self.text.verticalScrollBar()
+        height, place = document.lineCount(), bar.value()
+        cursor = QTextCursor(document)
+        end = document.findBlockByNumber(text.count("\n") + 1)
+        if not end.isValid():
+            self.text.clear()
+            return
+        cursor.setPosition(end.position(), QTextCursor.MoveMode.KeepAnchor)
+        cursor.removeSelectedText()
+        bar.setValue(place - (height - document.lineCount()))
 
     @slot
     def _write(self) -> None:

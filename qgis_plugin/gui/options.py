@@ -10,8 +10,8 @@ from qgis.PyQt.QtCore import QProcess, QUrl
 from qgis.PyQt.QtGui import QDesktopServices, QFontDatabase, QGuiApplication
 from qgis.PyQt.QtWidgets import QGroupBox, QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
-from ..backend.launcher import Launcher
-from ..backend.others import for_others
+from ..backend.launcher import find
+from ..backend.others import for_others, proxy
 from ..compat import caption, form_layout, icon, label
 from ..i18n import tr
 from ..settings import ENVIRONMENT, Settings, overridden
@@ -116,7 +116,7 @@ class OptionsPage(QgsOptionsPageWidget):
 
     @slot
     def _on_report(self) -> None:
-        program = Launcher(self.program.filePath().strip(), self._settings.home_folder).find()
+        program = find(self.program.filePath().strip())
         if program is None:
             self.report.setPlainText(tr("The program timo-backend was not found: choose it above."))
             return
@@ -124,7 +124,7 @@ class OptionsPage(QgsOptionsPageWidget):
         self._doctor = QProcess(self)
         self._doctor.setProgram(str(program))
         self._doctor.setArguments(["doctor", "--home", str(self._settings.home_folder)])
-        self._doctor.setProcessEnvironment(for_others())
+        self._doctor.setProcessEnvironment(for_others(proxy()))
         self._doctor.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         self._doctor.finished.connect(self._on_made)
         self._doctor.errorOccurred.connect(self._on_made)

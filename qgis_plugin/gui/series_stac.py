@@ -44,7 +44,7 @@ class StacDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("timoStac")
         self.setWindowTitle(tr("Search a STAC catalogue"))
-        self.searcher = Searcher(shared.settings.backend_program, shared.settings.home_folder, self)
+        self.searcher = Searcher(shared.settings.backend_program, self)
         self._search: Optional[Search] = None
         self._found: Dict[str, Any] = {}
         self._widgets(shared)

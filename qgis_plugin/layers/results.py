@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from qgis.core import (
     Qgis,
@@ -15,6 +15,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 
 from ..i18n import tr
@@ -46,10 +47,13 @@ TITLES = {
 Ranges = Dict[dt.date, Tuple[dt.date, dt.date]]
 
 
-def add_results(project: QgsProject, results: Sequence[Result], job: str, title: str) -> List[QgsMapLayer]:
+def add_results(
+    project: QgsProject, results: Sequence[Result], job: str, title: str
+) -> Iterator[QgsMapLayer]:
     """Add the results as a group at the top of the layer tree, the map visible and unfolded.
 
-    Maps of each date stand in a group of their own, which is shown when the analyst ticks it.
+    Maps of each date stand in a group of their own, which is shown when the analyst ticks it. Opening a layer
+    takes its time: each is added when the next one is asked for.
 
     Args:
         project: The project.
@@ -57,21 +61,21 @@ def add_results(project: QgsProject, results: Sequence[Result], job: str, title:
         job: The job's id, kept with the layers.
         title: The group's name.
 
-    Returns:
+    Yields:
         The layers; those of this job that are in the project already are not added again.
     """
     there = {layer.source().split("|")[0] for layer in layers_of_job(project, job)}
     new = [result for result in results if str(result.path) not in there]
     if not new:
-        return []
+        return
     ranges = _ranges([result.date for result in results if result.date is not None])
     group = _group_of(project, job)
-    added = []
+    added = False
     for result in new:
         layer = layer_of(result, title)
         if not layer.isValid():
             continue
-        if group is None:
+        if group is None or sip.isdeleted(group):  # it may be taken away meanwhile
             group = project.layerTreeRoot().insertGroup(0, title)
         dress(layer, result, job, title)
         if result.date is not None and isinstance(layer, QgsRasterLayer):
@@ -81,11 +85,11 @@ def add_results(project: QgsProject, results: Sequence[Result], job: str, title:
             node = (group if result.kind != DATED else _dated_group(group)).addLayer(layer)
         node.setItemVisibilityChecked(result.kind in (MAP, DATED))
         node.setExpanded(result.kind == MAP)
-        added.append(layer)
+        added = True
+        yield layer
     if added and ranges and project.timeSettings().temporalRange().isInfinite():
         first, last = min(ranges), ranges[max(ranges)][1]
         project.timeSettings().setTemporalRange(QgsDateTimeRange(_moment(first), _moment(last)))
-    return added
 
 
 def layer_of(result: Result, title: str) -> QgsMapLayer:

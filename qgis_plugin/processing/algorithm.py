@@ -51,6 +51,7 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         super().__init__()
         self._request: Optional[Request] = None
         self._outputs: Dict[str, str] = {}
+        self._proxy: Dict[str, str] = {}
 
     # what it is
 
@@ -142,6 +143,7 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         self, values: Values, context: QgsProcessingContext, _feedback: QgsProcessingFeedback
     ) -> bool:
         """Look at the layers, which is allowed here."""
+        from ..backend.others import proxy
         from .request import read_outputs
 
         fine, why = self.canExecute()
@@ -150,6 +152,7 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         self._request = self._check(values, context)
         self._outputs = read_outputs(self, self.TASK, values, context)
         self._request.spec.update(self._outputs)
+        self._proxy = proxy()
         return True
 
     # the run
@@ -178,7 +181,7 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         spec = self._request.write(Settings.load(), feedback)
         if feedback.isCanceled():
             return {}
-        job = run_job(self.TASK, spec, feedback)
+        job = run_job(self.TASK, spec, self._proxy, feedback)
         if job.state != "succeeded":
             feedback.pushInfo(tr("The job was cancelled."))
             return {}

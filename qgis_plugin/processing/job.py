@@ -19,7 +19,9 @@ from ..settings import Settings
 LOOK_EVERY = 0.2
 
 
-def run_job(task: str, spec: Mapping[str, Any], feedback: QgsProcessingFeedback) -> JobView:
+def run_job(
+    task: str, spec: Mapping[str, Any], proxy: Mapping[str, str], feedback: QgsProcessingFeedback
+) -> JobView:
     """Have the backend do a task; it is started where none runs.
 
     Cancelling the feedback cancels the job, and its end is waited for. No event loop is needed.
@@ -27,6 +29,7 @@ def run_job(task: str, spec: Mapping[str, Any], feedback: QgsProcessingFeedback)
     Args:
         task: ``predict``, ``finetune`` and the like.
         spec: What differs from the task's defaults; absolute paths.
+        proxy: As ``others.proxy`` tells it.
         feedback: Gets progress and log lines.
 
     Returns:
@@ -37,7 +40,7 @@ def run_job(task: str, spec: Mapping[str, Any], feedback: QgsProcessingFeedback)
     """
     follower = _Follower(task, spec, feedback)
     settings = Settings.load()
-    thread = LinkThread(Launcher(settings.backend_program, settings.home_folder))
+    thread = LinkThread(Launcher(settings.backend_program, settings.home_folder, proxy))
     news: queue.Queue[Tuple[str, Any]] = queue.Queue()
     # Directly, in the link's own thread: ours waits for the queue and has no event loop.
     direct = Qt.ConnectionType.DirectConnection
@@ -82,8 +85,11 @@ class _Follower:
         thread.ask("submit", {"task": self._task, "spec": self._spec, "key": self._key}, self._key)
 
     def cancel(self, thread: LinkThread) -> None:
-        """Ask for the job's end, once; nothing is waited for while it is not even submitted."""
-        if self._job.id and not self._cancelled:
+        """Ask for the job's end, once. One that the backend was not sent yet never is, and has ended so."""
+        if not self._job.id:
+            if thread.withdraw(self._key):
+                self._job = JobView("", task=self._task, state="cancelled")
+        elif not self._cancelled:
             self._cancelled = True
             self._feedback.pushInfo(tr("Stopping the job."))
             thread.ask("cancel", {"job": self._job.id}, f"cancel {self._job.id}")
@@ -113,7 +119,7 @@ class _Follower:
         for job in jobs:
             if not self._job.id or job.id != self._job.id:
                 continue
-            for level, message in _added(self._job.logs, job.logs):
+            for level, message in job.logged_since(self._job.logged):
                 (self._feedback.pushWarning if level == "warning" else self._feedback.pushInfo)(message)
             self._feedback.setProgress(100 * job.fraction)
             self._tell(job.state_name if job.state != "running" else _progress(job))
@@ -140,12 +146,3 @@ def _progress(job: JobView) -> str:
 def _sentences(error: Mapping[str, Any]) -> str:
     message = str(error.get("message") or tr("The job failed."))
     return f"{message} {error.get('action') or ''}".strip()
-
-
-def _added(before: Sequence[Any], after: Sequence[Any]) -> Sequence[Any]:
-    """The lines at the end that were not there before; the first ones may have been dropped."""
-    for start in range(len(before) + 1):
-        kept = len(before) - start
-        if tuple(before[start:]) == tuple(after[:kept]):
-            return after[kept:]
-    return after

@@ -19,6 +19,7 @@ from qgis.core import (
     QgsApplication,
     QgsFeature,
     QgsGeometry,
+    QgsNetworkAccessManager,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
@@ -304,6 +305,21 @@ def make_labels():
         return layer
 
     return make
+
+
+@pytest.fixture
+def qgis_proxy():
+    """A proxy in QGIS's settings; its address, as programs take it."""
+    settings, manager = QgsSettings(), QgsNetworkAccessManager.instance()
+    for name, value in {
+        "proxyEnabled": True, "proxyType": "HttpProxy", "proxyHost": "proxy.lan", "proxyPort": "3128",
+        "proxyUser": "ada", "proxyPassword": "secret",
+    }.items():  # fmt: skip
+        settings.setValue(f"proxy/{name}", value)
+    manager.setupDefaultProxyAndCache()
+    yield "http://ada:secret@proxy.lan:3128"
+    settings.remove("proxy")
+    manager.setupDefaultProxyAndCache()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsNetworkAccessManager, QgsSettings
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QPlainTextEdit, QWidget
 
@@ -30,6 +29,7 @@ if [ "$1" = venv ]; then
   chmod +x "$2/bin/python" "$2/bin/timo-backend"
 fi
 """
+RELEASE = 'if [ "$1" = --version ]; then echo "uv 0.8.0 (x86_64)"; exit; fi'
 BAD_SYNC = 'if [ "$2" = sync ]; then echo "$SAYS" >&2; exit 2; fi'
 
 
@@ -47,7 +47,7 @@ def uv(tmp_path, monkeypatch):
     (tmp_path / "answer").write_text(ANSWER, encoding="utf-8")
 
     def make(text=""):
-        script(tmp_path / "tools" / "uv", f"{text}\n{UV}")
+        script(tmp_path / "tools" / "uv", f"{text}\n{RELEASE}\n{UV}")
         monkeypatch.setenv("PATH", f"{tmp_path / 'tools'}:/usr/bin:/bin")
 
     return make
@@ -132,25 +132,15 @@ def test_set_up_ends_with_the_device_and_the_backend_is_used(dock, opened, uv, t
     assert dialog.findChild(QAbstractButton, "timoSetupClose").isVisible()
 
 
-def test_uv_sees_nothing_of_qgis_and_gets_the_proxy_of_qgis(opened, uv, tmp_path, qtbot, monkeypatch):
+def test_uv_sees_nothing_of_qgis_and_gets_the_proxy_of_qgis(
+    opened, uv, qgis_proxy, tmp_path, qtbot, monkeypatch
+):
     for name in ("PYTHONHOME", "PYTHONPATH", "GDAL_DATA", "LD_LIBRARY_PATH", "QT_PLUGIN_PATH", "UV_TARGET"):
         monkeypatch.setenv(name, "/nowhere")
-    settings = QgsSettings()
-    for name, value in {
-        "proxyEnabled": True, "proxyType": "HttpProxy", "proxyHost": "proxy.lan", "proxyPort": "3128",
-        "proxyUser": "ada", "proxyPassword": "secret",
-    }.items():  # fmt: skip
-        settings.setValue(f"proxy/{name}", value)
-    manager = QgsNetworkAccessManager.instance()
-    manager.setupDefaultProxyAndCache()
-    try:
-        uv()
-        dialog = opened()
-        with qtbot.waitSignal(dialog.ready, timeout=15000):
-            press(qtbot, dialog, "timoSetupStart")
-    finally:
-        settings.remove("proxy")
-        manager.setupDefaultProxyAndCache()
+    uv()
+    dialog = opened()
+    with qtbot.waitSignal(dialog.ready, timeout=15000):
+        press(qtbot, dialog, "timoSetupStart")
     seen = dict(
         line.split("=", 1) for line in (tmp_path / "seen.sync").read_text().splitlines() if "=" in line
     )
@@ -162,7 +152,7 @@ def test_uv_sees_nothing_of_qgis_and_gets_the_proxy_of_qgis(opened, uv, tmp_path
         "QT_PLUGIN_PATH",
         "UV_TARGET",
     } & set(seen)
-    assert seen["HTTPS_PROXY"] == "http://ada:secret@proxy.lan:3128"
+    assert seen["HTTPS_PROXY"] == qgis_proxy
     assert seen["UV_CACHE_DIR"].startswith(str(tmp_path / "home"))
     assert "secret" not in dialog.findChild(QPlainTextEdit, "timoSetupLog").toPlainText()
 
@@ -353,22 +343,10 @@ def test_json_of_uv_has_a_wheel_for_every_lock(package):
         assert wheel["url"].startswith("https://files.pythonhosted.org/") and len(wheel["sha256"]) == 64
 
 
-def test_a_qgis_without_pyzmq_says_so_and_offers_to_install_it(plugin, iface, monkeypatch, qtbot):
-    import timo_qgis.opening as opening
-    import timo_qgis.plugin as module
-
-    real = module.import_module
-
-    def without(name, *more):
-        if name in ("zmq", "._client.core"):
-            raise ImportError("No module named 'zmq'", name="zmq")
-        return real(name, *more)
-
-    monkeypatch.setattr(module, "import_module", without)
-    monkeypatch.setattr(opening, "import_module", without)
-    plugin.action.trigger()
-    qtbot.waitUntil(lambda: iface.bar.currentItem() is not None)
-    item = iface.bar.currentItem()
-    assert "pyzmq" in item.text()
-    assert "Install it" in [button.text() for button in item.findChildren(QAbstractButton)]
-    assert not plugin.action.isChecked()
+def test_an_old_uv_is_not_taken(opened, uv, tmp_path, qtbot):
+    uv('if [ "$1" = --version ]; then echo "uv 0.7.22 (x86_64)"; exit; fi')
+    dialog = opened()
+    dialog.findChild(QAbstractButton, "timoSetupWheels").click()
+    dialog.findChild(QWidget, "timoSetupOffline").setFilePath(str(tmp_path))
+    assert "in release 0.8.0 or newer: put uv-" in fails(qtbot, dialog)
+    assert not (tmp_path / "seen.environment").exists()

@@ -128,3 +128,16 @@ def test_what_did_not_change_is_shared_between_views(book):
     after = book.take_changed()[0]
     assert after.metrics["val_loss"] is before.metrics["val_loss"]
     assert after.logs is before.logs
+
+
+def test_long_log_keeps_its_end_and_says_what_is_new(book, package):
+    from timo_qgis.backend.jobs import LOG_LINES
+
+    known = 0
+    for seq in range(1, 5 * LOG_LINES):
+        book.apply("a", seq, "log", 1.0, {"level": "info", "message": "the same"})
+        if seq % 700 == 0:
+            (job,) = book.take_changed()
+            assert len(job.logs) == min(seq, LOG_LINES)
+            assert job.logged == seq and len(job.logged_since(known)) == 700
+            known = job.logged

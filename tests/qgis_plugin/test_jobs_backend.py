@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from qgis.core import QgsProject, QgsVectorFileWriter
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton
 
+ROOT = Path(__file__).resolve().parents[2]
 SIZE = 96
 READY, JOB = 60_000, 240_000
 
@@ -141,6 +143,7 @@ def test_result_of_a_job_is_added_once_when_qgis_was_killed_meanwhile(
         first.predict.follower.submit(spec)
     job = signal.args[1]
     first.shared.backend.close()  # QGIS is killed: nothing is unloaded
+    first.arrivals.waiting.close()  # a lock of a program that has ended holds no more
 
     def layers():
         return [one for one in QgsProject.instance().mapLayers().values() if one.source() == out]
@@ -163,8 +166,37 @@ def test_result_of_a_job_is_added_once_when_qgis_was_killed_meanwhile(
                 qtbot.waitUntil(lambda: bool(layers()), timeout=20_000)
             qtbot.wait(2500)  # the list has come again
             assert len(layers()) == 1
-            qtbot.waitUntil(lambda dock=dock: dock.shared.settings.waiting == [], timeout=20_000)
+            qtbot.waitUntil(lambda dock=dock: dock.arrivals.waiting.projects == {}, timeout=20_000)
             dock.shared.backend.close()
     finally:
         for plugin in plugins:
             plugin.unload()
+
+
+def test_all_jobs_are_listed_where_one_message_has_no_room_for_them(
+    plugin, backend_program, package, tmp_path, qtbot
+):
+    home = tmp_path / "home"
+    python = backend_program.with_name(backend_program.name.replace("timo-backend", "python"))
+    server = subprocess.Popen([str(python), "-m", "timo_backend", "serve", "--home", str(home)], cwd=ROOT)
+    try:
+        qtbot.waitUntil((home / "connection.json").exists, timeout=READY)
+        dock, jobs = plugin.open(), set()
+        spec = {
+            "series": ["/" + "x" * 1000] * 250,
+            "model": str(tmp_path / "none"),
+            "out": "/nowhere/map.tif",
+        }
+        for _ in range(8):
+            with qtbot.waitSignal(dock.shared.backend.submitted, timeout=READY) as signal:
+                dock.shared.backend.submit("predict", spec)
+            jobs.add(signal.args[1])
+        later = type(dock.shared.backend)("", home)  # of a QGIS that is started now
+        later.start()
+        try:
+            qtbot.waitUntil(lambda: set(later.jobs) == jobs, timeout=READY)
+        finally:
+            assert later.close() and dock.shared.backend.close()
+    finally:
+        server.terminate()
+        server.wait(30)

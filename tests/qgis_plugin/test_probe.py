@@ -135,7 +135,7 @@ def dialog(dock, made, iface, qtbot):
     from timo_qgis.gui.place_dialog import PlaceDialog
     from timo_qgis.layers.results import add_results, read_results
 
-    layer = add_results(QgsProject.instance(), read_results({"map": str(made)})[0], "job-1", "map")[0]
+    (layer,) = add_results(QgsProject.instance(), read_results({"map": str(made)})[0], "job-1", "map")
     iface.active = layer
     iface.canvas.setDestinationCrs(UTM)
     iface.canvas.setExtent(QgsRectangle(500000, 4999920, 500080, 5000000))

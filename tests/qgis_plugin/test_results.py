@@ -41,7 +41,7 @@ def added(package, outputs):
 
     results, problems = read_results(outputs)
     assert problems == []
-    return add_results(QgsProject.instance(), results, "job-1", "map")
+    return list(add_results(QgsProject.instance(), results, "job-1", "map"))
 
 
 def test_map_has_the_colours_and_names_of_its_own_table(added):
@@ -77,7 +77,7 @@ def test_origin_stands_in_the_metadata_as_plain_text(added):
 def test_results_are_added_once(added, outputs):
     from timo_qgis.layers.results import add_results, read_results
 
-    again = add_results(QgsProject.instance(), read_results(outputs)[0], "job-1", "map")
+    again = list(add_results(QgsProject.instance(), read_results(outputs)[0], "job-1", "map"))
     assert again == []
     assert len(QgsProject.instance().mapLayers()) == 2
 
@@ -119,7 +119,7 @@ def dated(outputs, make_map, tmp_path):
 def add(outputs):
     from timo_qgis.layers.results import add_results, read_results
 
-    return add_results(QgsProject.instance(), read_results(outputs)[0], "job-1", "map")
+    return list(add_results(QgsProject.instance(), read_results(outputs)[0], "job-1", "map"))
 
 
 def shown_at(layers, year, month, day):
@@ -227,5 +227,7 @@ def test_maps_of_each_date_of_a_map_with_a_longer_name_are_not_taken(package, da
 def test_no_group_is_made_where_no_layer_can_be(package, tmp_path):
     from timo_qgis.layers.results import Result, add_results
 
-    assert add_results(QgsProject.instance(), [Result("map", tmp_path / "gone.tif")], "job-1", "map") == []
+    assert (
+        list(add_results(QgsProject.instance(), [Result("map", tmp_path / "gone.tif")], "job-1", "map")) == []
+    )
     assert QgsProject.instance().layerTreeRoot().children() == []

@@ -49,7 +49,7 @@ def job(tmp_path, make_map, make_floats):
 def layers(dock, job, iface):
     from timo_qgis.layers.results import add_results, read_results
 
-    added = add_results(QgsProject.instance(), read_results(job)[0], "job-1", "map")
+    added = list(add_results(QgsProject.instance(), read_results(job)[0], "job-1", "map"))
     iface.active = added[0]
     return added
 
@@ -189,7 +189,7 @@ def test_compare_gives_a_layer_and_a_table_of_hectares(choose, make_map, package
     values[:, 30:] = 2
     values[:10, :10] = 2
     path = make_map("later.tif", values, CLASSES)
-    add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later")
+    list(add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later"))
     dialog = choose("Compare", CompareDialog)
     dialog.before.setCurrentText("map")
     dialog.after.setCurrentText("later")
@@ -292,7 +292,7 @@ def test_compare_names_a_map_that_is_gone(choose, make_map, layers, package, qtb
     from timo_qgis.layers.results import add_results, read_results
 
     path = make_map("later.tif", np.full((40, 60), 1), CLASSES)
-    later = add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later")[0]
+    (later,) = add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later")
     dialog = choose("Compare", CompareDialog)
     QgsProject.instance().removeMapLayer(later.id())
     dialog.go.click()
@@ -304,7 +304,7 @@ def test_compared_maps_may_be_removed_meanwhile(choose, make_map, layers, packag
     from timo_qgis.layers.results import add_results, read_results
 
     path = make_map("later.tif", np.full((40, 60), 1), CLASSES)
-    later = add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later")[0]
+    (later,) = add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later")
     dialog = choose("Compare", CompareDialog)
     dialog.before.setCurrentText("map")
     dialog.after.setCurrentText("later")

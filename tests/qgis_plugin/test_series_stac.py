@@ -124,6 +124,6 @@ def test_a_changed_field_gives_up_the_search(dialog, server, qtbot):
 
 
 def test_without_a_backend_the_dialog_says_so(dialog, qtbot):
-    dialog.searcher._launcher.program = "/nowhere/timo-backend"
+    dialog.searcher.program = "/nowhere/timo-backend"
     press(qtbot, dialog.search)
     assert dialog.told.text() == "Searching needs the TiMo backend: see the top of the panel."

@@ -349,11 +349,23 @@ def test_a_request_too_large_is_refused_before_it_is_sent(client, spec):
 def test_a_list_of_jobs_too_large_for_one_message_is_cut_and_says_so(client, spec):
     for _ in range(5):
         client.submit("predict", spec("succeed", series=["/" + "x" * 1000] * 250))
-    ident = client.core.send("jobs", {})
-    reply = None
-    while reply is None:
-        reply = next((message for message in client.core.poll(1000) if message.id == ident), None)
-    assert reply.body["more"] is True and 0 < len(reply.body["jobs"]) < 5
+    first = client._request("jobs", {})
+    assert first["more"] is True and 0 < len(first["jobs"]) < 5
+    rest = client._request("jobs", {"before": first["jobs"][-1]["id"]})
+    assert len({row["id"] for row in first["jobs"] + rest["jobs"]}) == 5 and rest["more"] is False
+
+
+def test_a_list_goes_on_from_the_job_that_was_told_last(client, spec):
+    jobs = [client.submit("predict", spec("succeed")) for _ in range(5)][::-1]
+    pages, before = [], {}
+    while not pages or pages[-1]["more"]:
+        pages.append(client._request("jobs", {"limit": 2, **before}))
+        before = {"before": pages[-1]["jobs"][-1]["id"]}
+    assert [[row["id"] for row in page["jobs"]] for page in pages] == [jobs[:2], jobs[2:4], jobs[4:]]
+    assert client._request("jobs", {"limit": 5})["more"] is False
+    with pytest.raises(RequestError) as caught:
+        client._request("jobs", {"before": "nobody"})
+    assert caught.value.code == "unknown_job"
 
 
 def test_a_server_killed_for_good_is_one_sentence(server):

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A QGIS without pyzmq is told so, and gets it into a folder of ours; in place of uv a script runs."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+from qgis.PyQt.QtWidgets import QAbstractButton
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the programs of these tests are shell scripts")
+
+
+@pytest.fixture
+def uv(tmp_path, monkeypatch):
+    """Puts a script in the place of uv on PATH: its release, and this."""
+
+    def make(text=""):
+        program = tmp_path / "tools" / "uv"
+        program.parent.mkdir(exist_ok=True)
+        release = 'if [ "$1" = --version ]; then echo "uv 0.8.0 (x86_64)"; exit; fi'
+        program.write_text(f"#!/bin/sh\n{release}\n{text}\n", encoding="utf-8")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+    return make
+
+
+def own_uv(home):
+    """Where the plugin's own uv would lie."""
+    from timo_qgis.backend import setup_plan
+    from timo_qgis.backend.machine import Machine
+    from timo_qgis.backend.survey import PACKAGE
+
+    machine = Machine.this()
+    wheel = setup_plan.uv_wheel(PACKAGE / "resources" / "locks", machine.platform)
+    return setup_plan.Layout(home, "").uv(wheel, machine.system)
+
+
+@pytest.fixture
+def pyzmq(package, tmp_path, qtbot):
+    """Installs pyzmq into a home of its own, and gives what it says at the end."""
+    from timo_qgis.backend import pyzmq
+    from timo_qgis.background import Background
+
+    def install():
+        installer = pyzmq.PyzmqInstaller(tmp_path / "home", Background())
+        with qtbot.waitSignal(installer.ended, timeout=15_000) as caught:
+            installer.start()
+        installer.close()
+        return pyzmq.folder(tmp_path / "home"), caught.args[0]
+
+    return install
+
+
+def test_pyzmq_takes_the_place_of_one_that_does_not_work(pyzmq, uv):
+    uv('if [ "$2" = install ]; then mkdir -p "$4/zmq"; touch "$4/zmq/new"; exit; fi')
+    folder, wrong = pyzmq()
+    assert wrong == ""
+    (folder / "zmq" / "new").rename(folder / "zmq" / "broken")
+    assert pyzmq() == (folder, "")
+    assert [path.name for path in (folder / "zmq").iterdir()] == ["new"]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_pyzmq_whose_installing_program_cannot_be_started_says_so(pyzmq, tmp_path):
+    known = own_uv(tmp_path / "home")
+    known.parent.mkdir(parents=True)
+    known.write_bytes(b"")  # as after a disk that was full
+    assert pyzmq()[1] == f"The program {known} could not be started."
+
+
+def test_a_qgis_without_pyzmq_says_so_and_offers_to_install_it(plugin, iface, monkeypatch, qtbot):
+    import timo_qgis.opening as opening
+    import timo_qgis.plugin as module
+
+    real = module.import_module
+
+    def without(name, *more):
+        if name in ("zmq", "._client.core"):
+            raise ImportError("No module named 'zmq'", name="zmq")
+        return real(name, *more)
+
+    monkeypatch.setattr(module, "import_module", without)
+    monkeypatch.setattr(opening, "import_module", without)
+    plugin.action.trigger()
+    qtbot.waitUntil(lambda: iface.bar.currentItem() is not None)
+    item = iface.bar.currentItem()
+    assert "pyzmq" in item.text()
+    assert "Install it" in [button.text() for button in item.findChildren(QAbstractButton)]
+    assert not plugin.action.isChecked()
