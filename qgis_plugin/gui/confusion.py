@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from ..compat import plain
+from ..compat import CENTER, plain
 from ..i18n import tr
 from ..scores import ClassScore, Scores
 from ..timing import slot
@@ -48,7 +48,7 @@ class ConfusionModel(QAbstractTableModel):
         """A cell: a figure, or a share of the row."""
         row, column = index.row(), index.column() - FIGURES
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return int(Qt.AlignmentFlag.AlignCenter)
+            return CENTER
         if column < 0:
             return _figure(self.scores.classes[row], index.column(), role)
         count, total = self.scores.matrix[row][column], sum(self.scores.matrix[row])

@@ -152,6 +152,7 @@ class SeriesPage(Page):
         self.model.changed.connect(self._on_model)
         self.model.rejected.connect(self._on_rejected)
         self.add.search_asked.connect(self._on_search)
+        self.add.began.connect(self._on_began)
         self.problems.asked.connect(self.fixes.mend)
         self.timeline.chosen.connect(self._on_mark)
         self.view.selectionModel().currentRowChanged.connect(self._on_row)
@@ -180,6 +181,11 @@ class SeriesPage(Page):
         self._soon()
 
     @slot
+    def _on_began(self) -> None:
+        self.bar.refresh()
+        self.model.show()
+
+    @slot
     def _on_chosen(self) -> None:
         self.model.show()
 
@@ -192,7 +198,8 @@ class SeriesPage(Page):
     def _on_all(self) -> None:
         shown = self.view.shown()
         usable = [n for n in shown if (self.rows[n].path or self.rows[n].scenes) and self.rows[n].date]
-        self.model.tick(usable if self.all.isChecked() else shown, self.all.isChecked())
+        # Where none has a date all are ticked: what is wrong with them then stands below.
+        self.model.tick((usable or shown) if self.all.isChecked() else shown, self.all.isChecked())
 
     @slot
     def _on_model(self) -> None:

@@ -82,7 +82,7 @@ def check(rows: Sequence[Row]) -> List[Row]:
 def findings(rows: Sequence[Row], fewest: int = 2) -> List[Finding]:
     """What is wrong with checked rows first, then what is worth knowing; each kind once."""
     chosen = ticked(rows)
-    found = _of_files(chosen) + _of_dates(rows)
+    found = _of_files(chosen) + _of_dates(chosen)
     files = [row for row in chosen if row.path is not None]
     found += _of_places(files) + _of_pixels(files)
     if chosen and not any(finding.serious for finding in found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional
 
@@ -22,29 +23,56 @@ from qgis.PyQt import sip
 
 from ..i18n import tr
 from ..timing import slot
-from .label_classes import class_name
+from .label_classes import class_name, too_many
 from .sources import layer_file, safe_name
 
+MOST_COUNTED = 100_000
+"""Features whose class is looked at; of more, the first so many."""
 
-def counter(layer: QgsVectorLayer, field: str, selected_only: bool) -> Callable[[], Dict[str, int]]:
+
+@dataclass(frozen=True)
+class Counted:
+    """Features by class.
+
+    Attributes:
+        more: Whether there are features that were not looked at.
+    """
+
+    classes: Dict[str, int]
+    more: bool = False
+
+
+def counter(
+    layer: QgsVectorLayer, field: str, selected_only: bool, wanted: Callable[[], bool] = lambda: True
+) -> Callable[[], Counted]:
     """A function that counts the features of each class; it may be called in another thread.
 
     Args:
         layer: The labels.
         field: The class field.
         selected_only: Whether only selected features count.
+        wanted: Whether the count is still waited for; else it stops.
     """
     index = layer.fields().lookupField(field)
     request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry).setSubsetOfAttributes([index])
+    request.setLimit(MOST_COUNTED + 1)
     if selected_only:
         request.setFilterFids(layer.selectedFeatureIds())
     source = QgsVectorLayerFeatureSource(layer)
 
-    def count() -> Dict[str, int]:
-        names = (class_name(feature.attribute(index)) for feature in source.getFeatures(request))
-        return dict(sorted(Counter(name for name in names if name).items()))
+    def count() -> Counted:
+        names: Counter[str] = Counter()
+        for number, feature in enumerate(source.getFeatures(request)):
+            if number == MOST_COUNTED or not wanted():
+                return Counted(_sorted(names), more=True)
+            names[class_name(feature.attribute(index))] += 1
+        return Counted(_sorted(names))
 
     return count
+
+
+def _sorted(names: Mapping[str, int]) -> Dict[str, int]:
+    return {name: names[name] for name in sorted(names) if name}
 
 
 def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
@@ -166,9 +194,4 @@ def why_not(counts: Dict[str, int], fewest: int = 2) -> str:
             "All features have the class '{name}'. Pick a field with at least two classes.",
             name=next(iter(counts)),
         )
-    if len(counts) > 254:
-        return tr(
-            "This field has {count} different values. Pick the field that holds the class.",
-            count=len(counts),
-        )
-    return ""
+    return too_many(len(counts))

@@ -54,18 +54,35 @@ def classes_in(path):
 
 
 def test_features_are_counted_by_class_without_those_that_have_none(labels, make_labels):
-    assert labels.counter(make_labels(ROWS), "class", False)() == {"birch": 1, "oak": 2}
+    assert labels.counter(make_labels(ROWS), "class", False)().classes == {"birch": 1, "oak": 2}
+
+
+def test_of_very_many_features_the_first_are_counted_and_the_page_says_so(
+    labels, dock, make_labels, qtbot, monkeypatch
+):
+    monkeypatch.setattr(labels, "MOST_COUNTED", 2)
+    box = dock.train.labels
+    make_labels(ROWS)
+    qtbot.waitUntil(lambda: box.counts == {"oak": 2})
+    assert "more than 2 features" in box.hint.text()
+    layer = make_labels(ROWS[:2], name="few")
+    box.use(layer, "class")
+    qtbot.waitUntil(lambda: "more than" not in box.hint.text())
+
+
+def test_a_count_that_nobody_waits_for_any_more_stops(labels, make_labels):
+    assert labels.counter(make_labels(ROWS), "class", False, lambda: False)().classes == {}
 
 
 def test_selected_features_alone_are_counted_where_asked(labels, make_labels):
     layer = make_labels(ROWS)
     layer.selectByExpression("\"class\" = 'oak'")
-    assert labels.counter(layer, "class", True)() == {"oak": 2}
+    assert labels.counter(layer, "class", True)().classes == {"oak": 2}
 
 
 def test_filtered_features_are_not_counted(labels, on_disk):
     on_disk.setSubsetString("\"class\" = 'birch'")
-    assert labels.counter(on_disk, "class", False)() == {"birch": 1}
+    assert labels.counter(on_disk, "class", False)().classes == {"birch": 1}
 
 
 def test_colours_are_those_of_the_layers_style(make_labels):
