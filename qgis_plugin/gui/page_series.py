@@ -91,9 +91,13 @@ class SeriesPage(Page):
         """The series in a few words, for the other pages."""
         return f"{self.store.current.name}: {frames.brief(self.rows)}"
 
+    def dates(self) -> List[dt.date]:
+        """The series' dates, each once."""
+        return frames.dates(self.rows)
+
     def date_count(self) -> int:
         """How many dates the series has."""
-        return len(frames.dates(self.rows))
+        return len(self.dates())
 
     def series_name(self) -> str:
         """What the analyst calls it."""

@@ -7,15 +7,12 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from qgis.core import (
-    QgsApplication,
     QgsFeatureRequest,
     QgsProject,
     QgsProviderRegistry,
-    QgsVectorFileWriter,
-    QgsVectorFileWriterTask,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
 )
@@ -24,7 +21,10 @@ from qgis.PyQt import sip
 from ..i18n import tr
 from ..timing import slot
 from .label_classes import class_name, too_many
+from .layer_copy import LayerCopy
+from .raster_blocks import Tick
 from .sources import layer_file, safe_name
+from .task import RasterTask
 
 MOST_COUNTED = 100_000
 """Features whose class is looked at; of more, the first so many."""
@@ -94,79 +94,46 @@ def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
     return ""
 
 
-class LabelCopy:
-    """Writes a layer as a GeoPackage in a background task.
-
-    Args:
-        layer: The labels.
-        field: The class field, the only one that is kept.
-        selected_only: Whether only selected features are written.
-        path: Where to.
-        done: Called with the path, and a sentence about what went wrong, which is empty if nothing did.
-    """
-
-    def __init__(
-        self,
-        layer: QgsVectorLayer,
-        field: str,
-        selected_only: bool,
-        path: Path,
-        done: Callable[[Path, str], None],
-    ) -> None:
-        options = QgsVectorFileWriter.SaveVectorOptions()
-        options.driverName = "GPKG"
-        options.layerName = "labels"
-        options.onlySelectedFeatures = selected_only
-        options.attributes = [layer.fields().lookupField(field)]
-        self._path = path
-        self._done = done
-        self._name = layer.name()
-        self._task: Optional[QgsVectorFileWriterTask] = QgsVectorFileWriterTask(layer, str(path), options)
-        self._task.setObjectName("timoLabelCopy")  # by which it is found when the plugin is unloaded
-        self._task.writeComplete.connect(self._on_complete)
-        self._task.errorOccurred.connect(self._on_error)
-
-    def start(self) -> None:
-        """Begin; ``done`` is called on the interface's thread."""
-        QgsApplication.taskManager().addTask(self._task)
-
-    @slot
-    def _on_complete(self, *_: object) -> None:
-        self._task = None
-        self._done(self._path, "")
-
-    @slot
-    def _on_error(self, _code: int, message: str) -> None:
-        self._task = None
-        why = message.strip().rstrip(".") or tr("it was stopped")
-        self._done(
-            self._path,
-            tr("The labels of layer '{layer}' could not be copied: {why}.", layer=self._name, why=why),
-        )
-
-
 def provide(
-    layer: QgsVectorLayer, field: str, selected_only: bool, folder: Path, done: Callable[[Path, str], None]
-) -> Optional[LabelCopy]:
+    layer: QgsVectorLayer,
+    fields: Sequence[str],
+    selected_only: bool,
+    folder: Path,
+    done: Callable[[Path, str], None],
+) -> Optional[RasterTask]:
     """Give a job the file of a layer, or a copy where the file is not what the layer shows.
 
     Args:
         layer: The labels.
-        field: The class field.
+        fields: The class field, and others that the job reads; a copy has no more.
         selected_only: Whether only selected features are given.
         folder: Where a copy goes.
-        done: See ``LabelCopy``.
+        done: Called on the interface's thread with the path, and a sentence about what went wrong, which is
+            empty if nothing did.
 
     Returns:
-        The copy while it is made; None if there is none, and ``done`` was called.
+        The task that makes the copy, to be kept; None if there is none, and ``done`` was called.
     """
     if not why_copy(layer, selected_only):
         done(Path(layer_file(layer) or "").absolute(), "")
         return None
-    path = folder / f"{safe_name(layer.name())}-{uuid.uuid4().hex[:8]}.gpkg"
-    copy = LabelCopy(layer, field, selected_only, path, done)
-    copy.start()
-    return copy
+    name = layer.name()
+    path = folder / f"{safe_name(name)}-{uuid.uuid4().hex[:8]}.gpkg"
+    copy = LayerCopy(layer, fields, selected_only)
+
+    def write(tick: Tick) -> Path:
+        copy.write(path, tick)
+        return path
+
+    @slot
+    def ended(made: Optional[Path], problem: str) -> None:
+        stopped = tr("The copy of layer '{name}' was stopped: start again.", name=name)
+        done(path, problem or ("" if made else stopped))
+
+    task = RasterTask(tr("Copy of layer '{name}'", name=name), write)
+    task.ended.connect(ended)
+    task.start()
+    return task
 
 
 def layer_of(spec: Mapping[str, Any], likely: Optional[QgsVectorLayer]) -> Optional[QgsVectorLayer]:
