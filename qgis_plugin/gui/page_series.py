@@ -24,9 +24,9 @@ from ..layers.sources import safe_name
 from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
+from .finding_list import FindingList
 from .page import Page
 from .series_bar import SeriesBar
-from .series_checks import CheckList
 from .series_clear import ClearCounter
 from .series_fixes import Fixes
 from .series_sources import AddButton
@@ -68,7 +68,7 @@ class SeriesPage(Page):
         self.add = AddButton(self.model, shared.background)
         self.timeline = TimeLine("timoSeriesTimeLine")
         self.summary = label("", "timoSeriesSummary")
-        self.problems = CheckList()
+        self.problems = FindingList("timoSeriesProblems")
         self.fixes = Fixes(self, self.model, self.view, shared.settings)
         self.clear = ClearCounter(self.model, shared.background, self)
         self._build()
@@ -157,7 +157,7 @@ class SeriesPage(Page):
         self.model.rejected.connect(self._on_rejected)
         self.add.search_asked.connect(self._on_search)
         self.add.began.connect(self._on_began)
-        self.problems.asked.connect(self.fixes.mend)
+        self.problems.mended.connect(self.fixes.mend)
         self.timeline.chosen.connect(self._on_mark)
         self.view.selectionModel().currentRowChanged.connect(self._on_row)
 

@@ -14,12 +14,13 @@ from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout
 from ..compat import caption, form_layout, icon, label
 from ..i18n import tr
 from ..layers import label_classes, label_layer, labels
-from ..layers.label_checks import Finding, Findings, Places, checker
+from ..layers.finding import Finding
+from ..layers.label_checks import Findings, Places, checker
 from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .class_table import ClassTable
-from .train_checks import ChecksList
+from .finding_list import FindingList
 
 FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
 
@@ -154,7 +155,7 @@ class LabelsBox(QWidget):
         self.selected.setEnabled(False)
         self.classes = ClassTable(f"{name}Classes")
         self.hint = label("", f"{name}LabelsHint", muted=True)
-        self.checks = ChecksList(f"{name}Checks")
+        self.checks = FindingList(f"{name}Checks", on_map=True)
         self.note = label("", f"{name}ChecksNote", muted=True)
 
     def _build(self) -> None:
@@ -301,7 +302,7 @@ class LabelsBox(QWidget):
 
     @slot
     def _on_show(self, finding: Finding) -> None:
-        self.show_features(finding.features)
+        self.show_features(finding.about)
 
     def show_features(self, features: Any) -> None:
         """Select these features of the labels and bring them into view."""
@@ -316,7 +317,7 @@ class LabelsBox(QWidget):
     def _on_mend(self, finding: Finding) -> None:
         if not self.alive() or self.layer is None:
             return
-        count = label_layer.mend(self.layer, finding.features)
+        count = label_layer.mend(self.layer, finding.about)
         name = self.layer.name()
         if count:
             log(tr("{count} shapes of layer '{name}' were repaired: save the layer's edits to keep them.",

@@ -47,7 +47,9 @@ class ResultBox(QFrame):
         self.scores = Scores()
         self.title = label("", f"{name}ResultTitle")
         self.hint = label(
-            tr("Rows are the labels, columns the map. Click a cell to select the labels that it is about."),
+            tr("Rows are the labels, columns the map. Click a cell to select the labels that it is about.")
+            if trusted
+            else tr("Rows are the labels, columns the map."),
             f"{name}ResultHint",
             muted=True,
         )
@@ -114,6 +116,9 @@ class ResultBox(QFrame):
     @slot
     def _on_cell(self, row: int, column: int) -> None:
         told = self.scores.cell(row, column)
+        if not self._trusted:  # its labels are elsewhere, too
+            self._tell(told)
+            return
         layer = self._layer
         if layer is None or sip.isdeleted(layer):
             self._tell(f"{told} {tr('Add the layer of its labels to the project to see where.')}")
@@ -165,7 +170,6 @@ class ScoresDialog(QDialog):
         self.setObjectName("timoScores")
         self.setWindowTitle(tr("Figures of model '{name}'", name=model.name))
         self.result = ResultBox(shared, "timoScores", trusted=False)
-        self.result.shown.connect(self.adjustSize)
         self.result.show_folder(model.folder, None, "")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
@@ -177,7 +181,7 @@ class ScoresDialog(QDialog):
         whole.addStretch(1)
         whole.addWidget(label(note, "timoScoresNote", muted=True))
         whole.addWidget(buttons)
-        self.resize(480, 240)
+        self.resize(560, 420)
 
 
 def _words(count: int, kind: str, name: str, mapped: str) -> str:

@@ -71,9 +71,9 @@ def test_layer_without_a_date_is_named_and_can_be_given_one(add_raster, dock, pa
     add_raster("summer.tif")
     qtbot.waitUntil(lambda: len(page.rows) == 1)
     assert text(page, 0, NOTE) == "No date"
-    assert dock.findChild(QLabel, "timoSeriesFinding_no_date") is None
+    assert dock.findChild(QLabel, "timoSeriesProblems_no_date") is None
     click(qtbot, dock, "timoSeriesTickAll")
-    assert "summer" in dock.findChild(QLabel, "timoSeriesFinding_no_date").text()
+    assert "summer" in dock.findChild(QLabel, "timoSeriesProblems_no_date").text()
     table = dock.findChild(QTableView, "timoSeriesTable")
     table.edit(cell(page, 0, DATE))
     editor = table.findChild(QLineEdit)
