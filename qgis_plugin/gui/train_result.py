@@ -181,7 +181,7 @@ class ScoresDialog(QDialog):
         whole.addStretch(1)
         whole.addWidget(label(note, "timoScoresNote", muted=True))
         whole.addWidget(buttons)
-        self.resize(560, 420)
+        self.resize(560, 300)
 
 
 def _words(count: int, kind: str, name: str, mapped: str) -> str:
