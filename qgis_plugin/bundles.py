@@ -24,6 +24,8 @@ WEIGHTS = "weights.safetensors"
 ENDINGS = frozenset(
     {".json", ".safetensors", ".html", ".gpkg", ".tif", ".csv", ".png", ".svg", ".md", ".txt"}
 )
+# A browser's pages and drawings may hold scripts: a stranger's stay in the zip, the card has the figures.
+LEFT_OUT = frozenset({".html", ".svg"})
 MOST_FILES = 500
 MOST_BYTES = 16 * 1024**3
 MOST_RATIO = 200
@@ -36,7 +38,7 @@ class BundleTrouble(Exception):  # noqa: N818  a sentence for the analyst
 
 
 def import_zip(archive: Path, models: Path) -> Path:
-    """Unpack a model's zip into a folder of its own. Takes its time: call it in another thread.
+    """Unpack a model's zip, all but its pages, into a folder of its own. Takes its time: call it in a thread.
 
     Args:
         archive: What ``export_zip`` made, here or elsewhere.
@@ -166,7 +168,8 @@ def _members(archive: Path, packed: zipfile.ZipFile) -> List[Tuple[zipfile.ZipIn
                 tr("{name} holds {file}, which is no part of a model: it was not unpacked.",
                    name=archive.name, file=info.filename)
             )  # fmt: skip
-        found.append((info, path.relative_to(top).as_posix()))
+        if path.suffix.lower() not in LEFT_OUT:
+            found.append((info, path.relative_to(top).as_posix()))
     whole, packed_size = sum(i.file_size for i, _ in found), sum(i.compress_size for i, _ in found)
     if len(found) > MOST_FILES or whole > MOST_BYTES or whole > MOST_RATIO * max(packed_size, 1):
         raise BundleTrouble(tr("{name} is too large to be a model: it was not unpacked.", name=archive.name))

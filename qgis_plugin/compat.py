@@ -28,6 +28,15 @@ from .i18n import tr
 RESOURCES = Path(__file__).resolve().parent / "resources"
 
 
+def flags_number(flags: Any) -> int:
+    """Flags of Qt as the number that tables and painters take: in Qt 6 they are none themselves."""
+    return int(getattr(flags, "value", flags))
+
+
+RIGHT = flags_number(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+CENTER = flags_number(Qt.AlignmentFlag.AlignCenter)
+
+
 def is_null(value: Any) -> bool:
     """Whether an attribute's value is NULL, as either QGIS generation gives it."""
     return value is None or value == NULL

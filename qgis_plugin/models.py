@@ -94,8 +94,8 @@ def read_model(folder: Path) -> Model:
         return Model(folder, folder.name, problem=tr("{path} cannot be read: {why}.", path=path, why=error))
 
 
-def find_models(home: Path, others: Iterable[str]) -> List[Model]:
-    """The models trained in a home, newest first, then those picked elsewhere."""
+def bundle_folders(home: Path, others: Iterable[str]) -> List[Path]:
+    """The folders of the models trained in a home, newest first, then of those picked elsewhere."""
     own = []
     for path in (home / "models").glob(f"*/{CARD}"):
         try:
@@ -103,8 +103,12 @@ def find_models(home: Path, others: Iterable[str]) -> List[Model]:
         except OSError:
             continue
     folders = [folder for _, folder in sorted(own, key=lambda entry: -entry[0])]
-    folders += [Path(text) for text in others if Path(text) not in folders]
-    return [read_model(folder) for folder in folders]
+    return folders + [Path(text) for text in others if Path(text) not in folders]
+
+
+def find_models(home: Path, others: Iterable[str]) -> List[Model]:
+    """The models in these folders."""
+    return [read_model(folder) for folder in bundle_folders(home, others)]
 
 
 def _model(folder: Path, card: Mapping[str, Any]) -> Model:

@@ -16,7 +16,7 @@ PARTS = (
     ".settings", ".background",
     ".layers.result_files", ".layers.results", ".arrivals", ".gui.form", ".layers.label_checks",
     ".layers.label_faults", ".gui.class_table", ".gui.class_editor", ".gui.train_labels", ".gui.new_labels",
-    ".gui.curve", ".gui.run_box", ".gui.series_table", ".gui.timeline", ".gui.series_checks",
+    ".gui.curve", ".gui.run_box", ".gui.series_table", ".gui.timeline", ".gui.finding_list",
     ".gui.series_bands", ".gui.series_sources", ".gui.series_bar", ".gui.page_series",
     ".gui.train_result", ".gui.train_evaluate",
     ".gui.page_train", ".gui.area_box", ".gui.models_dialog", ".gui.page_predict", ".gui.jobs_table",

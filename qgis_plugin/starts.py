@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, FrozenSet, Iterable, List, Mapping, Optional
 
 from .i18n import tr
-from .models import CARD, LARGEST
+from .models import CARD, LARGEST, bundle_folders
 
 MOST_NAMED = 6
 
@@ -37,16 +37,8 @@ class Start:
 
 
 def find_starts(home: Path, others: Iterable[str]) -> List[Start]:
-    """The bundles of a home, newest first, then those picked elsewhere; what cannot be read is left out."""
-    dated = []
-    for path in (home / "models").glob(f"*/{CARD}"):
-        try:
-            dated.append((path.stat().st_mtime, path.parent))
-        except OSError:
-            continue
-    folders = [folder for _, folder in sorted(dated, key=lambda entry: -entry[0])]
-    folders += [Path(text) for text in others if Path(text) not in folders]
-    return [one for one in map(read_start, folders) if one is not None]
+    """The bundles in these folders; what cannot be read is left out."""
+    return [one for one in map(read_start, bundle_folders(home, others)) if one is not None]
 
 
 def read_start(folder: Path) -> Optional[Start]:

@@ -45,6 +45,8 @@ class ClassEditor(QWidget):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.setObjectName(name)
+        self.refused = ""
+        """Why what was pasted was not taken, until something else is done."""
         self.table = QTableWidget(0, 2)
         self.table.setObjectName(f"{name}Table")
         self.table.setAccessibleName(tr("Classes"))
@@ -86,11 +88,11 @@ class ClassEditor(QWidget):
         self.paste.clicked.connect(self._on_paste)
 
     def set_classes(self, classes: Sequence[LabelClass]) -> None:
-        """Show these in place of all others."""
+        """Show these, ``MOST_CLASSES`` at most, in place of all others."""
         self.table.setRowCount(0)
-        for one in classes[:MOST_CLASSES]:
+        for one in classes:
             self._append(one)
-        self.changed.emit()
+        self._on_change()
 
     def classes(self) -> List[LabelClass]:
         """What is written down; empty names are left out."""
@@ -110,6 +112,8 @@ class ClassEditor(QWidget):
         names = [one.name for one in self.classes()]
         if len(names) < 2:
             return tr("Write down two classes or more, such as what you look for and everything else.")
+        if len(names) > MOST_CLASSES:
+            return tr("A map can have {most} classes: remove some.", most=MOST_CLASSES)
         twice = next((name for name in names if names.count(name) > 1), "")
         return tr("Class '{name}' is there twice: rename or remove one.", name=twice) if twice else ""
 
@@ -160,6 +164,7 @@ class ClassEditor(QWidget):
 
     @slot
     def _on_change(self) -> None:
+        self.refused = ""
         self.changed.emit()
 
     @slot
@@ -168,20 +173,29 @@ class ClassEditor(QWidget):
         item = self.table.item(self.table.rowCount() - 1, NAME)
         self.table.setCurrentItem(item)
         self.table.editItem(item)
-        self.changed.emit()
+        self._on_change()
 
     @slot
     def _on_remove(self) -> None:
         for row in sorted({index.row() for index in self.table.selectedIndexes()}, reverse=True):
             self.table.removeRow(row)
-        self.changed.emit()
+        self._on_change()
 
     @slot
     def _on_paste(self) -> None:
         known = {one.name for one in self.classes()}
         fresh = [one for one in parse_list(QgsApplication.clipboard().text()) if one.name not in known]
+        self._on_change()
+        if len(known) + len(fresh) > MOST_CLASSES:
+            self.refused = tr(
+                "A map can have {most} classes, and with the {count} of the clipboard there were more: copy "
+                "fewer lines.",
+                most=MOST_CLASSES, count=len(fresh),
+            )  # fmt: skip
+            self.changed.emit()
+            return
         taken = {one.color for one in self.classes()}
-        for one in fresh[: MOST_CLASSES - len(known)]:
+        for one in fresh:
             color = one.color if one.color not in taken else next_color(taken)
             taken.add(color)
             self._append(LabelClass(one.name, color))

@@ -17,7 +17,7 @@ from qgis.PyQt.QtWidgets import (
     QTreeWidgetItem,
 )
 
-from ..compat import plain
+from ..compat import RIGHT, plain
 from ..i18n import tr
 from ..timing import inside_qgis, slot
 from .model_card import color_swatch
@@ -82,9 +82,7 @@ class ClassTable(QTreeWidget):
             item.setData(SHARE, _SHARE_ROLE, (share, colors.get(name, "")))
             item.setText(SHARE, f"{100 * share:.0f} %")
             for column in (FEATURES, AREA):
-                item.setTextAlignment(
-                    column, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                )
+                item.setData(column, Qt.ItemDataRole.TextAlignmentRole, RIGHT)
             self.addTopLevelItem(item)
             if name == chosen:
                 self.setCurrentItem(item)
@@ -139,7 +137,7 @@ class _Bar(QStyledItemDelegate):
         bar = QRectF(room.left(), room.top(), max((room.width() - figure) * share, 1.0), room.height())
         painter.fillRect(bar, QColor(color) if color else option.palette.mid())
         painter.setPen(option.palette.color(option.palette.ColorRole.Text))
-        painter.drawText(room, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), text)
+        painter.drawText(room, RIGHT, text)
         painter.restore()
 
 

@@ -20,7 +20,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..compat import caption, form_layout
+from ..compat import RIGHT, caption, form_layout
 from ..i18n import tr
 from ..layers.raster_blocks import RasterError, Tick
 from ..layers.result_files import CHANGE, DATED, MAP, Result, read_result
@@ -190,7 +190,7 @@ class CompareDialog(TaskDialog):
                 square = QPixmap(12, 12)
                 square.fill(QColor(color))
                 cells[0].setData(Qt.ItemDataRole.DecorationRole, square)
-            cells[2].setTextAlignment(int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter))
+            cells[2].setData(Qt.ItemDataRole.TextAlignmentRole, RIGHT)
             for column, cell in enumerate(cells):
                 self.table.setItem(number, column, cell)
         self.table.show()

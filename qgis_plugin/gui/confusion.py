@@ -12,7 +12,7 @@ from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QResizeEvent
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from ..compat import plain
+from ..compat import CENTER, plain
 from ..i18n import tr
 from ..percent import percent
 from ..scores import ClassScore, Scores
@@ -61,7 +61,7 @@ class ConfusionModel(QAbstractTableModel):
         """A cell: a figure, or a share of the row."""
         row, column = index.row(), index.column() - FIGURES
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return int(Qt.AlignmentFlag.AlignCenter)
+            return CENTER
         if column < 0:
             return _figure(self.scores.classes[row], index.column(), role)
         count, total = self.scores.matrix[row][column], sum(self.scores.matrix[row])

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
-from qgis.gui import QgsCollapsibleGroupBox, QgsDoubleSpinBox, QgsSpinBox
+from qgis.core import QgsMapLayer
+from qgis.gui import QgsCollapsibleGroupBox, QgsDoubleSpinBox, QgsFieldComboBox, QgsSpinBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
@@ -43,6 +44,10 @@ WORDS: Dict[str, Tuple[str, str]] = {
 }
 
 
+# Parameters that name a field of the labels.
+FIELDS = ("date_field", "split_field")
+
+
 class SpecForm(QWidget):
     """Widgets for some parameters of a task.
 
@@ -58,6 +63,8 @@ class SpecForm(QWidget):
         super().__init__()
         self.setObjectName(name)
         self._widgets: Dict[str, Tuple[Parameter, QWidget]] = {}
+        self._fields: Dict[str, str] = {}
+        """The fields that the analyst picked, also while the layer has none of the name."""
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         plain_ones = [p for p in parameters if not p.advanced]
@@ -82,14 +89,32 @@ class SpecForm(QWidget):
         self.set_values(values)
 
     def values(self) -> Dict[str, Any]:
-        """What differs from the task's defaults, ready for its spec."""
-        found = {name: _read(parameter, widget) for name, (parameter, widget) in self._widgets.items()}
+        """What differs from the task's defaults, ready for its spec; without what is not asked for now."""
+        found = {
+            name: _read(parameter, widget)
+            for name, (parameter, widget) in self._widgets.items()
+            if widget.isEnabledTo(self)
+        }
         return {name: value for name, value in found.items() if value != self._widgets[name][0].default}
 
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show these values, and the defaults of all others."""
         for name, (parameter, widget) in self._widgets.items():
+            if name in FIELDS:
+                self._fields[name] = str(values.get(name) or "")
             _write(parameter, widget, values.get(name, parameter.default))
+
+    def offer_fields(self, layer: Optional[QgsMapLayer]) -> None:
+        """Let fields be picked from this layer; one that was picked stays where the layer has it."""
+        for name in FIELDS:
+            if name in self._widgets:
+                box = self._widgets[name][1]
+                box.setLayer(layer)
+                box.setField(self._fields.get(name, ""))
+
+    def ask(self, name: str, on: bool) -> None:
+        """Whether a parameter has a meaning beside the others that are chosen."""
+        self._widgets[name][1].setEnabled(on)
 
     def _add(self, form: QFormLayout, prefix: str, parameter: Parameter, *, explain: bool) -> None:
         widget, signal = _make(parameter)
@@ -97,6 +122,8 @@ class SpecForm(QWidget):
         widget.setToolTip(plain(tr(parameter.help)))
         widget.setAccessibleName(tr(parameter.title))
         signal.connect(self._on_change)
+        if parameter.name in FIELDS:
+            self._keep_field(parameter.name, widget)
         self._widgets[parameter.name] = (parameter, widget)
         form.addRow(caption("" if parameter.kind == "boolean" else tr(parameter.title)), widget)
         if explain:
@@ -104,6 +131,13 @@ class SpecForm(QWidget):
             form.addRow(caption(""), help_text)
             if isinstance(widget, QComboBox):
                 self._explain_choice(widget, parameter, help_text)
+
+    def _keep_field(self, name: str, box: QgsFieldComboBox) -> None:
+        @slot
+        def keep() -> None:
+            self._fields[name] = box.currentField()
+
+        box.activated.connect(keep)
 
     def _explain_choice(self, widget: QComboBox, parameter: Parameter, help_text: QWidget) -> None:
         """The help of the chosen value, with the parameter's own as the tool tip."""
@@ -122,6 +156,10 @@ class SpecForm(QWidget):
 
 def _make(parameter: Parameter) -> Tuple[QWidget, Any]:
     """The widget for a parameter, and its signal of change."""
+    if parameter.name in FIELDS:
+        fields = QgsFieldComboBox()
+        fields.setAllowEmptyFieldName(True)
+        return fields, fields.fieldChanged
     if parameter.kind == "choice":
         combo = QComboBox()
         if parameter.optional:
@@ -164,6 +202,8 @@ def _integer(parameter: Parameter) -> Tuple[QWidget, Any]:
 
 
 def _read(parameter: Parameter, widget: Any) -> Any:
+    if parameter.name in FIELDS:
+        return widget.currentField() or None
     if parameter.kind == "choice":
         return widget.currentData()
     if parameter.kind == "boolean":
@@ -180,7 +220,9 @@ def _read(parameter: Parameter, widget: Any) -> Any:
 
 
 def _write(parameter: Parameter, widget: Any, value: Any) -> None:
-    if parameter.kind == "choice":
+    if parameter.name in FIELDS:
+        widget.setField(str(value or ""))
+    elif parameter.kind == "choice":
         widget.setCurrentIndex(max(0, widget.findData(value)))
     elif parameter.kind == "boolean":
         widget.setChecked(bool(value))

@@ -32,6 +32,7 @@ from ..models import Model, find_models
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .model_card import ModelCard
+from .train_result import ScoresDialog
 
 REPORT = "report.html"
 FOLDER = Qt.ItemDataRole.UserRole
@@ -186,9 +187,14 @@ class ModelsDialog(QDialog):
             if own or model is None
             else tr("It lies outside of TiMo's home, in a folder of yours: import its zip and rename that.")
         )
-        self.report.setEnabled(good and (model.folder / REPORT).is_file())
+        self.report.setEnabled(good and (not model.pretrained or self._page(model) is not None))
         self.delete.setEnabled(model is not None and free)
         self.delete.setText(tr("Delete…") if own or model is None else tr("Take off the list"))
+
+    def _page(self, model: Model) -> Optional[Path]:
+        """The report that a training of this home wrote: an import leaves a stranger's in its zip."""
+        page = model.folder / REPORT
+        return page if model.folder.parent == self._own() and page.is_file() else None
 
     def _own(self) -> Path:
         return self._shared.settings.home_folder / "models"
@@ -234,10 +240,18 @@ class ModelsDialog(QDialog):
 
     @slot
     def _on_report(self) -> None:
+        """The page, or the figures alone of a model from elsewhere: its page could run scripts."""
         model = self.model()
-        if model is not None:
+        if model is None:
+            return
+        page = self._page(model)
+        if page is not None:
             with inside_qgis():
-                QDesktopServices.openUrl(QUrl.fromLocalFile(str(model.folder / REPORT)))
+                QDesktopServices.openUrl(QUrl.fromLocalFile(str(page)))
+            return
+        dialog = ScoresDialog(self._shared, model, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
 
     @slot
     def _on_import(self) -> None:

@@ -131,7 +131,7 @@ class NewLabelsDialog(QDialog):
     def _validate(self) -> None:
         why = self._why_not()
         self.ok.setEnabled(not why and not self._busy)
-        self.reason.setText(self._said or why)
+        self.reason.setText(self._said or self.classes.refused or why)
 
     @slot
     def _on_models(self, models: List) -> None:
@@ -226,7 +226,7 @@ class ClassesDialog(QDialog):
     def _validate(self) -> None:
         why = self.classes.why_not()
         self.ok.setEnabled(not why)
-        self.reason.setText(why)
+        self.reason.setText(self.classes.refused or why)
 
     @slot
     def _on_models(self, models: List) -> None:

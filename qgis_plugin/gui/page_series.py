@@ -24,9 +24,9 @@ from ..layers.sources import safe_name
 from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
+from .finding_list import FindingList
 from .page import Page
 from .series_bar import SeriesBar
-from .series_checks import CheckList
 from .series_clear import ClearCounter
 from .series_fixes import Fixes
 from .series_sources import AddButton
@@ -69,7 +69,7 @@ class SeriesPage(Page):
         self.add = AddButton(self.model, shared.background)
         self.timeline = TimeLine("timoSeriesTimeLine")
         self.summary = label("", "timoSeriesSummary")
-        self.problems = CheckList()
+        self.problems = FindingList("timoSeriesProblems")
         self.fixes = Fixes(self, self.model, self.view, shared.settings)
         self.clear = ClearCounter(self.model, shared.background, self)
         self._build()
@@ -92,9 +92,13 @@ class SeriesPage(Page):
         """The series in a few words, for the other pages."""
         return f"{self.store.current.name}: {frames.brief(self.rows)}"
 
+    def dates(self) -> List[dt.date]:
+        """The series' dates, each once."""
+        return frames.dates(self.rows)
+
     def date_count(self) -> int:
         """How many dates the series has."""
-        return len(frames.dates(self.rows))
+        return len(self.dates())
 
     def series_name(self) -> str:
         """What the analyst calls it."""
@@ -153,7 +157,8 @@ class SeriesPage(Page):
         self.model.changed.connect(self._on_model)
         self.model.rejected.connect(self._on_rejected)
         self.add.search_asked.connect(self._on_search)
-        self.problems.asked.connect(self.fixes.mend)
+        self.add.began.connect(self._on_began)
+        self.problems.mended.connect(self.fixes.mend)
         self.timeline.chosen.connect(self._on_mark)
         self.view.selectionModel().currentRowChanged.connect(self._on_row)
 
@@ -181,6 +186,11 @@ class SeriesPage(Page):
         self._soon()
 
     @slot
+    def _on_began(self) -> None:
+        self.bar.refresh()
+        self.model.show()
+
+    @slot
     def _on_chosen(self) -> None:
         self.model.show()
 
@@ -193,7 +203,8 @@ class SeriesPage(Page):
     def _on_all(self) -> None:
         shown = self.view.shown()
         usable = [n for n in shown if (self.rows[n].path or self.rows[n].scenes) and self.rows[n].date]
-        self.model.tick(usable if self.all.isChecked() else shown, self.all.isChecked())
+        # Where none has a date all are ticked: what is wrong with them then stands below.
+        self.model.tick((usable or shown) if self.all.isChecked() else shown, self.all.isChecked())
 
     @slot
     def _on_model(self) -> None:

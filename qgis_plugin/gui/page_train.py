@@ -16,6 +16,7 @@ from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..layers import labels
 from ..layers.sources import safe_name, unique_path, without_number
+from ..layers.task import RasterTask
 from ..schema import Parameter, select
 from ..settings import unwritable
 from ..shared import Shared
@@ -29,6 +30,7 @@ from .page_series import SeriesPage
 from .run_box import RunBox
 from .train_effort import KEYS, EffortBox
 from .train_evaluate import EvaluateDialog
+from .train_fields import LabelFields
 from .train_labels import LabelsBox
 from .train_presets import fewest_dates, preset_words
 from .train_result import ResultBox
@@ -37,8 +39,8 @@ from .train_start import StartBox
 INTRO = tr(
     "Train a model on the ticked series with polygons or points whose field names the class of what is there."
 )
-# Asked for in other ways; three go with another field, which the page does not ask for yet.
-TOLD = ["class_field", "ignore", "overwrite", "per_date", "date_field", "split_field", "learn"]
+# Asked for in other ways.
+TOLD = ["class_field", "ignore", "overwrite", "learn"]
 
 
 class TrainPage(Page):
@@ -50,7 +52,7 @@ class TrainPage(Page):
     def __init__(self, shared: Shared, series: SeriesPage) -> None:
         super().__init__(shared, "timoTrain", INTRO)
         self._series = series
-        self._copy: Optional[labels.LabelCopy] = None
+        self._copy: Optional[RasterTask] = None
         self._suggested = ""
         self._like = ""
         """What the analyst called the last model; the next one's name is like it."""
@@ -74,6 +76,7 @@ class TrainPage(Page):
         self.name.setObjectName("timoTrainName")
         self.name.setAccessibleName(tr("Model name"))
         self.form = SpecForm("timoTrain", _parameters(), self.shared.settings.finetune)
+        self.fields = LabelFields(self.labels, self.form, self._series, self.shared.background, self)
         self.preset = label("", "timoTrainPreset", muted=True)
         self.start = StartBox(self.shared)
         self.effort = EffortBox()
@@ -102,6 +105,7 @@ class TrainPage(Page):
     def _connect(self) -> None:
         self.labels.picked.connect(self._on_picked)
         self.labels.changed.connect(self._validate)
+        self.fields.changed.connect(self._validate)
         self.labels.asked_new.connect(self._on_new_labels)
         self.labels.asked_classes.connect(self._on_classes)
         self.name.textChanged.connect(self._on_input)
@@ -186,7 +190,7 @@ class TrainPage(Page):
             return series
         if self._copy is not None or self.follower.submitting:
             return tr("The job is being prepared.")
-        return self.labels.why_not() or self.start.why_not() or self._why_not_name()
+        return self.labels.why_not() or self.fields.why_not() or self.start.why_not() or self._why_not_name()
 
     def _why_not_name(self) -> str:
         name = self.name.text().strip()
@@ -236,7 +240,11 @@ class TrainPage(Page):
             self._tell(unwritable(error))
             return
         self._copy = labels.provide(
-            layer, field, only, folder, lambda path, error: self._on_copied(spec, path, error)
+            layer,
+            [field, *self.fields.names()],
+            only,
+            folder,
+            lambda path, error: self._on_copied(spec, path, error),
         )
         self._validate()
 

@@ -12,7 +12,7 @@ from qgis.PyQt.QtWidgets import QInputDialog, QMenu, QWidget
 
 from ..i18n import tr
 from ..layers import checks
-from ..layers.checks import Finding
+from ..layers.finding import Finding
 from ..settings import Settings
 from ..timing import inside_qgis, slot, slot_of
 from .series_bands import BandsDialog
@@ -38,7 +38,7 @@ class Fixes(QObject):
     @slot
     def mend(self, finding: Finding) -> None:
         """Do what the finding's button says."""
-        ids = list(finding.layers)
+        ids = list(finding.about)
         if finding.kind in (checks.NO_FILE, checks.DUPLICATE, checks.APART):
             self._model.tick_layers(ids, False)
         elif finding.kind == checks.NO_DATE:

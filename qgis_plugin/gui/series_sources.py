@@ -15,7 +15,7 @@ from ..background import Background
 from ..compat import icon, menu_button
 from ..i18n import tr, trn
 from ..layers.adding import MOST, dated_rasters
-from ..layers.series_store import TICKED
+from ..layers.series_store import TICKED, Series
 from ..log import log
 from ..timing import inside_qgis, slot, slot_of
 from .series_table import SeriesModel
@@ -28,6 +28,8 @@ class AddButton(QPushButton):
     """A button with a menu; what it adds is ticked."""
 
     search_asked = pyqtSignal()
+    began = pyqtSignal()
+    """A series of layers was begun, as that shown is of a catalogue's scenes."""
 
     def __init__(self, model: SeriesModel, background: Background) -> None:
         super().__init__(icon("add"), tr("Add"))
@@ -40,6 +42,7 @@ class AddButton(QPushButton):
         self._opened: List[QgsRasterLayer] = []
         self._bad: List[Path] = []
         self._group: Optional[QgsLayerTreeGroup] = None
+        self._series: Optional[Series] = None
         menu = QMenu(self)
         menu.setObjectName("timoSeriesAddMenu")
         menu.addAction(tr("Files…")).triggered.connect(self._on_files)
@@ -58,19 +61,22 @@ class AddButton(QPushButton):
         self.groups.clear()
         for group in self._project.layerTreeRoot().findGroups(True):
             ids = set(group.findLayerIds())
-            rows = [row.layer_id for row in self._model.rows if row.layer_id in ids and row.path and row.date]
+            layers = self._model.layer_rows()
+            rows = [row.layer_id for row in layers if row.layer_id in ids and row.path and row.date]
             if rows:
                 count = trn("{count} layer", "{count} layers", len(rows))
                 action = self.groups.addAction(f"{group.name()} ({count})".replace("&", "&&"))
-                action.triggered.connect(slot_of(self._model.tick_layers, rows, True))
+                action.triggered.connect(slot_of(self._tick, group.name(), rows))
         self.groups.setEnabled(not self.groups.isEmpty())
 
     def add(self, paths: Sequence[Path]) -> None:
         """Add files as layers of a new group, a few at a time, and tick them."""
         if paths and not self._waiting:
+            self._begin("")
+            self._series = self._model.store.current
             self._opened, self._bad = [], []
             self._waiting = list(paths)
-            self._group = self._project.layerTreeRoot().insertGroup(0, self._model.store.current.name)
+            self._group = self._project.layerTreeRoot().insertGroup(0, self._series.name)
             self._group.setExpanded(False)
             self.setEnabled(False)
             QTimer.singleShot(0, self._next)
@@ -111,7 +117,8 @@ class AddButton(QPushButton):
     def _on_found(self, found: Any) -> None:
         folder, paths = found
         self.setEnabled(True)
-        here = {row.path for row in self._model.rows}
+        layers = self._model.layer_rows()
+        here = {row.path: row.layer_id for row in layers}
         if len(paths) > MOST:
             text = tr(
                 "{folder} holds more than {count} rasters: pick a smaller folder.", folder=folder, count=MOST
@@ -121,9 +128,7 @@ class AddButton(QPushButton):
             text = tr("{folder} holds no raster with a date in its name.", folder=folder)
             log(text, "warning", push=True)
         else:
-            self._model.tick_layers(
-                [row.layer_id for row in self._model.rows if row.path in set(paths)], True
-            )
+            self._tick(folder.name, [here[path] for path in paths if path in here])
             self.add([path for path in paths if path not in here])
 
     @slot
@@ -152,8 +157,8 @@ class AddButton(QPushButton):
         self.setEnabled(True)
         for layer in self._opened:
             facts = self._model.reader.read(layer)
-            if facts.found is not None:
-                self._model.store.current.put(layer.id(), TICKED, "true")
+            if facts.found is not None and self._series is not None:
+                self._series.put(layer.id(), TICKED, "true")
         self._model.store.save()
         QTimer.singleShot(0, slot_of(self._model.refresh))
         if self._bad:
@@ -166,7 +171,25 @@ class AddButton(QPushButton):
             log(text, "warning", push=True)
         if not self._opened and self._group is not None:
             self._project.layerTreeRoot().removeChildNode(self._group)
-        self._opened, self._group = [], None
+        self._opened, self._group, self._series = [], None, None
+
+    def _tick(self, name: str, ids: Sequence[str]) -> None:
+        self._begin(name)
+        self._model.tick_layers(ids, True)
+
+    def _begin(self, name: str) -> None:
+        """Make the series shown one that can have layers: the scenes of a search stay by themselves."""
+        store = self._model.store
+        if not store.current.search:
+            return
+        searched = store.current.name
+        store.new(name)
+        self.began.emit()
+        text = tr(
+            "Series '{searched}' is of a catalogue's scenes: your layers are in a new series, '{name}'.",
+            searched=searched, name=store.current.name,
+        )  # fmt: skip
+        log(text, push=True)
 
 
 def _found(folder: Path) -> Any:

@@ -9,14 +9,14 @@ from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QFont
 
-from ..compat import plain
+from ..compat import RIGHT, plain
 from ..i18n import tr
 from ..layers.checks import check
 from ..layers.clear import Clear
 from ..layers.frames import Row, RowMaker, fitting, write_date
 from ..layers.raster_facts import Facts, FactsReader
 from ..layers.series_store import SENSOR as SENSOR_KEY
-from ..layers.series_store import TICKED, SeriesStore
+from ..layers.series_store import TICKED, Series, SeriesStore
 
 COLUMNS = (tr("Layer"), tr("Date"), tr("Sensor"), tr("Bands"), tr("Clear"), tr("Size"), tr("Note"))
 LAYER, DATE, SENSOR, BANDS, CLEAR, SIZE, NOTE = range(7)
@@ -54,6 +54,11 @@ class SeriesModel(QAbstractTableModel):
         for layer_id in ids:
             self.store.current.put(layer_id, TICKED, "true" if on else "")
         self.keep()
+
+    def layer_rows(self) -> List[Row]:
+        """The rows of the project's layers, also while a search's days are shown."""
+        shown = self.store.current
+        return self._maker.rows(self._facts, Series(""), self._clear) if shown.search else self.rows
 
     def keep(self) -> None:
         """Save what was changed in the store, and show it."""
@@ -142,7 +147,7 @@ class SeriesModel(QAbstractTableModel):
             font.setItalic(True)
             return font
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (BANDS, CLEAR, SIZE):
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return RIGHT
         return None
 
     def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:

@@ -16,6 +16,7 @@ from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..layers import labels
 from ..layers.sources import unique_path
+from ..layers.task import RasterTask
 from ..models import Model, find_models
 from ..schema import select
 from ..settings import unwritable
@@ -29,7 +30,7 @@ from .run_box import RunBox
 from .train_labels import LabelsBox
 from .train_result import ResultBox
 
-TOLD = ["class_field", "date_field", "ignore", "overwrite"]
+TOLD = ["class_field", "ignore", "overwrite"]
 
 
 class EvaluateDialog(QDialog):
@@ -48,7 +49,7 @@ class EvaluateDialog(QDialog):
         self.setWindowTitle(tr("Check a model on other labels"))
         self._shared, self._series, self._wanted = shared, series, model
         self._models: List[Model] = []
-        self._copy: Optional[labels.LabelCopy] = None
+        self._copy: Optional[RasterTask] = None
         self._preparing = False
         self.models = QComboBox()
         self.models.setObjectName("timoEvaluateModel")
@@ -83,7 +84,15 @@ class EvaluateDialog(QDialog):
             return series
         if self._preparing or self.follower.submitting:
             return tr("The job is being prepared.")
-        return self.labels.why_not(fewest=1) or self._why_not_classes(model)
+        return self.labels.why_not(fewest=1) or self._why_not_classes(model) or self._why_not_dates(model)
+
+    def _why_not_dates(self, model: Model) -> str:
+        if not model.per_date or self.form.values().get("date_field"):
+            return ""
+        return tr(
+            "Model '{name}' maps every date: pick the field with the date of each label under Advanced.",
+            name=model.name,
+        )
 
     def _why_not_classes(self, model: Model) -> str:
         """Labels whose classes are numbers may be matched by value, which the backend looks at."""
@@ -132,7 +141,7 @@ class EvaluateDialog(QDialog):
     def _connect(self) -> None:
         self.models.currentIndexChanged.connect(self._on_input)
         self.labels.changed.connect(self._validate)
-        self.labels.picked.connect(self._on_input)
+        self.labels.picked.connect(self._on_layer)
         self.form.changed.connect(self._on_input)
         self._series.changed.connect(self._on_series)
         self._shared.backend.state_changed.connect(self._validate)
@@ -160,12 +169,19 @@ class EvaluateDialog(QDialog):
         self._on_input()
 
     @slot
+    def _on_layer(self) -> None:
+        self.form.offer_fields(self.labels.layer)
+        self._on_input()
+
+    @slot
     def _on_input(self) -> None:
         self.footer.trouble = ""
         self._validate()
 
     @slot
     def _validate(self) -> None:
+        model = self.model()
+        self.form.ask("date_field", model is not None and model.per_date)
         self.series_text.setText(self._series.sentence())
         self.footer.show_reason(self.why_not())
 
@@ -185,13 +201,14 @@ class EvaluateDialog(QDialog):
                 **self.form.values(),
             }
             folder = self._shared.settings.subfolder("labels")
+            fields = [field, str(spec.get("date_field") or "")]
         except OSError as error:
             self._tell(unwritable(error))
             return
         self.result.clear()
         self._preparing = True
         self._copy = labels.provide(
-            layer, field, only, folder, lambda path, error: self._on_labels(spec, path, error)
+            layer, fields, only, folder, lambda path, error: self._on_labels(spec, path, error)
         )
         self._validate()
 

@@ -14,12 +14,13 @@ from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout
 from ..compat import caption, form_layout, icon, label
 from ..i18n import tr
 from ..layers import label_classes, label_layer, labels
-from ..layers.label_checks import Finding, Findings, Places, checker
+from ..layers.finding import Finding
+from ..layers.label_checks import Findings, Places, checker
 from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .class_table import ClassTable
-from .train_checks import ChecksList
+from .finding_list import FindingList
 
 FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
 
@@ -54,6 +55,7 @@ class LabelsBox(QWidget):
         self._checking = False
         self.layer: Optional[QgsVectorLayer] = None
         self.counts: Optional[Dict[str, int]] = None
+        self._more = False
         self._trouble = ""
         self.findings = Findings()
         self._colors: Dict[str, str] = {}
@@ -153,7 +155,7 @@ class LabelsBox(QWidget):
         self.selected.setEnabled(False)
         self.classes = ClassTable(f"{name}Classes")
         self.hint = label("", f"{name}LabelsHint", muted=True)
-        self.checks = ChecksList(f"{name}Checks")
+        self.checks = FindingList(f"{name}Checks", on_map=True)
         self.note = label("", f"{name}ChecksNote", muted=True)
 
     def _build(self) -> None:
@@ -205,9 +207,8 @@ class LabelsBox(QWidget):
     @slot
     def _recount(self) -> None:
         layer, field = self.layer, self.field.currentField()
-        self.edit.setEnabled(self.alive() and bool(field))
         if layer is None or sip.isdeleted(layer) or not field:
-            self._show_counts(self._asked, {}, {})
+            self._show_counts(self._asked, labels.Counted({}), {})
             return
         any_selected = layer.selectedFeatureCount() > 0
         self.selected.setEnabled(any_selected)
@@ -215,34 +216,51 @@ class LabelsBox(QWidget):
             self.selected.setChecked(False)
         self._asked, self._trouble = self._asked + 1, ""
         asked, chosen = self._asked, label_classes.colors(layer, field)
-        count = labels.counter(layer, field, self.selected.isChecked())
+        count = labels.counter(layer, field, self.selected.isChecked(), lambda: asked == self._asked)
         name = layer.name()
 
         def failed(why: str) -> None:
             if asked == self._asked:
                 self._trouble = tr("Layer '{name}' cannot be read: {why}.", name=name, why=why)
-                self._show_counts(asked, {}, {})
+                self._show_counts(asked, labels.Counted({}), {})
 
         self._shared.background.run(
-            count, lambda counts: self._show_counts(asked, counts, chosen), failed=failed, owner=self
+            count, lambda counted: self._show_counts(asked, counted, chosen), failed=failed, owner=self
         )
 
-    def _show_counts(self, asked: int, counts: Dict[str, int], chosen: Dict[str, str]) -> None:
+    def _show_counts(self, asked: int, counted: labels.Counted, chosen: Dict[str, str]) -> None:
         if asked != self._asked:
             return  # a newer count is on its way
+        counts, self._more = counted.classes, counted.more
         if counts != self.counts:
             self.findings = Findings()
         self.counts = counts
         self._colors = label_classes.with_colors(counts, chosen)
         self.classes.show_classes(counts, self._colors, self.findings.areas)
-        why = labels.why_copy(self.layer, self.selected.isChecked()) if self.alive() else ""
-        self.hint.setText(tr("A copy of the labels is used, as {why}.", why=why) if why else "")
-        self.hint.setVisible(bool(why))
+        self._tell()
         if counts:
             self._check_later.start()
         else:
             self._show_findings(asked, Findings())
         self.changed.emit()
+
+    def _tell(self) -> None:
+        """What is to be known of the layer, and whether its classes can be written down."""
+        field, lines = self.field.currentField(), []
+        if self.alive() and self.layer is not None and field:
+            names = {*label_classes.offered(self.layer, field), *(self.counts or {})}
+            lines.append(label_classes.too_many(len(names)))
+            if self._more:
+                lines.append(tr(
+                    "The layer has more than {count} features: the classes of the first {count} are shown, "
+                    "all are used.",
+                    count=labels.MOST_COUNTED))  # fmt: skip
+            why = labels.why_copy(self.layer, self.selected.isChecked())
+            lines.append(tr("A copy of the labels is used, as {why}.", why=why) if why else "")
+        self.edit.setEnabled(bool(lines) and not lines[0])
+        text = "\n".join(line for line in lines if line)
+        self.hint.setText(text)
+        self.hint.setVisible(bool(text))
 
     @slot
     def _check(self) -> None:
@@ -284,7 +302,7 @@ class LabelsBox(QWidget):
 
     @slot
     def _on_show(self, finding: Finding) -> None:
-        self.show_features(finding.features)
+        self.show_features(finding.about)
 
     def show_features(self, features: Any) -> None:
         """Select these features of the labels and bring them into view."""
@@ -299,7 +317,7 @@ class LabelsBox(QWidget):
     def _on_mend(self, finding: Finding) -> None:
         if not self.alive() or self.layer is None:
             return
-        count = label_layer.mend(self.layer, finding.features)
+        count = label_layer.mend(self.layer, finding.about)
         name = self.layer.name()
         if count:
             log(tr("{count} shapes of layer '{name}' were repaired: save the layer's edits to keep them.",

@@ -10,12 +10,13 @@ from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices
-from qgis.PyQt.QtWidgets import QFrame, QPushButton, QVBoxLayout
+from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFrame, QPushButton, QVBoxLayout, QWidget
 
 from ..compat import label
 from ..i18n import tr, trn
 from ..layers.label_faults import ERRORS, MAP, NONE, SPLIT, Evidence, Found, finder
 from ..layers.sources import is_result, layer_file
+from ..models import Model
 from ..scores import Scores, read_scores
 from ..shared import Shared
 from ..timing import inside_qgis, slot
@@ -28,16 +29,18 @@ class ResultBox(QFrame):
     Args:
         shared: What all pages share.
         name: Prefix of the object names.
+        trusted: Whether jobs of this home wrote what is shown: else its page is not offered to the browser.
     """
 
     shown = pyqtSignal()
     """The scores are there: the box has its size."""
 
-    def __init__(self, shared: Shared, name: str) -> None:
+    def __init__(self, shared: Shared, name: str, *, trusted: bool = True) -> None:
         super().__init__()
         self.setObjectName(f"{name}Result")
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._shared = shared
+        self._trusted = trusted
         self._asked = 0
         self._layer: Optional[QgsVectorLayer] = None
         self._field = ""
@@ -47,7 +50,9 @@ class ResultBox(QFrame):
             tr(
                 "Rows are the labels, columns the map, in percent of the row. Click a cell to select the "
                 "labels that it is about."
-            ),
+            )
+            if trusted
+            else tr("Rows are the labels, columns the map, in percent of the row."),
             f"{name}ResultHint",
             muted=True,
         )
@@ -93,7 +98,7 @@ class ResultBox(QFrame):
         judged = bool(scores.matrix) and not scores.problem
         self.confusion.setVisible(judged)
         self.hint.setVisible(judged)
-        self.report.setVisible(scores.page is not None)
+        self.report.setVisible(scores.page is not None and self._trusted)
         self._tell("")
         self.setVisible(True)
         self.shown.emit()
@@ -114,6 +119,9 @@ class ResultBox(QFrame):
     @slot
     def _on_cell(self, row: int, column: int) -> None:
         told = self.scores.cell(row, column)
+        if not self._trusted:  # its labels are elsewhere, too
+            self._tell(told)
+            return
         layer = self._layer
         if layer is None or sip.isdeleted(layer):
             self._tell(f"{told} {tr('Add the layer of its labels to the project to see where.')}")
@@ -149,6 +157,34 @@ class ResultBox(QFrame):
             layer.selectByIds(list(features))
             self._shared.iface.setActiveLayer(layer)
             self._shared.iface.mapCanvas().zoomToSelected(layer)
+
+
+class ScoresDialog(QDialog):
+    """The figures of a model that came from elsewhere.
+
+    Args:
+        shared: What all pages share.
+        model: The model.
+        parent: The window above which it stands.
+    """
+
+    def __init__(self, shared: Shared, model: Model, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("timoScores")
+        self.setWindowTitle(tr("Figures of model '{name}'", name=model.name))
+        self.result = ResultBox(shared, "timoScores", trusted=False)
+        self.result.show_folder(model.folder, None, "")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        note = tr(
+            "The model came from elsewhere: its report page is not opened, as such pages may run scripts."
+        )
+        whole = QVBoxLayout(self)
+        whole.addWidget(self.result)
+        whole.addStretch(1)
+        whole.addWidget(label(note, "timoScoresNote", muted=True))
+        whole.addWidget(buttons)
+        self.resize(560, 300)
 
 
 def _words(count: int, kind: str, name: str, mapped: str) -> str:

@@ -14,13 +14,13 @@ from qgis.core import (
     QgsFeatureRequest,
     QgsFields,
     QgsGeometry,
-    QgsVectorFileWriter,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
     QgsWkbTypes,
 )
 
 from ..i18n import tr
+from .geopackage import GeoPackageError, write_features
 
 LAYER = "area"
 
@@ -71,50 +71,24 @@ def write(
     Raises:
         AreaError: It cannot be written.
     """
-    try:
-        return _write(geometries, crs, folder, context)
-    except OSError as error:
-        raise _trouble(folder, error.strerror or error) from error
-
-
-def _write(
-    geometries: List[QgsGeometry],
-    crs: QgsCoordinateReferenceSystem,
-    folder: Path,
-    context: QgsCoordinateTransformContext,
-) -> Path:
     digest = hashlib.sha256(crs.toWkt().encode())
     for geometry in geometries:
         digest.update(bytes(geometry.asWkb()))
     path = folder / f"area-{digest.hexdigest()[:12]}.gpkg"
     if path.exists():
         return path
-    part = path.with_name(f"{path.stem}-part.gpkg")
-    part.unlink(missing_ok=True)
-    options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName, options.layerName = "GPKG", LAYER
-    writer = QgsVectorFileWriter.create(
-        str(part),
-        QgsFields(),
-        QgsWkbTypes.Type.MultiPolygon,
-        crs,
-        context,
-        options,
-    )
-    for geometry in geometries:
-        feature = QgsFeature()
-        whole = QgsGeometry(geometry)
-        whole.convertToMultiType()
-        feature.setGeometry(whole)
-        writer.addFeature(feature)
-    why = writer.errorMessage()
-    del writer  # closes the file
-    if why:
-        part.unlink(missing_ok=True)
-        raise _trouble(folder, why)
-    part.replace(path)
+    kind, features = QgsWkbTypes.Type.MultiPolygon, map(_whole, geometries)
+    try:
+        write_features(path, LAYER, QgsFields(), kind, crs, context, features)
+    except GeoPackageError as error:
+        raise AreaError(
+            tr("The area cannot be written to {folder}: {why}.", folder=folder, why=error)
+        ) from error
     return path
 
 
-def _trouble(folder: Path, why: object) -> AreaError:
-    return AreaError(tr("The area cannot be written to {folder}: {why}.", folder=folder, why=why))
+def _whole(geometry: QgsGeometry) -> QgsFeature:
+    feature, whole = QgsFeature(), QgsGeometry(geometry)
+    whole.convertToMultiType()
+    feature.setGeometry(whole)
+    return feature

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Dict, List, Sequence, Tuple
 
 from ..i18n import tr, trn
+from .finding import Finding
 from .frames import Row, dates, ticked
 from .raster_facts import Box
 
@@ -17,31 +18,10 @@ NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART, NODATA, BANDS, ROLES, GRIDS, GAP, FE
     "no_file", "no_date", "duplicate", "no_crs", "apart", "nodata", "bands", "roles", "grids", "gap", "few",
 )  # fmt: skip
 SERIOUS = (NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART)
+"""What keeps the series, or a layer, from being used."""
 _FILLED = 0.005
 """Of the pixels; fewer that are 0 in all bands may be measured."""
 _SHOWN = 2
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong, or worth knowing.
-
-    Attributes:
-        kind: One of the constants above.
-        text: A sentence.
-        fix: What the button that mends it says; empty where nothing is to be mended.
-        layers: Ids of the layers at fault.
-    """
-
-    kind: str
-    text: str
-    fix: str = ""
-    layers: Tuple[str, ...] = ()
-
-    @property
-    def serious(self) -> bool:
-        """Whether it keeps the series, or a layer, from being used."""
-        return self.kind in SERIOUS
 
 
 def check(rows: Sequence[Row]) -> List[Row]:
@@ -82,7 +62,7 @@ def check(rows: Sequence[Row]) -> List[Row]:
 def findings(rows: Sequence[Row]) -> List[Finding]:
     """What is wrong with checked rows first, then what is worth knowing; each kind once."""
     chosen = ticked(rows)
-    found = _of_files(chosen) + _of_dates(rows)
+    found = _of_files(chosen) + _of_dates(chosen)
     files = [row for row in chosen if row.path is not None]
     found += _of_places(files) + _of_pixels(files)
     if chosen and not any(finding.serious for finding in found):
@@ -92,9 +72,13 @@ def findings(rows: Sequence[Row]) -> List[Finding]:
                 "One date can do for land cover; clearings, floods and crops show by change alone: tick more "
                 "layers, or add files."
             )
-            found.append(Finding(FEW, text))
+            found.append(_finding(FEW, text))
         found += _gap(days)
     return found
+
+
+def _finding(kind: str, text: str, fix: str = "", layers: Tuple[str, ...] = ()) -> Finding:
+    return Finding(kind, text, fix, layers, serious=kind in SERIOUS)
 
 
 def _of_files(chosen: Sequence[Row]) -> List[Finding]:
@@ -105,7 +89,7 @@ def _of_files(chosen: Sequence[Row]) -> List[Finding]:
         "{names} is no file that can be read.", "{count} layers are no files that can be read: {names}.",
         len(gone), names=_names(gone),
     )  # fmt: skip
-    return [Finding(NO_FILE, text, tr("Untick"), _ids(gone))]
+    return [_finding(NO_FILE, text, tr("Untick"), _ids(gone))]
 
 
 def _of_dates(rows: Sequence[Row]) -> List[Finding]:
@@ -116,7 +100,7 @@ def _of_dates(rows: Sequence[Row]) -> List[Finding]:
             "{names} has no date in its name.", "{count} layers have no date in their names: {names}.",
             len(undated), names=_names(undated),
         )  # fmt: skip
-        found.append(Finding(NO_DATE, text, tr("Type it…"), _ids(undated)))
+        found.append(_finding(NO_DATE, text, tr("Type it…"), _ids(undated)))
     twins = [row for row in rows if row.twin]
     days = {row.date: [other for other in twins if other.date == row.date] for row in twins}
     if days:
@@ -126,7 +110,7 @@ def _of_dates(rows: Sequence[Row]) -> List[Finding]:
             len(days), names=_names(first), date=date,
         )  # fmt: skip
         extra = [row for same in days.values() for row in same[1:]]
-        found.append(Finding(DUPLICATE, text, tr("Keep the first"), _ids(extra)))
+        found.append(_finding(DUPLICATE, text, tr("Keep the first"), _ids(extra)))
     return found
 
 
@@ -139,7 +123,7 @@ def _of_places(chosen: Sequence[Row]) -> List[Finding]:
             "{names} has no coordinate system.", "{count} layers have no coordinate system: {names}.",
             len(bare), names=_names(bare),
         )  # fmt: skip
-        found.append(Finding(NO_CRS, text, tr("Set it…"), _ids(bare)))
+        found.append(_finding(NO_CRS, text, tr("Set it…"), _ids(bare)))
     apart = _apart(chosen)
     lost = [row for row in chosen if row.layer_id in apart]
     if lost:
@@ -147,10 +131,10 @@ def _of_places(chosen: Sequence[Row]) -> List[Finding]:
             "{names} does not overlap the others.", "{count} layers do not overlap the others: {names}.",
             len(lost), names=_names(lost),
         )  # fmt: skip
-        found.append(Finding(APART, text, tr("Untick"), _ids(lost)))
+        found.append(_finding(APART, text, tr("Untick"), _ids(lost)))
     if not lost and not bare and len({row.grid for row in chosen}) > 1:
         text = tr("The grids differ: the layers are brought to one grid while they are read.")
-        found.append(Finding(GRIDS, text))
+        found.append(_finding(GRIDS, text))
     return found
 
 
@@ -164,7 +148,7 @@ def _of_pixels(chosen: Sequence[Row]) -> List[Finding]:
             "{count} layers have pixels that are 0 in all bands (up to {share} %), no nodata value: {names}.",
             len(filled), names=_names(filled), share=round(100 * most) or 1,
         )  # fmt: skip
-        found.append(Finding(NODATA, text, tr("Nodata is…"), _ids(filled)))
+        found.append(_finding(NODATA, text, tr("Nodata is…"), _ids(filled)))
     ground = sorted((row for row in chosen if not row.mask), key=lambda row: row.sensor)
     for sensor, of in groupby(ground, key=lambda row: row.sensor):
         found += _of_bands(sensor, list(of))
@@ -180,11 +164,11 @@ def _of_bands(sensor: str, rows: Sequence[Row]) -> List[Finding]:
         usual = shapes.most_common(1)[0][0]
         other = [row for row in several if tuple(sorted(_known(row))) != usual]
         text = tr("{names} has other bands than the rest of {sensor}.", names=_names(other), sensor=whose)
-        return [Finding(BANDS, text, tr("Map bands…"), _ids(other))]
+        return [_finding(BANDS, text, tr("Map bands…"), _ids(other))]
     unknown = [row for row in rows if row.roles and not any(_known(row))]
     if unknown:
         text = tr("The bands of {sensor} don't tell what they measure.", sensor=whose)
-        return [Finding(ROLES, text, tr("Map bands…"), _ids(unknown))]
+        return [_finding(ROLES, text, tr("Map bands…"), _ids(unknown))]
     return []
 
 
@@ -199,7 +183,7 @@ def _gap(days: Sequence[dt.date]) -> List[Finding]:
     text = tr(
         "The longest gap is of {days} days, from {first} to {last}.", days=length, first=first, last=last
     )
-    return [Finding(GAP, text)]
+    return [_finding(GAP, text)]
 
 
 def _known(row: Row) -> List[str]:

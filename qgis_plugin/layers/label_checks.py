@@ -25,6 +25,7 @@ from qgis.core import (
 )
 
 from ..i18n import tr, trn
+from .finding import Finding
 from .label_classes import class_name
 
 MOST_CHECKED = 20_000
@@ -36,25 +37,12 @@ TOUCHING = 1e-4
 Places = Sequence[Tuple[QgsRectangle, QgsCoordinateReferenceSystem]]
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line: a sentence, the features that it is about, and whether they can be mended.
-
-    Attributes:
-        kind: ``invalid``, ``no_class``, ``outside``, ``overlap``, ``few``, ``alike`` or ``many``.
-    """
-
-    kind: str
-    text: str
-    features: Tuple[int, ...] = ()
-    mendable: bool = False
-
-
 @dataclass
 class Findings:
     """What was found.
 
     Attributes:
+        lines: ``invalid``, ``no_class``, ``outside``, ``overlap``, ``few``, ``alike`` or ``many``.
         areas: Square metres by class; empty for points.
         inside: Features by class that lie on the series, or all where there is none.
     """
@@ -102,7 +90,7 @@ def checker(layer: QgsVectorLayer, field: str, selected_only: bool, places: Plac
             if number >= MOST_CHECKED:
                 found.lines.append(Finding("many", tr(
                     "Only the first {count} features were looked at here; all are used.",
-                    count=MOST_CHECKED)))  # fmt: skip
+                    count=MOST_CHECKED), serious=False))  # fmt: skip
                 break
             name = class_name(feature.attribute(index))
             if name:
@@ -119,10 +107,10 @@ def checker(layer: QgsVectorLayer, field: str, selected_only: bool, places: Plac
             found.lines.append(Finding("no_class", trn(
                 "{count} feature has no class: it is not used.",
                 "{count} features have no class: they are not used.", len(without)),
-                tuple(without)))  # fmt: skip
+                about=tuple(without)))  # fmt: skip
         found.lines += _outside(shapes, inside)
         if polygons:
-            bad = {fid for finding in broken for fid in finding.features}
+            bad = {fid for finding in broken for fid in finding.about}
             found.lines += _overlaps([one for one in inside if one.fid not in bad])
             found.areas = _areas(inside, crs, context, ellipsoid)
         found.lines += _few(inside)
@@ -162,7 +150,8 @@ def _invalid(shapes: Sequence[_Shape]) -> List[Finding]:
         "{count} polygons cross themselves or are broken: they may be left out.",
         len(bad),
     )
-    return [Finding("invalid", text, bad, mendable=True)]
+    tip = tr("Repairs these shapes in an editing session: save the layer, or undo it.")
+    return [Finding("invalid", text, tr("Repair"), bad, tip=tip)]
 
 
 def _outside(shapes: Sequence[_Shape], inside: Sequence[_Shape]) -> List[Finding]:
@@ -173,13 +162,13 @@ def _outside(shapes: Sequence[_Shape], inside: Sequence[_Shape]) -> List[Finding
     if not inside:
         return [Finding("outside", tr(
             "No feature lies on the series: tick rasters of the same place, or check the systems of both."),
-            away)]  # fmt: skip
+            about=away)]  # fmt: skip
     text = trn(
         "{count} feature lies outside of the series: it is not used.",
         "{count} features lie outside of the series: they are not used.",
         len(away),
     )
-    return [Finding("outside", text, away)]
+    return [Finding("outside", text, about=away)]
 
 
 def _overlaps(shapes: Sequence[_Shape]) -> List[Finding]:
@@ -213,7 +202,7 @@ def _overlaps(shapes: Sequence[_Shape]) -> List[Finding]:
         "under both are not used.",
         sum(pairs.values()), first=first, second=second,
     )  # fmt: skip
-    return [Finding("overlap", text, tuple(sorted(features)))]
+    return [Finding("overlap", text, about=tuple(sorted(features)))]
 
 
 def _few(inside: Sequence[_Shape]) -> List[Finding]:
@@ -230,7 +219,7 @@ def _few(inside: Sequence[_Shape]) -> List[Finding]:
         "apart.",
         len(single), names=_names(list(single)),
     )  # fmt: skip
-    return [Finding("few", text, tuple(fid for fids in single.values() for fid in fids))]
+    return [Finding("few", text, about=tuple(fid for fids in single.values() for fid in fids))]
 
 
 def _alike(shapes: Sequence[_Shape]) -> List[Finding]:
@@ -243,7 +232,7 @@ def _alike(shapes: Sequence[_Shape]) -> List[Finding]:
     first = sorted(twins[0])
     odd = {name for names in twins for name in names}
     text = tr("{names} are spelt alike, and count as classes of their own.", names=_names(first))
-    return [Finding("alike", text, tuple(one.fid for one in shapes if one.name in odd))]
+    return [Finding("alike", text, about=tuple(one.fid for one in shapes if one.name in odd))]
 
 
 def _areas(

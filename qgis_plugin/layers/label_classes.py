@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Dict, Iterable, List, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, Sequence
 
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
@@ -18,6 +18,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from ..compat import is_null
+from ..i18n import tr
 
 COLOR_PROPERTY = "timo/colors"
 """Custom property of a labels layer with no categorised style: the colours chosen for its classes."""
@@ -55,34 +56,49 @@ def class_name(value: object) -> str:
 def next_color(taken: Iterable[str]) -> str:
     """A colour that none of these is: the palette's, then others all around the colour wheel."""
     used = {color.lower() for color in taken}
-    for color in FIRST_COLORS:
-        if color not in used:
-            return color
-    color = FIRST_COLORS[0]
+    return next((color for color in _palette() if color not in used), FIRST_COLORS[0])
+
+
+def _palette() -> Iterator[str]:
+    yield from FIRST_COLORS
     for step in range(1, MOST_COLORS):  # the golden angle comes back to where it was only after many
-        color = QColor.fromHsv(int(step * 137.508) % 360, 150 + step % 3 * 50, 215 - step % 4 * 30).name()
-        if color not in used:
-            break
-    return color
+        yield QColor.fromHsv(int(step * 137.508) % 360, 150 + step % 3 * 50, 215 - step % 4 * 30).name()
 
 
 def with_colors(names: Iterable[str], chosen: Dict[str, str]) -> Dict[str, str]:
     """A colour for each class: the chosen one, else the usual one of its name, else the palette's next.
 
-    A field with more values than a map can have classes is refused later, and its values get no colours.
+    A field with more values than a map can have classes is refused in words (``too_many``): those beyond
+    get no colours.
     """
-    found: Dict[str, str] = {}
-    for name in islice(names, MOST_CLASSES):
+    first = list(islice(names, MOST_CLASSES))
+    taken = {color.lower() for color in islice(chosen.values(), MOST_CLASSES)}
+    taken |= {chosen[name].lower() for name in first if name in chosen}
+    colors, found = _palette(), {}
+    for name in first:
         usual = USUAL_COLORS.get(name.lower(), "")
-        free = usual if usual not in (*found.values(), *chosen.values()) else ""
-        found[name] = chosen.get(name) or free or next_color([*found.values(), *chosen.values()])
+        color = chosen.get(name) or (usual if usual not in taken else "")
+        found[name] = color or next((one for one in colors if one not in taken), FIRST_COLORS[0])
+        taken.add(found[name].lower())
     return found
+
+
+def too_many(count: int) -> str:
+    """Why so many values of a field are no classes, in a sentence that says what to do; empty if they are."""
+    if count <= MOST_CLASSES:
+        return ""
+    return tr(
+        "This field has {count} different values, and a map can have {most} classes: pick the field that "
+        "holds the class.",
+        count=count, most=MOST_CLASSES,
+    )  # fmt: skip
 
 
 def parse_list(text: str) -> List[LabelClass]:
     """Classes of a pasted list: one a line, or separated by semicolons; a colour may follow as ``#rrggbb``.
 
     Lines of a table (tabs, commas) are taken by their first column that is no number. A name counts once.
+    Those beyond the most that a map can have are there without colours.
     """
     chosen: Dict[str, str] = {}
     for line in re.split(r"[\n;]+", text):
@@ -92,7 +108,8 @@ def parse_list(text: str) -> List[LabelClass]:
         name = next((word for word in words if not re.fullmatch(r"[\d.]+", word)), words[0] if words else "")
         if name:
             chosen.setdefault(name, colors[0] if colors else "")
-    return [LabelClass(n, c) for n, c in with_colors(chosen, {n: c for n, c in chosen.items() if c}).items()]
+    colors = with_colors(chosen, {n: c for n, c in chosen.items() if c})
+    return [LabelClass(name, colors.get(name, "")) for name in chosen]
 
 
 def colors(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
@@ -131,8 +148,8 @@ def set_color(layer: QgsVectorLayer, field: str, name: str, color: str) -> None:
     layer.emitStyleChanged()
 
 
-def read_scheme(layer: QgsVectorLayer, field: str) -> List[LabelClass]:
-    """The classes that a labels layer offers to its editor; none if its field has no list of values."""
+def offered(layer: QgsVectorLayer, field: str) -> List[str]:
+    """Names of the classes that a labels layer offers to its editor; none if its field has no list."""
     setup = layer.editorWidgetSetup(layer.fields().lookupField(field))
     if setup.type() != "ValueMap":
         return []
@@ -141,7 +158,13 @@ def read_scheme(layer: QgsVectorLayer, field: str) -> List[LabelClass]:
         pair for entry in (entries if isinstance(entries, list) else [entries]) for pair in entry.items()
     ]
     names = [class_name(value) for _, value in pairs if class_name(value) and "{2839923C" not in str(value)]
-    return [LabelClass(n, c) for n, c in with_colors(dict.fromkeys(names), colors(layer, field)).items()]
+    return list(dict.fromkeys(names))
+
+
+def read_scheme(layer: QgsVectorLayer, field: str) -> List[LabelClass]:
+    """The classes that ``offered`` names, with their colours."""
+    names = offered(layer, field)
+    return [LabelClass(n, c) for n, c in with_colors(names, colors(layer, field)).items()]
 
 
 def write_scheme(layer: QgsVectorLayer, field: str, classes: Sequence[LabelClass]) -> None:

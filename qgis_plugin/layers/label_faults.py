@@ -7,7 +7,7 @@ from array import array
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from osgeo import gdal, ogr
 from qgis.core import (
@@ -152,16 +152,24 @@ def _by_split(
     one: Evidence, crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext
 ) -> List[Test]:
     """Whether a geometry lies where the training's validation or test labels do."""
-    parts = QgsVectorLayer(str(one.path), "split", "ogr")
-    if not parts.isValid() or parts.fields().lookupField("part") < 0:
+    source = None
+    with suppress(RuntimeError):
+        source = ogr.Open(str(one.path))
+    parts = source.GetLayer(0) if source is not None else None
+    if parts is None or parts.GetLayerDefn().GetFieldIndex("part") < 0:
         return []
-    transform = QgsCoordinateTransform(parts.crs(), crs, context)
-    judged = {"train": [], "validation": [], "test": []}
-    for feature in parts.getFeatures():
-        place = QgsGeometry(feature.geometry())
+    of = QgsCoordinateReferenceSystem()
+    if parts.GetSpatialRef() is not None:
+        of.createFromWkt(parts.GetSpatialRef().ExportToWkt())
+    transform = QgsCoordinateTransform(of, crs, context) if of.isValid() and crs.isValid() else None
+    judged: Dict[str, List[QgsGeometry]] = {}
+    for feature in parts:
+        place = QgsGeometry()
+        if feature.GetGeometryRef() is not None:
+            place.fromWkb(bytes(feature.GetGeometryRef().ExportToWkb()))
         with suppress(QgsCsException):
-            if parts.crs().isValid() and crs.isValid():
+            if transform is not None:
                 place.transform(transform)
-        judged.setdefault(str(feature["part"]), []).append(place)
-    places = judged["test"] or judged["validation"]
+        judged.setdefault(str(feature.GetField("part")), []).append(place)
+    places = judged.get("test") or judged.get("validation") or []
     return [lambda geometry: any(place.intersects(geometry) for place in places)] if places else []

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from qgis.core import (
-    QgsApplication,
     QgsFeatureRequest,
     QgsProject,
     QgsProviderRegistry,
-    QgsVectorFileWriter,
-    QgsVectorFileWriterTask,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
 )
@@ -22,29 +20,59 @@ from qgis.PyQt import sip
 
 from ..i18n import tr
 from ..timing import slot
-from .label_classes import class_name
+from .label_classes import class_name, too_many
+from .layer_copy import LayerCopy
+from .raster_blocks import Tick
 from .sources import layer_file, safe_name
+from .task import RasterTask
+
+MOST_COUNTED = 100_000
+"""Features whose class is looked at; of more, the first so many."""
 
 
-def counter(layer: QgsVectorLayer, field: str, selected_only: bool) -> Callable[[], Dict[str, int]]:
+@dataclass(frozen=True)
+class Counted:
+    """Features by class.
+
+    Attributes:
+        more: Whether there are features that were not looked at.
+    """
+
+    classes: Dict[str, int]
+    more: bool = False
+
+
+def counter(
+    layer: QgsVectorLayer, field: str, selected_only: bool, wanted: Callable[[], bool] = lambda: True
+) -> Callable[[], Counted]:
     """A function that counts the features of each class; it may be called in another thread.
 
     Args:
         layer: The labels.
         field: The class field.
         selected_only: Whether only selected features count.
+        wanted: Whether the count is still waited for; else it stops.
     """
     index = layer.fields().lookupField(field)
     request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry).setSubsetOfAttributes([index])
+    request.setLimit(MOST_COUNTED + 1)
     if selected_only:
         request.setFilterFids(layer.selectedFeatureIds())
     source = QgsVectorLayerFeatureSource(layer)
 
-    def count() -> Dict[str, int]:
-        names = (class_name(feature.attribute(index)) for feature in source.getFeatures(request))
-        return dict(sorted(Counter(name for name in names if name).items()))
+    def count() -> Counted:
+        names: Counter[str] = Counter()
+        for number, feature in enumerate(source.getFeatures(request)):
+            if number == MOST_COUNTED or not wanted():
+                return Counted(_sorted(names), more=True)
+            names[class_name(feature.attribute(index))] += 1
+        return Counted(_sorted(names))
 
     return count
+
+
+def _sorted(names: Mapping[str, int]) -> Dict[str, int]:
+    return {name: names[name] for name in sorted(names) if name}
 
 
 def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
@@ -66,79 +94,46 @@ def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
     return ""
 
 
-class LabelCopy:
-    """Writes a layer as a GeoPackage in a background task.
-
-    Args:
-        layer: The labels.
-        field: The class field, the only one that is kept.
-        selected_only: Whether only selected features are written.
-        path: Where to.
-        done: Called with the path, and a sentence about what went wrong, which is empty if nothing did.
-    """
-
-    def __init__(
-        self,
-        layer: QgsVectorLayer,
-        field: str,
-        selected_only: bool,
-        path: Path,
-        done: Callable[[Path, str], None],
-    ) -> None:
-        options = QgsVectorFileWriter.SaveVectorOptions()
-        options.driverName = "GPKG"
-        options.layerName = "labels"
-        options.onlySelectedFeatures = selected_only
-        options.attributes = [layer.fields().lookupField(field)]
-        self._path = path
-        self._done = done
-        self._name = layer.name()
-        self._task: Optional[QgsVectorFileWriterTask] = QgsVectorFileWriterTask(layer, str(path), options)
-        self._task.setObjectName("timoLabelCopy")  # by which it is found when the plugin is unloaded
-        self._task.writeComplete.connect(self._on_complete)
-        self._task.errorOccurred.connect(self._on_error)
-
-    def start(self) -> None:
-        """Begin; ``done`` is called on the interface's thread."""
-        QgsApplication.taskManager().addTask(self._task)
-
-    @slot
-    def _on_complete(self, *_: object) -> None:
-        self._task = None
-        self._done(self._path, "")
-
-    @slot
-    def _on_error(self, _code: int, message: str) -> None:
-        self._task = None
-        why = message.strip().rstrip(".") or tr("it was stopped")
-        self._done(
-            self._path,
-            tr("The labels of layer '{layer}' could not be copied: {why}.", layer=self._name, why=why),
-        )
-
-
 def provide(
-    layer: QgsVectorLayer, field: str, selected_only: bool, folder: Path, done: Callable[[Path, str], None]
-) -> Optional[LabelCopy]:
+    layer: QgsVectorLayer,
+    fields: Sequence[str],
+    selected_only: bool,
+    folder: Path,
+    done: Callable[[Path, str], None],
+) -> Optional[RasterTask]:
     """Give a job the file of a layer, or a copy where the file is not what the layer shows.
 
     Args:
         layer: The labels.
-        field: The class field.
+        fields: The class field, and others that the job reads; a copy has no more.
         selected_only: Whether only selected features are given.
         folder: Where a copy goes.
-        done: See ``LabelCopy``.
+        done: Called on the interface's thread with the path, and a sentence about what went wrong, which is
+            empty if nothing did.
 
     Returns:
-        The copy while it is made; None if there is none, and ``done`` was called.
+        The task that makes the copy, to be kept; None if there is none, and ``done`` was called.
     """
     if not why_copy(layer, selected_only):
         done(Path(layer_file(layer) or "").absolute(), "")
         return None
-    path = folder / f"{safe_name(layer.name())}-{uuid.uuid4().hex[:8]}.gpkg"
-    copy = LabelCopy(layer, field, selected_only, path, done)
-    copy.start()
-    return copy
+    name = layer.name()
+    path = folder / f"{safe_name(name)}-{uuid.uuid4().hex[:8]}.gpkg"
+    copy = LayerCopy(layer, fields, selected_only)
+
+    def write(tick: Tick) -> Path:
+        copy.write(path, tick)
+        return path
+
+    @slot
+    def ended(made: Optional[Path], problem: str) -> None:
+        stopped = tr("The copy of layer '{name}' was stopped: start again.", name=name)
+        done(path, problem or ("" if made else stopped))
+
+    task = RasterTask(tr("Copy of layer '{name}'", name=name), write)
+    task.ended.connect(ended)
+    task.start()
+    return task
 
 
 def layer_of(spec: Mapping[str, Any], likely: Optional[QgsVectorLayer]) -> Optional[QgsVectorLayer]:
@@ -166,9 +161,4 @@ def why_not(counts: Dict[str, int], fewest: int = 2) -> str:
             "All features have the class '{name}'. Pick a field with at least two classes.",
             name=next(iter(counts)),
         )
-    if len(counts) > 254:
-        return tr(
-            "This field has {count} different values. Pick the field that holds the class.",
-            count=len(counts),
-        )
-    return ""
+    return too_many(len(counts))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Long work on rasters as a task of QGIS: in its task list, with progress and cancel."""
+"""Long work on rasters and copies of layers as a task of QGIS: in its list, with progress and cancel."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..i18n import tr
+from .layer_copy import CopyError
 from .raster_blocks import RasterError, StoppedError, Tick
 
 
@@ -62,7 +63,7 @@ class _Task(QgsTask):
             self._result = self._function(self._tick)
         except StoppedError:
             return False
-        except RasterError as error:
+        except (RasterError, CopyError) as error:
             self._problem = str(error)
             return False
         except Exception as error:  # a thread's exception would be lost

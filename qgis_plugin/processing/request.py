@@ -23,13 +23,14 @@ from qgis.core import (
 from ..compat import is_null
 from ..i18n import tr
 from ..layers import frames, label_classes, labels
+from ..layers.layer_copy import CopyError, LayerCopy
+from ..layers.raster_blocks import StoppedError
 from ..layers.raster_facts import FactsReader
 from ..layers.series_store import Series, SeriesStore
 from ..layers.sources import layer_file, safe_name
 from ..models import CARD
 from ..schema import Parameter
 from ..settings import Settings, unwritable
-from .copies import LayerCopy
 from .definitions import LABEL_FIELDS, LAYERS, OUTPUTS, SERIES, SOURCE, asked, title
 
 Values = Mapping[str, Any]
@@ -66,7 +67,7 @@ class Request:
             for parameter, copy in self.copies.items():
                 file = f"{safe_name(copy.name)}-{uuid.uuid4().hex[:8]}.gpkg"
                 path = settings.subfolder("labels") / file
-                copy.write(path, feedback)
+                _write(copy, path, feedback)
                 spec[parameter] = str(path)
         except OSError as error:
             raise QgsProcessingException(unwritable(error)) from error
@@ -214,6 +215,15 @@ class _Reader:
         if self._algorithm.parameterDefinition(name) is None:
             return ""
         return str(self._algorithm.parameterAsString(self._values, name, self._context) or "")
+
+
+def _write(copy: LayerCopy, path: Path, feedback: QgsProcessingFeedback) -> None:
+    try:
+        copy.write(path, lambda _: not feedback.isCanceled())
+    except StoppedError as stopped:
+        raise QgsProcessingException(tr("It was stopped.")) from stopped
+    except CopyError as error:
+        raise QgsProcessingException(str(error)) from error
 
 
 def _row(layer: QgsMapLayer) -> frames.Row:

@@ -62,10 +62,17 @@ def test_model_that_was_exported_is_the_same_when_it_is_imported(bundles, folder
     bundles.export_zip(read_model(folder), target)
     made = bundles.import_zip(target, tmp_path / "models")
     assert made.name == "woods-2020"
-    for path in folder.rglob("*.*"):
+    for path in folder.glob("*.*"):
         assert (made / path.relative_to(folder)).read_bytes() == path.read_bytes()
     assert bundles.import_zip(target, tmp_path / "models").name == "woods-2020-2"
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_pages_of_a_stranger_which_may_run_scripts_stay_in_the_zip(bundles, pack, tmp_path):
+    files = whole(**{"report.html": "<script>x</script>", "more/curve.SVG": "<svg/>", "notes.txt": "x"})
+    made = bundles.import_zip(pack(files), tmp_path / "models")
+    names = sorted(path.name for path in made.rglob("*") if path.is_file())
+    assert names == ["model.json", "notes.txt", "weights.safetensors"]
 
 
 def test_zip_of_the_folder_itself_is_taken_too(bundles, pack, tmp_path):
@@ -132,11 +139,11 @@ def test_name_of_another_model_is_not_taken(bundles, folder):
 
 
 def test_damaged_stream_is_said_in_a_sentence(bundles, pack, tmp_path):
-    path = pack(whole(**{"report.html": bytes(range(256)) * 64}))
+    path = pack(whole(**{"notes.txt": bytes(range(256)) * 64}))
     with zipfile.ZipFile(path) as packed:
-        info = packed.getinfo("report.html")
+        info = packed.getinfo("notes.txt")
     data = bytearray(path.read_bytes())
-    start = info.header_offset + 30 + len("report.html")
+    start = info.header_offset + 30 + len("notes.txt")
     data[start : start + 8] = b"\xff" * 8  # no deflate block begins so
     path.write_bytes(data)
     with pytest.raises(bundles.BundleTrouble, match=r"model\.zip"):

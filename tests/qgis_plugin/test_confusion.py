@@ -274,8 +274,11 @@ def test_click_selects_wrong_or_right_labels_of_an_evaluation(
 
 
 def test_without_a_map_the_labels_that_judged_the_model_are_selected_and_said_to_be_that(
-    box, bundle, make_labels, qtbot
+    box, bundle, make_labels, qtbot, monkeypatch
 ):
+    from timo_qgis.layers import label_faults
+
+    monkeypatch.setattr(label_faults, "QgsVectorLayer", None)  # no layer is made in another thread
     source = ogr.GetDriverByName("GPKG").CreateDataSource(str(bundle / "split.gpkg"))
     reference = osr.SpatialReference()
     reference.ImportFromEPSG(32631)

@@ -91,6 +91,36 @@ def test_enumerations_are_named_as_qt_6_has_them(trees):
     assert not {name: faults for name, faults in found.items() if faults}
 
 
+def as_numbers(tree):
+    """``int()`` of an enumeration's values: those of Qt 6 are no numbers."""
+    classes = imported(tree)
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "int"):
+            continue
+        for part in (one for argument in node.args for one in ast.walk(argument)):
+            chain = ast.unparse(part).split(".") if isinstance(part, ast.Attribute) else []
+            if len(chain) == 3 and chain[0] in classes:
+                kind = getattr(classes[chain[0]], chain[1], None)
+                if is_enum_value(getattr(kind, chain[2], None)):
+                    yield f"line {node.lineno}: int({'.'.join(chain)})"
+
+
+def test_the_look_for_enumerations_as_numbers_finds_them():
+    bad = (
+        "from qgis.PyQt.QtCore import Qt\n"
+        "int('3'); int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)"
+    )
+    assert list(as_numbers(ast.parse(bad))) == [
+        "line 2: int(Qt.AlignmentFlag.AlignRight)",
+        "line 2: int(Qt.AlignmentFlag.AlignTop)",
+    ]
+
+
+def test_enumerations_are_not_taken_as_numbers(trees):
+    found = {name: list(as_numbers(tree)) for name, tree in trees.items()}
+    assert not {name: faults for name, faults in found.items() if faults}
+
+
 def test_nothing_is_used_that_qt_6_does_not_have(trees):
     for name, tree in trees.items():
         for node in ast.walk(tree):

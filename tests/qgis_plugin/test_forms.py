@@ -7,11 +7,11 @@ import pytest
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtWidgets import QWidget
 
-# By the page in its own way, or not yet.
+# By the page in its own way.
 ASKED_ELSEWHERE = {
     "finetune": {
         *("series", "labels", "class_field", "out", "colors", "ignore", "overwrite"),
-        *("from", "learn", "per_date", "date_field", "split", "split_field"),
+        *("from", "learn", "split"),
     },
     "predict": {
         *("series", "model", "out", "confidence", "probabilities", "per_date", "aoi", "overwrite"),

@@ -7,7 +7,10 @@ import pytest
 from osgeo import ogr
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
+    QgsFeature,
     QgsFillSymbol,
+    QgsGeometry,
+    QgsPointXY,
     QgsProject,
     QgsRendererCategory,
     QgsVectorFileWriter,
@@ -40,10 +43,10 @@ def on_disk(make_labels, tmp_path):
     return layer
 
 
-def copied(labels, layer, path, qtbot, selected_only=False):
+def copied(labels, layer, folder, qtbot, selected_only=False, fields=("class",)):
     results = []
-    copy = labels.LabelCopy(layer, "class", selected_only, path, lambda *result: results.append(result))
-    copy.start()
+    task = labels.provide(layer, fields, selected_only, folder, lambda *result: results.append(result))
+    assert task is not None
     qtbot.waitUntil(lambda: bool(results))
     return results[0]
 
@@ -54,18 +57,35 @@ def classes_in(path):
 
 
 def test_features_are_counted_by_class_without_those_that_have_none(labels, make_labels):
-    assert labels.counter(make_labels(ROWS), "class", False)() == {"birch": 1, "oak": 2}
+    assert labels.counter(make_labels(ROWS), "class", False)().classes == {"birch": 1, "oak": 2}
+
+
+def test_of_very_many_features_the_first_are_counted_and_the_page_says_so(
+    labels, dock, make_labels, qtbot, monkeypatch
+):
+    monkeypatch.setattr(labels, "MOST_COUNTED", 2)
+    box = dock.train.labels
+    make_labels(ROWS)
+    qtbot.waitUntil(lambda: box.counts == {"oak": 2})
+    assert "more than 2 features" in box.hint.text()
+    layer = make_labels(ROWS[:2], name="few")
+    box.use(layer, "class")
+    qtbot.waitUntil(lambda: "more than" not in box.hint.text())
+
+
+def test_a_count_that_nobody_waits_for_any_more_stops(labels, make_labels):
+    assert labels.counter(make_labels(ROWS), "class", False, lambda: False)().classes == {}
 
 
 def test_selected_features_alone_are_counted_where_asked(labels, make_labels):
     layer = make_labels(ROWS)
     layer.selectByExpression("\"class\" = 'oak'")
-    assert labels.counter(layer, "class", True)() == {"oak": 2}
+    assert labels.counter(layer, "class", True)().classes == {"oak": 2}
 
 
 def test_filtered_features_are_not_counted(labels, on_disk):
     on_disk.setSubsetString("\"class\" = 'birch'")
-    assert labels.counter(on_disk, "class", False)() == {"birch": 1}
+    assert labels.counter(on_disk, "class", False)().classes == {"birch": 1}
 
 
 def test_colours_are_those_of_the_layers_style(make_labels):
@@ -98,7 +118,7 @@ def test_layer_that_shows_something_else_than_its_file_needs_a_copy(labels, on_d
 
 def test_copy_of_a_filtered_layer_has_what_the_filter_leaves(labels, on_disk, tmp_path, qtbot):
     on_disk.setSubsetString("\"class\" = 'oak'")
-    path, error = copied(labels, on_disk, tmp_path / "copy.gpkg", qtbot)
+    path, error = copied(labels, on_disk, tmp_path, qtbot)
     assert error == ""
     assert classes_in(path) == ["oak", "oak"]
 
@@ -107,7 +127,7 @@ def test_copy_has_unsaved_edits(labels, on_disk, tmp_path, qtbot):
     on_disk.startEditing()
     first = next(on_disk.getFeatures())
     on_disk.changeAttributeValue(first.id(), on_disk.fields().indexOf("class"), "beech")
-    path, error = copied(labels, on_disk, tmp_path / "copy.gpkg", qtbot)
+    path, error = copied(labels, on_disk, tmp_path, qtbot)
     assert error == ""
     assert "beech" in classes_in(path)
     on_disk.rollBack()
@@ -116,13 +136,30 @@ def test_copy_has_unsaved_edits(labels, on_disk, tmp_path, qtbot):
 def test_copy_of_a_selection_has_no_more_than_that(labels, make_labels, tmp_path, qtbot):
     layer = make_labels(ROWS)
     layer.selectByExpression("\"class\" = 'birch'")
-    path, error = copied(labels, layer, tmp_path / "copy.gpkg", qtbot, selected_only=True)
+    path, error = copied(labels, layer, tmp_path, qtbot, selected_only=True)
     assert error == ""
     assert classes_in(path) == ["birch"]
 
 
+def test_copy_keeps_the_fields_that_are_asked_for_also_one_named_fid(labels, tmp_path, qtbot):
+    layer = QgsVectorLayer(
+        "Point?crs=EPSG:32631&field=fid:string&field=part:string&field=more:string", "odd", "memory"
+    )
+    feature = QgsFeature(layer.fields())
+    feature.setAttributes(["oak", "train", "x"])
+    feature.setGeometry(QgsGeometry.fromPointXY(QgsPointXY(500000, 5000000)))
+    twin = QgsFeature(feature)
+    layer.dataProvider().addFeatures([feature, twin])
+    path, error = copied(labels, layer, tmp_path, qtbot, fields=("fid", "part", "fid", "gone"))
+    assert error == ""
+    copy = QgsVectorLayer(str(path), "copy", "ogr")
+    rows = [(one["fid"], one["part"]) for one in copy.getFeatures()]
+    assert rows == [("oak", "train")] * 2
+    assert copy.fields().lookupField("more") < 0
+
+
 def test_copy_that_cannot_be_written_says_so_in_a_sentence(labels, make_labels, tmp_path, qtbot):
-    _, error = copied(labels, make_labels(ROWS), tmp_path / "nowhere" / "copy.gpkg", qtbot)
+    _, error = copied(labels, make_labels(ROWS), tmp_path / "nowhere", qtbot)
     assert "fields" in error
 
 

@@ -8,6 +8,7 @@ import json
 
 import pytest
 from qgis.PyQt.QtCore import QFile
+from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QFileDialog, QInputDialog, QLabel, QMessageBox
 
 CARD = {
@@ -185,3 +186,35 @@ def test_name_in_a_question_is_shown_letter_by_letter(open_dialog, write, monkey
     (folder / "model.json").write_text(json.dumps({**CARD, "name": "<b>woods</b>"}), encoding="utf-8")
     open_dialog(1).delete.click()
     assert "&lt;b&gt;woods" in asked[0]
+
+
+METRICS = {
+    "overall_accuracy": 0.9,
+    "confusion_matrix": [[9, 1], [1, 9]],
+    "per_class": [{"pixels": 10, "producers_accuracy": 0.9, "users_accuracy": 0.9, "f1": 0.9}] * 2,
+}
+TWO = [{"value": 1, "name": "oak", "color": "#228844"}, {"value": 2, "name": "birch", "color": "#ddcc88"}]
+
+
+def test_report_of_a_model_from_elsewhere_is_shown_in_qgis_and_not_by_the_browser(
+    open_dialog, dock, write, qtbot, monkeypatch, tmp_path
+):
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()) or True)
+    own = write("own", classes=TWO, metrics=METRICS)
+    foreign = write("foreign", classes=TWO, metrics=METRICS)
+    for folder in (own, foreign):
+        (folder / "report.html").write_text("<script>x</script>", encoding="utf-8")
+    foreign = foreign.rename(tmp_path / "foreign")
+    dock.shared.settings.save(bundles=[str(foreign)])
+    dialog = open_dialog(2)
+    dialog.list.setCurrentRow(1)
+    dialog.report.click()
+    shown = dialog.findChild(object, "timoScores")
+    qtbot.waitUntil(shown.result.title.isVisible)
+    assert "90 of 100" in shown.result.title.text() and shown.result.confusion.isVisible()
+    assert not shown.result.report.isVisible() and opened == []
+    shown.reject()
+    dialog.list.setCurrentRow(0)
+    dialog.report.click()
+    assert opened == [str(own / "report.html")]

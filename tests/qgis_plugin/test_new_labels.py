@@ -248,3 +248,20 @@ def test_layer_that_cannot_be_made_is_said_and_the_dialog_stays(dialog, qtbot, m
     press(qtbot, dialog.ok)
     qtbot.waitUntil(lambda: "odd" in dialog.reason.text() and "clearings.gpkg" in dialog.reason.text())
     assert dialog.ok.isEnabled()
+
+
+def test_more_classes_than_a_map_can_have_are_refused_in_words_and_none_is_lost(dialog):
+    paste(dialog, "a\nb")
+    paste(dialog, "\n".join(f"class {number}" for number in range(5000)))
+    assert "254 classes" in dialog.reason.text() and "5000" in dialog.reason.text()
+    assert [one.name for one in dialog.classes.classes()] == ["a", "b"] and dialog.ok.isEnabled()
+    paste(dialog, "c")
+    assert "254" not in dialog.reason.text()
+
+
+def test_field_with_a_value_for_each_feature_cannot_have_its_classes_written_down(dock, make_labels, qtbot):
+    box = dock.train.labels
+    make_labels([(f"parcel {number}", (0, 0, 1, 1)) for number in range(300)])
+    qtbot.waitUntil(lambda: box.counts is not None and len(box.counts) == 300)
+    assert not box.edit.isEnabled()
+    assert "300 different values" in box.hint.text() and "254 classes" in box.hint.text()

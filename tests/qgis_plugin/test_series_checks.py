@@ -38,7 +38,7 @@ def kinds(page):
 
 
 def fix(qtbot, page, kind):
-    button = page.findChild(QPushButton, f"timoSeriesFix_{kind}")
+    button = page.findChild(QPushButton, f"timoSeriesProblemsFix_{kind}")
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 

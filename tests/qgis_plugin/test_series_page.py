@@ -71,7 +71,9 @@ def test_layer_without_a_date_is_named_and_can_be_given_one(add_raster, dock, pa
     add_raster("summer.tif")
     qtbot.waitUntil(lambda: len(page.rows) == 1)
     assert text(page, 0, NOTE) == "No date"
-    assert "summer" in dock.findChild(QLabel, "timoSeriesFinding_no_date").text()
+    assert dock.findChild(QLabel, "timoSeriesProblems_no_date") is None
+    click(qtbot, dock, "timoSeriesTickAll")
+    assert "summer" in dock.findChild(QLabel, "timoSeriesProblems_no_date").text()
     table = dock.findChild(QTableView, "timoSeriesTable")
     table.edit(cell(page, 0, DATE))
     editor = table.findChild(QLineEdit)
@@ -79,6 +81,14 @@ def test_layer_without_a_date_is_named_and_can_be_given_one(add_raster, dock, pa
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: text(page, 0, DATE) == "2020-06-30")
     assert text(page, 0, NOTE) == ""
+
+
+def test_a_raster_without_a_date_that_is_not_ticked_is_no_fault_of_the_series(add_raster, dock, page, qtbot):
+    for name in ("S2_20200101.tif", "S2_20200201.tif", "elevation.tif"):
+        add_raster(name)
+    qtbot.waitUntil(lambda: len(page.rows) == 3)
+    click(qtbot, dock, "timoSeriesTickAll")
+    assert page.why_not() == "" and page.problems.text() == ""
 
 
 def test_what_is_no_date_is_refused_in_words(add_raster, dock, page, qtbot, iface):

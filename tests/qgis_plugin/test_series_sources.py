@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 
 import numpy as np
 import pytest
@@ -55,6 +56,53 @@ def test_a_folder_that_is_added_again_adds_nothing_twice(page, qtbot, write_rast
     qtbot.waitUntil(lambda: page.rows[0].ticked)
     qtbot.wait(100)
     assert len(QgsProject.instance().mapLayers()) == 1
+
+
+def search(page):
+    """A series of a catalogue's scenes is the current one."""
+    page.store.new("s2")
+    page.store.current.search = {"collections": ["s2"]}
+    page.store.current.days = [{"date": "2020-01-01", "scenes": ["scene"], "clouds": 0}]
+    page.bar.refresh()
+    page.model.show()
+    assert [row.name for row in page.rows] == ["scene"]
+
+
+@pytest.mark.parametrize("way", ["files", "folder", "group"])
+def test_layers_added_while_a_catalogues_scenes_are_shown_are_in_a_new_series(
+    page, qtbot, write_raster, add_raster, tmp_path, iface, way
+):
+    search(page)
+    if way == "group":
+        layer = add_raster("S2_20200101.tif")
+        QgsProject.instance().layerTreeRoot().addGroup("scenes").addLayer(layer)
+        qtbot.waitUntil(lambda: len(page.model.layer_rows()) == 1)
+        page.add.list_groups()
+        (action,) = page.add.groups.actions()
+        action.trigger()
+    elif way == "folder":
+        write_raster("S2_20200101.tif", folder=tmp_path / "scenes")
+        page.add.add_folder(tmp_path / "scenes")
+    else:
+        page.add.add([write_raster("S2_20200101.tif")])
+    qtbot.waitUntil(lambda: [(row.name, row.ticked) for row in page.rows] == [("S2_20200101", True)])
+    name = "series 2" if way == "files" else "scenes"
+    assert page.store.names == ["series", "s2", name] and page.bar.box.currentText() == name
+    assert f"new series, '{name}'" in html.unescape(iface.bar.currentItem().text())
+    page.store.choose("s2")
+    page.model.show()
+    assert [row.name for row in page.rows] == ["scene"]
+
+
+def test_files_go_to_the_series_that_was_shown_when_they_were_added(page, qtbot, write_raster):
+    page.add.add([write_raster("S2_20200101.tif"), write_raster("S2_20200201.tif")])
+    page.store.new("other")
+    page.model.show()
+    wait_rows(qtbot, page, 2)
+    assert page.date_count() == 0
+    page.store.choose("series")
+    page.model.show()
+    assert page.date_count() == 2
 
 
 def test_a_folder_without_dates_says_so(page, qtbot, write_raster, tmp_path, iface):

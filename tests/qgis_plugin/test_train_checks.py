@@ -47,7 +47,7 @@ def test_good_labels_have_nothing_to_tell(check, make_labels):
 def test_overlap_of_two_classes_is_told_and_that_of_one_class_is_not(check, make_labels):
     layer = make_labels([*GOOD, ("birch", (1, 1, 3, 3)), ("oak", (0, 0, 1, 2))])
     lines, _ = check(layer)
-    assert set(lines["overlap"].features) == ids(layer, 0, 1, 4)
+    assert set(lines["overlap"].about) == ids(layer, 0, 1, 4)
     assert "'birch' and 'oak'" in lines["overlap"].text
 
 
@@ -59,7 +59,7 @@ def test_polygons_that_only_touch_do_not_overlap(check, make_labels):
 def test_features_outside_of_the_series_are_told(check, make_labels):
     layer = make_labels([*GOOD, ("oak", (20, 0, 22, 2))])
     lines, found = check(layer)
-    assert set(lines["outside"].features) == ids(layer, 4)
+    assert set(lines["outside"].about) == ids(layer, 4)
     assert found.inside["oak"] == 2
 
 
@@ -78,7 +78,7 @@ def test_labels_in_another_coordinate_system_are_seen_where_they_are(check):
     for name, west in (("oak", 3.0001), ("birch", 3.0005), ("oak", 4.0)):
         add(layer, name, f"POLYGON(({west} 45.1531,{west + 1e-4} 45.1531,{west} 45.1530,{west} 45.1531))")
     lines, found = check(layer)
-    assert set(lines["outside"].features) == ids(layer, 2)
+    assert set(lines["outside"].about) == ids(layer, 2)
     assert found.inside == {"oak": 1, "birch": 1}
 
 
@@ -90,7 +90,7 @@ def test_class_of_one_feature_is_told(check, make_labels):
 def test_features_without_a_class_are_told(check, make_labels):
     layer = make_labels([*GOOD, (None, (6, 0, 7, 1)), ("  ", (6, 2, 7, 3))])
     lines, found = check(layer)
-    assert set(lines["no_class"].features) == ids(layer, 4, 5)
+    assert set(lines["no_class"].about) == ids(layer, 4, 5)
     assert set(found.inside) == {"oak", "birch"}
 
 
@@ -147,7 +147,7 @@ def test_broken_polygon_is_repaired_in_an_editing_session_that_can_be_undone(doc
     before = layer.getFeature(max(ids(layer, 4))).geometry().asWkt()
     dock.train.labels.refresh()
     # Two triangles: a layer of single polygons cannot hold them as one feature.
-    press = button(dock, "timoTrainChecksMend_invalid", qtbot)
+    press = button(dock, "timoTrainChecksFix_invalid", qtbot)
     qtbot.mouseClick(press, Qt.MouseButton.LeftButton)
     assert layer.isEditable() and layer.getFeature(max(ids(layer, 4))).geometry().asWkt() == before
     layer.rollBack()

@@ -72,6 +72,26 @@ def test_job_gets_series_model_labels_and_a_folder_of_its_own(
     assert spec["labels"].startswith(str(home / "labels")) and spec["series"][0].endswith(".csv")
 
 
+def test_model_of_every_date_is_judged_by_labels_with_a_date(dialog, make_labels, tmp_path, sent, qtbot):
+    path = tmp_path / "home" / "models" / "woods" / "model.json"
+    card = json.loads(path.read_text())
+    card["architecture"]["per_date"] = True
+    path.write_text(json.dumps(card))
+    from timo_qgis.models import read_model
+
+    make_labels(ROWS)
+    date = dialog.findChild(object, "timoEvaluate_date_field")
+    assert not date.isEnabled()
+    dialog._on_models([read_model(path.parent)])
+    qtbot.waitUntil(lambda: "pick the field with the date" in dialog.why_not())
+    date.setField("note")
+    date.activated.emit(date.currentIndex())
+    qtbot.waitUntil(lambda: dialog.why_not() == "")
+    dialog.footer.button.click()
+    qtbot.waitUntil(lambda: len(sent) == 1)
+    assert sent[0][1]["date_field"] == "note"
+
+
 def test_one_class_is_enough_to_judge_by(dialog, make_labels, qtbot):
     make_labels(ROWS[:1])
     qtbot.waitUntil(lambda: dialog.why_not() == "")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pytest
 from qgis.PyQt.QtGui import QGuiApplication
 from qgis.PyQt.QtWidgets import QFileDialog
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the fields of labels hold what a training reads in them: dates, and parts of a split."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Callable, Collection, List, Optional, Set
+
+from qgis.core import QgsFeatureRequest, QgsVectorLayer, QgsVectorLayerFeatureSource
+from qgis.PyQt.QtCore import QDate, QDateTime, Qt
+
+from .._client.dates import parse_date
+from ..compat import is_null
+from ..i18n import tr
+from .labels import MOST_COUNTED
+
+PARTS = {
+    "train": "train", "training": "train", "validation": "validation", "valid": "validation",
+    "val": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+"""The spellings that the library reads (timo/series/parts.py)."""
+
+
+def checker(
+    layer: QgsVectorLayer, date_field: str, split_field: str, selected_only: bool, days: Collection[dt.date]
+) -> Callable[[], str]:
+    """A function that looks into the fields; it may be called in another thread.
+
+    Args:
+        layer: The labels.
+        date_field: Holds the date of each; empty where it is not asked for.
+        split_field: Holds the part of each; empty where it is not asked for.
+        selected_only: Whether only selected features are used.
+        days: The dates of the series.
+
+    Returns:
+        The function, which returns a sentence about the first fault, empty if there is none.
+    """
+    fields = [name for name in (date_field, split_field) if name]
+    indices = [layer.fields().lookupField(name) for name in fields]
+    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
+    request.setSubsetOfAttributes(indices).setLimit(MOST_COUNTED)
+    if selected_only:
+        request.setFilterFids(layer.selectedFeatureIds())
+    source = QgsVectorLayerFeatureSource(layer)
+
+    def check() -> str:
+        values: List[Set[str]] = [set() for _ in fields]
+        for feature in source.getFeatures(request):
+            for found, index in zip(values, indices):
+                text = _text(feature.attribute(index))
+                if text:
+                    found.add(text)
+        told = dict(zip(fields, values))
+        dated = _of_dates(date_field, told[date_field], days) if date_field else ""
+        return dated or (_of_parts(split_field, told[split_field]) if split_field else "")
+
+    return check
+
+
+def _text(value: Any) -> str:
+    if is_null(value):
+        return ""
+    if isinstance(value, (QDate, QDateTime)):
+        return value.toString(Qt.DateFormat.ISODate)
+    return str(value).strip()
+
+
+def _of_dates(field: str, values: Set[str], days: Collection[dt.date]) -> str:
+    if not values:
+        return tr("Field '{field}' is empty: pick the field that holds the date of each label.", field=field)
+    found: List[Optional[dt.date]] = [parse_date(text) for text in values]
+    if not any(found):
+        return tr(
+            "Field '{field}' holds no dates (first '{value}'): pick another, or write them as 2020-08-01.",
+            field=field, value=min(values),
+        )  # fmt: skip
+    if days and not set(found) & set(days):
+        return tr(
+            "No date in field '{field}' (first {date}) is a date of the series: tick the layers of these "
+            "days.",
+            field=field, date=min(date for date in found if date),
+        )  # fmt: skip
+    return ""
+
+
+def _of_parts(field: str, values: Set[str]) -> str:
+    odd = sorted(text for text in values if text.lower() not in PARTS)
+    if odd:
+        return tr(
+            "Field '{field}' has the value '{value}': it must say train, validation or test.",
+            field=field, value=odd[0],
+        )  # fmt: skip
+    missing = [part for part in ("train", "validation") if part not in {PARTS[v.lower()] for v in values}]
+    if missing:
+        return tr(
+            "No label has '{part}' in field '{field}': mark some to learn from as train, some to judge by as "
+            "validation.",
+            part=missing[0], field=field,
+        )  # fmt: skip
+    return ""
