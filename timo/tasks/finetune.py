@@ -34,6 +34,7 @@ from timo.series.sampling import given_split
 from timo.series.seen_labels import seen_labels
 from timo.series.transforms import Augmentation
 from timo.tasks.presets import PRESETS
+from timo.tasks.preview import Preview
 from timo.tasks.reporter import Reporter
 from timo.tasks.room import check_finetune
 from timo.tasks.specs import FinetuneSpec, to_dict
@@ -108,15 +109,12 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     reporter.progress(READ, "Training")
     checkpoint = Checkpoint(out.with_name(f"{out.name}.training"), _key(spec, material))
     goal = objective(spec, material)
-    outcome = fit(
-        fabric,
-        model,
-        goal,
-        material.chips,
-        _schedule(spec, material, architecture),
-        _Rest(reporter),
-        checkpoint,
-    )
+    schedule = _schedule(spec, material, architecture)
+    drawn = fabric.is_global_zero and spec.classify == "pixels"
+    folder = checkpoint.path.parent
+    with Preview(folder, material.chips, material.scheme, goal, reporter, wanted=drawn) as preview:
+        rest = _Rest(reporter)
+        outcome = fit(fabric, model, goal, material.chips, schedule, rest, checkpoint, preview.look)
     if not fabric.is_global_zero:  # of several processes one writes
         return {}
     model.load_state_dict(outcome.state)
@@ -128,8 +126,8 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
         batches = material.chips.held("test")
         outcome.figures["test"] = judge(fabric, model, goal, batches, _Rest(reporter)).figures
     card = _card(spec, material, architecture, outcome, begun, time.monotonic() - started)
-    with tempfile.TemporaryDirectory() as folder:
-        outline = Path(folder) / bundle.SPLIT
+    with tempfile.TemporaryDirectory() as temporary:
+        outline = Path(temporary) / bundle.SPLIT
         drawn = material.split.save(outline)
         bundle.save(
             out,

@@ -25,7 +25,8 @@ class Reporter:
         """A finished output; there may be several of one kind.
 
         Kinds: ``bundle``, ``map``, ``confidence``, ``probabilities``, ``maps_per_date``, ``polygons``,
-        ``report`` and ``errors``.
+        ``report`` and ``errors``; and ``preview``, a picture of a training that is there while it runs, told
+        again whenever it is replaced.
         """
 
     def checkpoint(self) -> None:

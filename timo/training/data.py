@@ -48,6 +48,22 @@ class Batch(NamedTuple):
         return [Batch(*part) for part in zip(series, labels, dates, valid, strict=True)]
 
 
+class Piece(NamedTuple):
+    """A chip to look at.
+
+    Attributes:
+        batch: It alone.
+        series: Where it was read.
+        row: Its first there; negative above the grid.
+        column: Likewise.
+    """
+
+    batch: Batch
+    series: PreparedSeries
+    row: int
+    column: int
+
+
 class LabelledChips:
     """Implements ``timo.training.engine.Chips``.
 
@@ -127,6 +143,18 @@ class LabelledChips:
 
         return made_ahead(make, range(0, len(windows), self._batch))
 
+    def fullest(self, kept: Part) -> Piece | None:
+        """The chip of a part with the most labels, of equals the first; None where the part has no label."""
+        best, most = None, 0
+        for place, row, column in self._split.tiles(kept).tolist():
+            labels = self._labels(self._maps[kept][place], row, column)
+            if (count := int(np.count_nonzero(labels != NOT_LABELLED))) > most:
+                best, most = (place, row, column), count
+        if best is None:
+            return None
+        chip = self._read(self._maps[kept][best[0]], *best)
+        return Piece(_stack([chip], self._split.per_date), self._series[best[0]], *best[1:])
+
     def _augmented(
         self, target: NDArray[np.uint8], place: int, row: int, column: int, random: np.random.Generator
     ) -> _Chip:
@@ -145,11 +173,17 @@ class LabelledChips:
     def _read(self, target: NDArray[np.uint8], place: int, row: int, column: int) -> _Chip:
         chip, series = self._split.chip, self._series[place]
         frames, _ = series.read(row, column, chip, chip)
+        labels = self._labels(target, row, column)
+        return frames, most_frequent(labels) if self._whole else labels, series.series.days
+
+    def _labels(self, target: NDArray[np.uint8], row: int, column: int) -> NDArray[np.uint8]:
+        """Of a chip, which may reach beyond the grid."""
+        chip = self._split.chip
         labels = np.full((*target.shape[:-2], chip, chip), NOT_LABELLED, np.uint8)
         within = target[..., max(row, 0) : row + chip, max(column, 0) : column + chip]
         top, left = max(-row, 0), max(-column, 0)
         labels[..., top : top + within.shape[-2], left : left + within.shape[-1]] = within
-        return frames, most_frequent(labels) if self._whole else labels, series.series.days
+        return labels
 
 
 def most_frequent(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:

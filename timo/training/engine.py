@@ -17,20 +17,16 @@ from torch.optim.swa_utils import AveragedModel
 from timo.errors import Cancelled, ModelError
 from timo.memory import Shortage
 from timo.models.checks import check_inputs
-from timo.models.pixels import PixelSeries
 from timo.series.words import sized
 from timo.tasks.reporter import Reporter
 from timo.training.checkpoint import Checkpoint
 from timo.training.data import Batch
 from timo.training.device import random_state, set_random_state
 from timo.training.objectives import Judgement, Objective
+from timo.training.rates import parameter_groups, running_mean, warm_up_and_cosine
 from timo.training.sizing import least_bytes
 
-WEIGHT_DECAY = 0.05
 GRADIENT_NORM = 1.0
-WARM_UP = 0.1
-PIXEL_RATE = 3  # a network of three layers takes, and needs, larger steps than a transformer
-FIRST_RATE = 1 / 25  # of the peak, in the first step
 # The weights that are judged and kept are a running mean over about so many epochs: with few labels a single
 # step moves the map more than it improves it.
 AVERAGED_EPOCHS = 2
@@ -107,6 +103,7 @@ def fit(
     schedule: Schedule,
     reporter: Reporter,
     checkpoint: Checkpoint | None = None,
+    onlooker: Callable[[nn.Module, Fit], None] | None = None,
 ) -> Fit:
     """Train a model, and keep the epoch with the best score, or the last where it learns from all labels.
 
@@ -119,6 +116,8 @@ def fit(
         reporter: Told the progress of this training (0 to 1), and each epoch's figures.
         checkpoint: Where the state is kept now and then, and when the training is cancelled. A training that
             goes on from it ends with the weights of one that was never interrupted, to the last bit.
+        onlooker: Called after each epoch that was judged, with the model that was, in eval mode and on its
+            device, and with what has come of it so far; changes neither.
 
     Raises:
         Cancelled: When the reporter says so.
@@ -127,7 +126,8 @@ def fit(
         OutputError: The checkpoint can't be written.
     """
     try:
-        return _fit(Training(fabric, model, objective, chips, schedule), reporter, checkpoint)
+        training = Training(fabric, model, objective, chips, schedule)
+        return _fit(training, reporter, checkpoint, onlooker)
     except (MemoryError, RuntimeError) as error:
         if (shortage := Shortage.of(error, fabric.device)) is None:
             raise
@@ -140,7 +140,12 @@ def fit(
     )
 
 
-def _fit(training: Training, reporter: Reporter, checkpoint: Checkpoint | None) -> Fit:
+def _fit(
+    training: Training,
+    reporter: Reporter,
+    checkpoint: Checkpoint | None,
+    onlooker: Callable[[nn.Module, Fit], None] | None,
+) -> Fit:
     if checkpoint is not None:
         saved, doubt = checkpoint.load()
         if doubt:
@@ -150,7 +155,9 @@ def _fit(training: Training, reporter: Reporter, checkpoint: Checkpoint | None) 
             reporter.log(f"Going on where the training was interrupted, in epoch {training.epoch}.")
     try:
         while not training.ended and not _enough(training, reporter):
-            _epoch(training, reporter, checkpoint)
+            judged = _epoch(training, reporter, checkpoint)
+            if judged and onlooker is not None:
+                onlooker(training.averaged.module, training.outcome)
     except Cancelled:
         if checkpoint is not None and training.fabric.is_global_zero:
             if training.kept != (training.epoch, training.step):  # it may have been kept a moment ago
@@ -178,13 +185,13 @@ class Training:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         self.fabric, self.chips, self.schedule, self.model = fabric, chips, schedule, model
         self.steps = schedule.epochs * chips.steps
-        optimizer = torch.optim.AdamW(_parameter_groups(model, schedule.learning_rate))
+        optimizer = torch.optim.AdamW(parameter_groups(model, schedule.learning_rate))
         self.scheduler = LambdaLR(optimizer, warm_up_and_cosine(self.steps))
         self.wrapped, self.optimizer = fabric.setup(model, optimizer)
         self.objective = fabric.to_device(objective)
         self.parts = schedule.parts
         self.averaged = AveragedModel(
-            model, avg_fn=_running_mean(AVERAGED_EPOCHS * chips.steps), use_buffers=True
+            model, avg_fn=running_mean(AVERAGED_EPOCHS * chips.steps), use_buffers=True
         )
         self.outcome = Fit()
         self.epoch = 1  # the one that runs
@@ -301,15 +308,15 @@ class Training:
         set_random_state(self.fabric.device, saved["random"])
 
 
-def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None) -> None:
-    """What is left of the epoch, its validation, and whether it is the best."""
+def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None) -> bool:
+    """What is left of the epoch, and its validation; whether there was one."""
     chips, epoch, epochs = training.chips, training.epoch, training.schedule.epochs
     training.wrapped.train()
     all_labels = training.schedule.judged is not None and epoch > training.schedule.judged
     for batch in chips.epoch(epoch, training.step, all_labels=all_labels):
         reporter.check()
         if _enough(training, reporter):
-            return
+            return False
         parts = training.parts
         training.learn(batch)
         if training.parts > parts:
@@ -342,6 +349,7 @@ def _epoch(training: Training, reporter: Reporter, checkpoint: Checkpoint | None
         if figure is not None:
             reporter.metric(name, figure, epoch)
     training.epoch, training.step, training.total = epoch + 1, 0, 0.0
+    return not all_labels
 
 
 @torch.inference_mode()
@@ -363,36 +371,3 @@ def judge(
 
     model.eval()
     return objective.judge(model, there())
-
-
-def warm_up_and_cosine(steps: int) -> Callable[[int], float]:
-    """The share of the peak learning rate at each step: up along a cosine, then down along one to nothing."""
-    rising = max(WARM_UP * steps, min(2, steps / 2))  # a warm-up of less than two steps is none
-
-    def share(step: int) -> float:
-        if step < rising:
-            return FIRST_RATE + (1 - FIRST_RATE) * (1 - math.cos(math.pi * step / rising)) / 2
-        return (1 + math.cos(math.pi * min((step - rising) / max(steps - rising, 1), 1))) / 2
-
-    return share
-
-
-def _running_mean(steps: int) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:
-    """Mean over about the last ``steps``, in its beginning over fewer, so that the first weights soon go."""
-
-    def mean(averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
-        return averaged + (current - averaged) * max(1 / steps, 9 / (10 + float(count)))
-
-    return mean
-
-
-def _parameter_groups(model: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
-    """Groups for AdamW: biases and norms are not drawn to zero, a pixel's own series learns faster."""
-    pixels = {id(p) for part in model.modules() if isinstance(part, PixelSeries) for p in part.parameters()}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            decay = WEIGHT_DECAY if parameter.ndim > 1 else 0.0
-            rate = learning_rate * (PIXEL_RATE if id(parameter) in pixels else 1)
-            groups.setdefault((decay, rate), []).append(parameter)
-    return [{"params": some, "weight_decay": decay, "lr": rate} for (decay, rate), some in groups.items()]

@@ -27,7 +27,8 @@ class Content(Reporter):
         self.lines.append(message)
 
     def artifact(self, path, kind):
-        self.artifacts.append((path, kind))
+        if kind != "preview":
+            self.artifacts.append((path, kind))
 
 
 def assert_whole(out, reporter, epochs):

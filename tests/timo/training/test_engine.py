@@ -23,9 +23,10 @@ from timo.models.pixels import PixelSeries, WithPixels
 from timo.tasks.reporter import Reporter
 from timo.training.checkpoint import Checkpoint
 from timo.training.data import Batch
-from timo.training.engine import PIXEL_RATE, Schedule, Training, fit, judge, warm_up_and_cosine
+from timo.training.engine import Schedule, Training, fit, judge
 from timo.training.losses import ClassLoss
 from timo.training.objectives import ClassObjective
+from timo.training.rates import PIXEL_RATE, warm_up_and_cosine
 
 
 class Around(Pixelwise):
