@@ -53,6 +53,8 @@ def test_list_that_is_behind_the_events_changes_nothing(book):
 
 def test_end_of_a_job_is_seen_with_its_summary(book):
     book.list([ROW])
+    shown = {"path": "/home/x/models/wood.training/preview.tif", "kind": "preview"}
+    assert not book.apply("a", 3, "artifact", 3.0, shown), "no output: it goes with the training"
     assert not book.apply("a", 4, "artifact", 3.0, {"path": "/home/x/models/wood", "kind": "bundle"})
     assert book.apply("a", 5, "state", 4.0, {"state": "succeeded", "attempt": 1, "summary": {"epoch": 2}})
     (job,) = book.take_changed()
