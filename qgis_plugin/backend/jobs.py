@@ -259,7 +259,7 @@ class JobBook:
             record.point(str(body["name"]), int(body["step"]), float(body["value"]))
         elif kind == "log":
             record.line(str(body.get("level", "info")), str(body.get("message", "")))
-        elif kind == "artifact" and body["kind"] != "preview":  # that is there only while it trains: no output
+        elif kind == "artifact" and body["kind"] != "preview":  # there only while it trains: no output
             record.artifacts[str(body["kind"])] = str(body["path"])
         return False
 
