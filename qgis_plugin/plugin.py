@@ -86,6 +86,7 @@ class TimoPlugin:
                 self.dock.setup.end()
             self._close_windows()
             self.dock.predict.area.close_tool()
+            self.dock.train.preview.clear()
             self.dock.results.close()
             self.dock.arrivals.close()
             self.iface.removeDockWidget(self.dock)

@@ -44,6 +44,7 @@ class JobView:
     Attributes:
         metrics: Curves by name: points (step, value) in order of arrival.
         artifacts: Outputs: (kind, path).
+        preview: Of a training that runs: the file that shows what it has learnt, and the event that told it.
         logs: Lines: (level, message); the last of them where they are many.
         unlogged: How many lines before these are kept no more.
         error: The backend's error as a mapping with ``message`` and ``action``.
@@ -70,6 +71,7 @@ class JobView:
     logs: Tuple[Tuple[str, str], ...] = ()
     unlogged: int = 0
     artifacts: Tuple[Tuple[str, str], ...] = ()
+    preview: Tuple[str, int] = ("", 0)
     last_seq: int = 0
     attempt: int = 0
     priority: int = 0
@@ -259,7 +261,9 @@ class JobBook:
             record.point(str(body["name"]), int(body["step"]), float(body["value"]))
         elif kind == "log":
             record.line(str(body.get("level", "info")), str(body.get("message", "")))
-        elif kind == "artifact" and body["kind"] != "preview":  # there only while it trains: no output
+        elif kind == "artifact" and body["kind"] == "preview":
+            values["preview"] = (str(body["path"]), seq)
+        elif kind == "artifact":
             record.artifacts[str(body["kind"])] = str(body["path"])
         return False
 

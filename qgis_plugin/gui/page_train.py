@@ -27,6 +27,7 @@ from .form import SpecForm
 from .new_labels import ClassesDialog, NewLabelsDialog
 from .page import Page, RunFooter
 from .page_series import SeriesPage
+from .preview_box import PreviewBox
 from .run_box import RunBox
 from .train_effort import KEYS, EffortBox
 from .train_evaluate import EvaluateDialog
@@ -57,7 +58,7 @@ class TrainPage(Page):
         self._like = ""
         """What the analyst called the last model; the next one's name is like it."""
         self._widgets()
-        self.box = RunBox("timoTrain", tr("Use this model"), self.curve)
+        self.box = RunBox("timoTrain", tr("Use this model"), self.curve, self.preview)
         self.result = ResultBox(shared, "timoTrain")
         self.check = QPushButton(tr("Check a model on other labels…"))
         self.check.setObjectName("timoTrainCheck")
@@ -85,6 +86,7 @@ class TrainPage(Page):
         self.form.between.addWidget(self.start)
         self.form.between.addWidget(self.effort)
         self.curve = CurveWidget("timoTrainCurve")
+        self.preview = PreviewBox(self.shared, "timoTrain")
 
     def _build(self) -> None:
         form = form_layout()
@@ -283,6 +285,7 @@ class TrainPage(Page):
         ended = not first and job.final and not self.box.job.final
         self.curve.show_metrics(job.metrics, int(job.spec.get("epochs") or _default_epochs()))
         self.curve.setVisible(bool(job.metrics) or not job.final)
+        self.preview.show_job(job)
         done = job.state == "succeeded" and (first or self.box.job.state != "succeeded")
         self.box.show_job(job)
         if done:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Set
+from typing import Any, Mapping, Optional, Sequence, Set
 
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -24,7 +24,7 @@ class RunBox(QFrame):
     Args:
         name: Prefix of the object names.
         done_text: The text of the button that is there when the job has succeeded; empty for none.
-        extra: A widget above the progress bar.
+        extra: Widgets above the progress bar.
     """
 
     cancelled = pyqtSignal(str)
@@ -32,7 +32,7 @@ class RunBox(QFrame):
     opened = pyqtSignal(str)
     """The id of the job whose result is asked for."""
 
-    def __init__(self, name: str, done_text: str, extra: Optional[QWidget] = None) -> None:
+    def __init__(self, name: str, done_text: str, *extra: QWidget) -> None:
         super().__init__()
         self.setObjectName(f"{name}Box")
         self.setFrameShape(QFrame.Shape.StyledPanel)
@@ -74,15 +74,15 @@ class RunBox(QFrame):
         for button in (self.pause, self.resume, self.finish, self.cancel, self.retry, self.open):
             button.setVisible(False)  # else a page that was not shown yet keeps room for all of them
 
-    def _build(self, extra: Optional[QWidget]) -> None:
+    def _build(self, extra: Sequence[QWidget]) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 8, 10, 8)
         layout.setSpacing(6)
         layout.addWidget(self.title)
         layout.addWidget(self.message)
         layout.addWidget(self.note)
-        if extra is not None:
-            layout.addWidget(extra)
+        for widget in extra:
+            layout.addWidget(widget)
         layout.addWidget(self.bar)
         row = QHBoxLayout()
         row.setSpacing(6)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from osgeo import gdal
 
@@ -86,7 +86,7 @@ def read_result(kind: str, path: Path) -> Optional[Result]:
     return Result(kind, path, classes, dict(dataset.GetMetadata() or {}))
 
 
-def open_file(path: Path, flags: int = gdal.OF_RASTER) -> Optional[gdal.Dataset]:
+def open_file(path: Union[Path, str], flags: int = gdal.OF_RASTER) -> Optional[gdal.Dataset]:
     """A dataset to read, or None: whether GDAL's exceptions are on is up to the user and other plugins."""
     try:
         dataset = gdal.OpenEx(str(path), flags)
