@@ -11,6 +11,7 @@ from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QRect, QSize, Qt
 from qgis.PyQt.QtGui import QImage, QPainter
 from qgis.PyQt.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout, QWidget
+from qgis.PyQt.QtXml import QDomDocument
 
 from ..backend.jobs import JobView
 from ..compat import label
@@ -82,7 +83,7 @@ class PreviewBox(QWidget):
         self.on_map = QCheckBox(tr("Show on the map"))
         self.on_map.setObjectName(f"{name}PreviewOnMap")
         self.on_map.setToolTip(
-            tr("A temporary layer, replaced by each better one, gone when the training ends")
+            tr("A layer that follows each better map; it goes when the training ends, and is not saved")
         )
         grid = QGridLayout()
         grid.setSpacing(4)
@@ -98,6 +99,7 @@ class PreviewBox(QWidget):
         layout.addWidget(self.on_map)
         self.on_map.toggled.connect(self._on_toggled)
         QgsProject.instance().layersRemoved.connect(self._on_removed)
+        QgsProject.instance().writeProject.connect(self._on_written)
         self.setVisible(False)
 
     def show_job(self, job: JobView) -> None:
@@ -127,7 +129,7 @@ class PreviewBox(QWidget):
         self._preview = preview
         self.caption.setText(
             tr(
-                "What the model makes of a piece that it had not learnt from, at its best epoch {epoch}.",
+                "A piece that the model does not learn from. The map is of its best epoch so far, epoch {epoch}.",
                 epoch=preview.epoch,
             )
         )
@@ -143,7 +145,7 @@ class PreviewBox(QWidget):
             name.setText(words)
         self.setVisible(True)
         if self.on_map.isChecked():
-            self._show_layer()
+            self._layer.show(preview, self._title)
 
     @slot
     def _on_toggled(self, wanted: bool) -> None:
@@ -151,14 +153,9 @@ class PreviewBox(QWidget):
             self._busy = True
             self._layer.remove()
             self._busy = False
-        elif self._show_layer():
+        elif self._preview is not None:
+            self._layer.show(self._preview, self._title)
             self._show_place()
-
-    def _show_layer(self) -> bool:
-        if self._preview is None or not self._layer.show(self._preview, self._title):
-            self.on_map.setChecked(False)
-            return False
-        return True
 
     def _show_place(self) -> None:
         """Bring the piece into sight, if it is not."""
@@ -176,6 +173,10 @@ class PreviewBox(QWidget):
         """The analyst has taken the layer away, or closed the project: it does not come again by itself."""
         if not self._busy and self.on_map.isChecked() and self._layer.layer is None:
             self.on_map.setChecked(False)
+
+    @slot
+    def _on_written(self, document: QDomDocument) -> None:
+        self._layer.leave_out(document)
 
 
 def _legend(preview: Preview) -> str:

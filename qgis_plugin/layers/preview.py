@@ -11,8 +11,9 @@ from typing import Optional
 from uuid import uuid4
 
 from osgeo import gdal
-from qgis.core import QgsProcessingUtils, QgsProject, QgsRasterLayer
+from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtGui import QColor, QImage
+from qgis.PyQt.QtXml import QDomDocument
 
 from ..i18n import tr
 from ..timing import inside_qgis
@@ -90,53 +91,53 @@ def _painted(dataset: gdal.Dataset, classes: Classes) -> QImage:
 
 
 class PreviewLayer:
-    """The one layer of a project that shows a preview: a temporary one."""
+    """The one layer of a project that shows a preview: it is in memory, and in no project's file."""
 
     def __init__(self) -> None:
         self._id = ""
-        self._path: Optional[Path] = None
+        self._path = ""
 
     @property
     def layer(self) -> Optional[QgsRasterLayer]:
         """The layer, while it is in the project."""
         return QgsProject.instance().mapLayer(self._id) if self._id else None
 
-    def show(self, preview: Preview, title: str) -> bool:
-        """Put a preview into the project, or in the place of the last; whether that could be done."""
+    def show(self, preview: Preview, title: str) -> None:
+        """Put a preview into the project, or in the place of the last."""
         layer, last = self.layer, self._path
-        path = Path(QgsProcessingUtils.tempFolder()) / f"timo-preview-{uuid4().hex}.tif"
+        self._path = f"/vsimem/timo-preview-{uuid4().hex}.tif"
+        gdal.FileFromMemBuffer(self._path, preview.file)
         name = tr("{name}, epoch {epoch} (preview)", name=title, epoch=preview.epoch)
-        try:
-            path.write_bytes(preview.file)
-        except OSError:
-            return False
-        self._path = path
         with inside_qgis():
             if layer is None:
-                layer = QgsRasterLayer(str(path), name, "gdal")
+                layer = QgsRasterLayer(self._path, name, "gdal")
                 layer.setCustomProperty(KIND_PROPERTY, PREVIEW)
                 style(layer, PREVIEW, preview.classes)
                 self._id = QgsProject.instance().addMapLayer(layer).id()
-            else:  # where the analyst has put it
-                layer.setDataSource(str(path), name, "gdal")
-                layer.setName(name)
-                style(layer, PREVIEW, preview.classes)
+            else:  # where the analyst has put it, and as it was styled
+                layer.setDataSource(self._path, name, "gdal")
                 layer.triggerRepaint()
-        _remove(last)
-        return True
+        _forget(last)
+
+    def leave_out(self, document: QDomDocument) -> None:
+        """Take it out of a project that is being written: there would be nothing to show when it is read."""
+        if self.layer is None:
+            return
+        for tag in ("maplayer", "layer-tree-layer"):
+            found = document.elementsByTagName(tag)
+            for element in [found.at(number).toElement() for number in range(found.count())]:
+                if self._id in (element.attribute("id"), element.firstChildElement("id").text()):
+                    element.parentNode().removeChild(element)
 
     def remove(self) -> None:
         """Take it out of the project."""
-        layer, path, self._id, self._path = self.layer, self._path, "", None
+        layer, path, self._id, self._path = self.layer, self._path, "", ""
         if layer is not None:
             with inside_qgis():
                 QgsProject.instance().removeMapLayer(layer)
-        _remove(path)
+        _forget(path)
 
 
-def _remove(path: Optional[Path]) -> None:
-    try:
-        if path is not None:
-            path.unlink()
-    except OSError:
-        return  # QGIS still has it open: it removes its folder when it ends
+def _forget(path: str) -> None:
+    if path:
+        gdal.Unlink(path)

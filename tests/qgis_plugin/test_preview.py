@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from osgeo import gdal, osr
 from qgis.core import QgsPalettedRasterRenderer, QgsProject
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtGui import QColor
 
 CLASSES = (
@@ -153,15 +153,16 @@ def test_it_is_no_output_of_the_job(page, preview):
 
 
 def test_on_the_map_it_is_a_layer_in_the_classes_colours(page, preview, qtbot):
-    qtbot.mouseClick(preview.on_map, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(preview.on_map, Qt.MouseButton.LeftButton, pos=QPoint(8, preview.on_map.height() // 2))
     (layer,) = layers()
-    assert layer.isValid() and layer.crs().authid() == "EPSG:32631" and layer.isTemporary()
+    assert layer.isValid() and layer.crs().authid() == "EPSG:32631"
+    assert not layer.isTemporary(), "QGIS would warn of a loss when it closes"
     assert layer.name() == "woods, epoch 1 (preview)"
     assert isinstance(layer.renderer(), QgsPalettedRasterRenderer)
     shown = [(c.value, c.label, c.color.name()) for c in layer.renderer().classes()]
     assert shown == [(3, "oak & ash", "#cc2200"), (7, "water", "#0033cc")]
     assert page.shared.iface.mapCanvas().extent().contains(layer.extent()), "it can be seen"
-    qtbot.mouseClick(preview.on_map, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(preview.on_map, Qt.MouseButton.LeftButton, pos=QPoint(8, preview.on_map.height() // 2))
     assert layers() == []
 
 
@@ -189,6 +190,17 @@ def test_both_are_gone_when_the_training_has_ended(preview, tell):
     preview.on_map.setChecked(True)
     tell("state", state="succeeded", summary={})
     assert layers() == [] and preview.isHidden()
+
+
+def test_a_project_that_is_saved_meanwhile_does_not_know_it(preview, add_raster, tmp_path):
+    project, file = QgsProject.instance(), str(tmp_path / "p.qgz")
+    other = add_raster("S2_20200401.tif").id()
+    preview.on_map.setChecked(True)
+    assert project.write(file) and len(layers()) == 1, "it is still to be seen"
+    preview.on_map.setChecked(False)
+    assert project.read(file)
+    assert [layer.id() for layer in project.mapLayers().values()] == [other]
+    assert project.layerTreeRoot().findLayerIds() == [other]
 
 
 def test_a_plugin_that_is_unloaded_takes_its_layer_along(plugin, preview):

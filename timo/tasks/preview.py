@@ -68,7 +68,7 @@ class Preview:
     ) -> None:
         self.path = folder / "preview.tif"
         access.demand(self.path)
-        self._piece = chips.fullest("validation") if wanted else None
+        self._piece = chips.richest("validation") if wanted else None
         self._scheme, self._objective, self._reporter = scheme, objective, reporter
         self._clock, self._due = clock, -np.inf
         self._pending: tuple[int, NDArray[np.uint8]] | None = None

@@ -143,13 +143,18 @@ class LabelledChips:
 
         return made_ahead(make, range(0, len(windows), self._batch))
 
-    def fullest(self, kept: Part) -> Piece | None:
-        """The chip of a part with the most labels, of equals the first; None where the part has no label."""
-        best, most = None, 0
+    def richest(self, kept: Part) -> Piece | None:
+        """The chip of a part with the most labels of the most classes; None where the part has no label.
+
+        The first with the largest sum of the roots of the classes' counts: a second class weighs more than as
+        many more labels of the first.
+        """
+        best, most = None, 0.0
         for place, row, column in self._split.tiles(kept).tolist():
             labels = self._labels(self._maps[kept][place], row, column)
-            if (count := int(np.count_nonzero(labels != NOT_LABELLED))) > most:
-                best, most = (place, row, column), count
+            counts = np.bincount(labels[labels != NOT_LABELLED])
+            if (worth := float(np.sqrt(counts).sum())) > most:
+                best, most = (place, row, column), worth
         if best is None:
             return None
         chip = self._read(self._maps[kept][best[0]], *best)

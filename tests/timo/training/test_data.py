@@ -93,6 +93,20 @@ def test_a_batch_is_split_with_all_that_belongs_to_it():
     assert next(iter(chips_of([3])[2].epoch(1))).split(2)[0].valid is None
 
 
+def test_the_richest_chip_has_the_most_labels_of_the_most_classes():
+    _, _, chips = chips_of([3, 3, 3])
+
+    def worth(labels):
+        return sum((labels == value).sum().item() ** 0.5 for value in range(3))
+
+    every = [worth(labels) for batch in chips.validation() for labels in batch.labels]
+    piece = chips.richest("validation")
+    assert worth(piece.batch.labels) == pytest.approx(max(every)) > min(every)
+    rows, columns = piece.batch.series[0, 0, 1, :, 0], piece.batch.series[0, 0, 2, 0]
+    assert piece.row in rows.tolist() and piece.column in columns.tolist(), "it lies where it says"
+    assert chips.richest("test") is None
+
+
 def test_an_epoch_may_be_left_early():
     _, _, chips = chips_of([3])
     batches = chips.epoch(1)
