@@ -129,7 +129,7 @@ class PreviewBox(QWidget):
         self._preview = preview
         self.caption.setText(
             tr(
-                "A piece that the model does not learn from. The map is of its best epoch so far, epoch {epoch}.",
+                "The model does not learn from this piece. The map is of its best epoch so far, {epoch}.",
                 epoch=preview.epoch,
             )
         )

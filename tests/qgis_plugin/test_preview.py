@@ -129,7 +129,7 @@ def test_there_is_no_picture_until_there_is_one(page, tell):
 
 
 def test_image_labels_and_map_stand_beside_each_other(preview):
-    assert "epoch 1." in preview.caption.text()
+    assert "epoch so far, 1." in preview.caption.text()
     assert [name.text() for name in preview.names] == ["Image, 2020-10-01", "Labels", "Map"]
     assert [one.accessibleName() for one in preview.pictures] == ["Image, 2020-10-01", "Labels", "Map"]
     image, labels, mapped = (colors(one.image) for one in preview.pictures)
@@ -144,7 +144,7 @@ def test_image_labels_and_map_stand_beside_each_other(preview):
 
 def test_a_better_epoch_replaces_it(preview, tell, write, qtbot):
     tell("artifact", kind="preview", path=str(write(5, [[7] * 4] * 2)), size=1, sha256="")
-    qtbot.waitUntil(lambda: "epoch 5." in preview.caption.text())
+    qtbot.waitUntil(lambda: "epoch so far, 5." in preview.caption.text())
     assert colors(preview.pictures[2].image) == [["#0033cc"] * 4] * 2
 
 
@@ -182,7 +182,7 @@ def test_a_layer_that_was_taken_away_does_not_come_again(preview, tell, write, q
     QgsProject.instance().removeMapLayer(layers()[0])
     assert not preview.on_map.isChecked()
     tell("artifact", kind="preview", path=str(write(5)), size=1, sha256="")
-    qtbot.waitUntil(lambda: "epoch 5." in preview.caption.text())
+    qtbot.waitUntil(lambda: "epoch so far, 5." in preview.caption.text())
     assert layers() == []
 
 
