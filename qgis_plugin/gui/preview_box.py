@@ -7,11 +7,11 @@ import html
 from pathlib import Path
 from typing import Optional, Tuple
 
-from qgis.core import QgsProject
+from qgis.core import QgsMapLayer, QgsProject
 from qgis.PyQt.QtCore import QRect, QSize, Qt
 from qgis.PyQt.QtGui import QImage, QPainter
 from qgis.PyQt.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout, QWidget
-from qgis.PyQt.QtXml import QDomDocument
+from qgis.PyQt.QtXml import QDomDocument, QDomElement
 
 from ..backend.jobs import JobView
 from ..compat import label
@@ -89,8 +89,8 @@ class PreviewBox(QWidget):
         grid.setSpacing(4)
         for column, (picture, words) in enumerate(zip(self.pictures, self.names)):
             grid.addWidget(picture, 0, column)
-            grid.addWidget(words, 1, column)
-        grid.setColumnStretch(len(self.pictures), 1)
+            grid.addWidget(words, 1, column, Qt.AlignmentFlag.AlignTop)
+            grid.setColumnStretch(column, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -99,7 +99,8 @@ class PreviewBox(QWidget):
         layout.addWidget(self.on_map)
         self.on_map.toggled.connect(self._on_toggled)
         QgsProject.instance().layersRemoved.connect(self._on_removed)
-        QgsProject.instance().writeProject.connect(self._on_written)
+        QgsProject.instance().writeProject.connect(self._on_project_written)
+        QgsProject.instance().writeMapLayer.connect(self._on_layer_written)
         self.setVisible(False)
 
     def show_job(self, job: JobView) -> None:
@@ -175,8 +176,12 @@ class PreviewBox(QWidget):
             self.on_map.setChecked(False)
 
     @slot
-    def _on_written(self, document: QDomDocument) -> None:
-        self._layer.leave_out(document)
+    def _on_project_written(self, document: QDomDocument) -> None:
+        self._layer.leave_out_of_tree(document)
+
+    @slot
+    def _on_layer_written(self, layer: QgsMapLayer, element: QDomElement) -> None:
+        self._layer.leave_out(layer, element)
 
 
 def _legend(preview: Preview) -> str:

@@ -11,9 +11,9 @@ from typing import Optional
 from uuid import uuid4
 
 from osgeo import gdal
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtGui import QColor, QImage
-from qgis.PyQt.QtXml import QDomDocument
+from qgis.PyQt.QtXml import QDomDocument, QDomElement
 
 from ..i18n import tr
 from ..timing import inside_qgis
@@ -119,15 +119,17 @@ class PreviewLayer:
                 layer.triggerRepaint()
         _forget(last)
 
-    def leave_out(self, document: QDomDocument) -> None:
-        """Take it out of a project that is being written: there would be nothing to show when it is read."""
-        if self.layer is None:
-            return
-        for tag in ("maplayer", "layer-tree-layer"):
-            found = document.elementsByTagName(tag)
-            for element in [found.at(number).toElement() for number in range(found.count())]:
-                if self._id in (element.attribute("id"), element.firstChildElement("id").text()):
-                    element.parentNode().removeChild(element)
+    def leave_out_of_tree(self, document: QDomDocument) -> None:
+        """Take it out of a project's file that is being written: there would be nothing to show later."""
+        found = document.elementsByTagName("layer-tree-layer")
+        for element in [found.at(number).toElement() for number in range(found.count())]:
+            if self._id and element.attribute("id") == self._id:
+                element.parentNode().removeChild(element)
+
+    def leave_out(self, layer: QgsMapLayer, element: QDomElement) -> None:
+        """Likewise of the file's layers, which QGIS writes later, each with this chance to change it."""
+        if self._id and layer.id() == self._id:
+            element.clear()  # what is none is not appended
 
     def remove(self) -> None:
         """Take it out of the project."""
