@@ -16,6 +16,8 @@ from timo_backend.migrations import MIGRATIONS
 
 BUSY_S = 2.0  # a backup program may look at the file for a moment
 
+SHRINK_PAGES = 250  # as many as hold up the server for some milliseconds
+
 
 def is_full(error: sqlite3.Error) -> bool:
     """Whether the disk is full, in SQLite's own words: the code of an error is there from Python 3.11 on."""
@@ -88,6 +90,22 @@ class Database:
                 self._db.execute("ROLLBACK")
             raise
 
+    def shrink(self) -> Iterator[int]:
+        """Give the disk back pages that hold nothing any more; how many bytes, after each step.
+
+        A file that a release made which did not foresee it keeps its size, and uses them again.
+        """
+        (size,) = self._db.execute("PRAGMA page_size").fetchone()
+        (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
+        while free:
+            self._db.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
+            (left,) = self._db.execute("PRAGMA freelist_count").fetchone()
+            if left >= free:
+                return
+            yield (free - left) * size
+            free = left
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def close(self) -> None:
         """Close the file; what was committed stays."""
         self._db.close()
@@ -95,6 +113,7 @@ class Database:
     def _open(self) -> None:
         # A second lock beside the home's: this one is on what must not have two writers.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: it can get smaller again
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         if sys.platform == "darwin":  # there fsync alone leaves it in the disk's cache
