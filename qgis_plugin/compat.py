@@ -33,6 +33,7 @@ def flags_number(flags: Any) -> int:
     return int(getattr(flags, "value", flags))
 
 
+LEFT = flags_number(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 RIGHT = flags_number(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 CENTER = flags_number(Qt.AlignmentFlag.AlignCenter)
 

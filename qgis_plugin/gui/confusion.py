@@ -12,7 +12,7 @@ from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QResizeEvent
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from ..compat import CENTER, plain
+from ..compat import CENTER, LEFT, plain
 from ..i18n import tr
 from ..percent import percent
 from ..scores import ClassScore, Scores
@@ -98,7 +98,7 @@ class ConfusionModel(QAbstractTableModel):
                 return one.name
             return str(number + 1) if across else f"{number + 1}  {one.name}"
         if role == Qt.ItemDataRole.TextAlignmentRole and not across:
-            return int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+            return LEFT
         if role == Qt.ItemDataRole.DecorationRole and not across:
             return color_swatch(one.color, 12)
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
