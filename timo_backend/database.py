@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,11 @@ from timo_backend.migrations import MIGRATIONS
 BUSY_S = 2.0  # a backup program may look at the file for a moment
 
 SHRINK_PAGES = 250  # as many as hold up the server for some milliseconds
+
+
+def marks(values: Collection[object]) -> str:
+    """What stands for so many values in a statement."""
+    return ", ".join("?" * len(values))
 
 
 def is_full(error: sqlite3.Error) -> bool:
@@ -98,7 +103,7 @@ class Database:
         (size,) = self._db.execute("PRAGMA page_size").fetchone()
         (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
         while free:
-            self._db.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
+            self._db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")  # execute frees one page
             (left,) = self._db.execute("PRAGMA freelist_count").fetchone()
             if left >= free:
                 return

@@ -42,7 +42,7 @@ class Removal:
 
     def measure(self, jobs: Sequence[Job]) -> int:
         """How many bytes ``remove`` would free."""
-        return self._store.size_of([job.id for job in jobs]) + sum(map(_size, self._files(jobs)))
+        return self._store.gone.size_of([job.id for job in jobs]) + sum(map(_size, self._files(jobs)))
 
     def remove(self, jobs: Sequence[Job]) -> int:
         """Remove these jobs, and say how many bytes that frees.
@@ -58,14 +58,14 @@ class Removal:
                 "Cancel it first, or wait for its end.",
                 detail={"jobs": running},
             )
-        freed = self._store.size_of([job.id for job in jobs])
-        self._store.remove([job.id for job in jobs], map(str, self._files(jobs)))
+        freed = self._store.gone.size_of([job.id for job in jobs])
+        self._store.gone.add([job.id for job in jobs], map(str, self._files(jobs)))
         return freed + self.finish()
 
     def finish(self) -> int:
         """Delete what stands to be deleted; how many bytes that frees. What can't be stays there."""
         freed = 0
-        for name in self._store.litter():
+        for name in self._store.gone.litter():
             path = Path(name)
             size = _size(path)
             try:
@@ -73,7 +73,7 @@ class Removal:
                     size = 0
                 else:
                     delete(path)
-                self._store.forget_litter(name)
+                self._store.gone.forget_litter(name)
             except (OSError, sqlite3.Error) as error:  # on Windows, a file that somebody reads; a full disk
                 logger.warning("%s cannot be deleted now: %s", path, error)
                 continue

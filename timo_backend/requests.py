@@ -191,7 +191,7 @@ class Requests:
     def _remove(self, request: messages.Remove, caller: Caller) -> dict[str, Any]:
         idents = list(dict.fromkeys(request.jobs))
         jobs = [
-            self._own(ident, caller) for ident in idents if not self._store.was_removed(ident, caller.owner)
+            self._own(ident, caller) for ident in idents if not self._store.gone.knows(ident, caller.owner)
         ]
         if request.dry_run:
             return {"jobs": idents, "freed": self._removal.measure([job for job in jobs if job.state.final])}
@@ -201,9 +201,9 @@ class Requests:
         return {"jobs": idents, "freed": freed}
 
     def _jobs(self, request: messages.Jobs, caller: Caller) -> dict[str, Any]:
-        if request.before is not None and not self._store.was_removed(request.before, caller.owner):
+        if request.before is not None and not self._store.gone.knows(request.before, caller.owner):
             self._own(request.before, caller)
-        removals = self._store.removals(caller.owner)
+        removals = self._store.gone.count(caller.owner)
         jobs: list[dict[str, Any]] = []
         room = REPLY_LIMIT
         for job in self._store.jobs(request.limit + 1, caller.owner, request.before):

@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from timo_backend.database import Database
+from timo_backend.database import Database, marks
 from timo_backend.errors import BackendError, unknown_job
+from timo_backend.gone import NOBODY, Gone
 from timo_backend.history import History
 from timo_backend.protocol import dumps
 from timo_backend.settings import DEFAULT
@@ -53,7 +54,6 @@ class Job:
         return {**told, "state": self.state.value}
 
 
-_ROW = 50  # about the bytes of a row beside its text
 _COLUMNS = (
     "id, task, spec, state, attempt, created, started, ended, fraction, message, error, summary, last_seq,"
     " priority, place, parent, owner, roots, gpu, device"
@@ -61,7 +61,7 @@ _COLUMNS = (
 
 
 class Store:
-    """The jobs of one home; ``history`` has their events.
+    """The jobs of one home; ``history`` has their events, ``gone`` those that were removed.
 
     Args:
         path: The database file; made if it is not there.
@@ -73,6 +73,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._db = Database(path)
         self.history = History(self._db)
+        self.gone = Gone(self._db)
 
     def close(self) -> None:
         """Close the database; what was committed stays."""
@@ -128,7 +129,8 @@ class Store:
         Raises:
             BackendError: There is none of this id (``unknown_job``).
         """
-        row = self._db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (ident,)).fetchone()  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE id = ? AND owner != ?"  # noqa: S608
+        row = self._db.execute(query, (ident, NOBODY)).fetchone()
         if row is None:
             raise unknown_job(ident)
         return _job(row)
@@ -153,70 +155,14 @@ class Store:
         )
         return self._db.execute(query, (State.QUEUED.value,))
 
-    # removal ----------------------------------------
-
-    def remove(self, idents: Sequence[str], litter: Iterable[str]) -> None:
-        """Remove jobs and all that they told, in one durable step.
-
-        A job that was begun before one of these made its output must not take that for its own.
-
-        Args:
-            idents: The jobs.
-            litter: Paths that are to be deleted, which ``litter`` tells of until ``forget_litter``.
-        """
-        marks = _marks(idents)
-        with self._db.transaction(durable=True):
-            self._db.execute(
-                f"INSERT INTO removed SELECT number, id, owner FROM jobs WHERE id IN ({marks})",  # noqa: S608
-                idents,
-            )
-            self._db.executemany("INSERT OR IGNORE INTO litter VALUES (?)", ((path,) for path in litter))
-            self._db.execute(
-                "UPDATE jobs SET makes_new = 0 WHERE ended IS NULL AND json_extract(spec, '$.out')"  # noqa: S608
-                f" IN (SELECT path FROM artifacts WHERE job IN ({marks}))",
-                idents,
-            )
-            for table in ("events", "metrics", "artifacts"):
-                self._db.execute(f"DELETE FROM {table} WHERE job IN ({marks})", idents)  # noqa: S608
-            self._db.execute(f"DELETE FROM jobs WHERE id IN ({marks})", idents)  # noqa: S608
-
-    def was_removed(self, ident: str, owner: str) -> bool:
-        """Whether there was such a job of an owner's."""
-        query = "SELECT 1 FROM removed WHERE id = ? AND owner = ?"
-        return self._db.execute(query, (ident, owner)).fetchone() is not None
-
-    def removals(self, owner: str) -> int:
-        """How many jobs of an owner were ever removed."""
-        query = "SELECT count(*) FROM removed WHERE owner = ?"
-        return int(self._db.execute(query, (owner,)).fetchone()[0])
-
-    def litter(self) -> list[str]:
-        """Paths that are to be deleted; what lies in a folder comes before it."""
-        return [path for (path,) in self._db.execute("SELECT path FROM litter ORDER BY path DESC")]
-
-    def forget_litter(self, path: str) -> None:
-        """It is deleted."""
-        with self._db.transaction(durable=False):
-            self._db.execute("DELETE FROM litter WHERE path = ?", (path,))
-
     def named(self, field: str, path: str, but: Collection[str]) -> bool:
         """Whether a job, but for some, has this path in a field of its spec."""
-        query = f"SELECT 1 FROM jobs WHERE json_extract(spec, ?) = ? AND id NOT IN ({_marks(but)}) LIMIT 1"  # noqa: S608
+        query = f"SELECT 1 FROM jobs WHERE json_extract(spec, ?) = ? AND id NOT IN ({marks(but)}) LIMIT 1"  # noqa: S608
         return self._db.execute(query, (f"$.{field}", path, *but)).fetchone() is not None
 
-    def size_of(self, idents: Sequence[str]) -> int:
-        """About how many bytes of the database jobs take."""
-        marks, total = _marks(idents), 0
-        for query in (
-            f"SELECT total(length(spec) + {_ROW}) FROM jobs WHERE id IN ({marks})",  # noqa: S608
-            f"SELECT total(length(body) + {_ROW}) FROM events WHERE job IN ({marks})",  # noqa: S608
-            f"SELECT total(length(name) + {_ROW}) FROM metrics WHERE job IN ({marks})",  # noqa: S608
-        ):
-            total += int(self._db.execute(query, idents).fetchone()[0])
-        return total
-
     def shrink(self) -> Iterator[int]:
-        """Give the disk back what the database has no more use for; how many bytes, after each step."""
+        """Remove what removed jobs told, and give the disk back the room; how many bytes, after each step."""
+        yield from self.gone.sweep()
         yield from self._db.shrink()
 
     # states ----------------------------------------
@@ -362,13 +308,9 @@ class Store:
     def recover(self, reason: Mapping[str, Any]) -> dict[str, State]:
         """Settle the jobs whose server ended while they ran; their states, by id."""
         states = [*(state.value for state in ACTIVE), State.INTERRUPTED.value]
-        query = f"SELECT id FROM jobs WHERE state IN ({_marks(states)}) ORDER BY number"  # noqa: S608
+        query = f"SELECT id FROM jobs WHERE state IN ({marks(states)}) ORDER BY number"  # noqa: S608
         idents = [row[0] for row in self._db.execute(query, states).fetchall()]
         return {ident: self.settle_lost(ident, reason, crashed=True) for ident in idents}
-
-
-def _marks(values: Collection[str]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def _job(row: tuple[Any, ...]) -> Job:

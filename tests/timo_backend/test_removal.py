@@ -73,6 +73,9 @@ def test_a_job_that_ended_is_gone_with_its_log_and_events_and_its_map_stays(serv
     assert refusal(client.job, gone).code == "unknown_job"
     assert (tmp_path / "gone.tif").read_text() == "a map"
     assert server.end() == 0
+    with closing(Store(server.home / "jobs.sqlite")) as store:
+        assert [row.id for row in store.jobs()] == [kept]
+        list(store.shrink())
     assert [rows(server.home, table) for table in ("jobs", "metrics", "artifacts")] == [1, 4, 1]
     with closing(Store(server.home / "jobs.sqlite")) as store:
         assert list(store.history.records(gone, 0, 10)) == [] != list(store.history.records(kept, 0, 10))
@@ -241,7 +244,73 @@ def test_what_cannot_be_deleted_now_is_deleted_by_the_next_server(home, tmp_path
         server.process.kill()
 
 
+def test_what_a_newer_job_goes_on_from_is_not_deleted_late(tmp_path, monkeypatch):
+    """A folder that could not be deleted with its job is another's by the time that it can be."""
+    out, logs = tmp_path / "models" / "woods", tmp_path / "logs"
+    state = Path(f"{out}.training", "checkpoint.pt")
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"x" * 1000)
+    with closing(Store(tmp_path / "jobs.sqlite")) as store:
+        job = store.submit("finetune", {"out": str(out)}, "a")[0].id
+        store.advance(job, Happening.CANCEL)
+        removals = removal.Removal(store, tmp_path, logs)
+
+        def busy(path):
+            raise PermissionError(13, "it is being read", str(path))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(removal, "delete", busy)
+            removals.remove([store.job(job)])
+        assert store.gone.litter() == [str(state), str(state.parent)]
+        store.submit("finetune", {"out": str(out)}, "b")
+        assert removals.finish() == 0
+        assert state.exists() and store.gone.litter() == []
+
+
+def test_a_full_disk_while_files_go_ends_no_server(tmp_path, monkeypatch):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    with closing(Store(tmp_path / "jobs.sqlite")) as store:
+        job = store.submit("predict", {}, "a")[0].id
+        store.advance(job, Happening.CANCEL)
+        (logs / f"{job}.log").write_text("a line")
+        removals = removal.Removal(store, tmp_path, logs)
+
+        def full(path):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store.gone, "forget_litter", full)
+            removals.remove([store.job(job)])
+        assert list(store.jobs()) == [] and len(store.gone.litter()) == 1
+        removals.finish()
+        assert store.gone.litter() == []
+
+
 # the database ----------------------------------------
+
+
+def test_what_a_removed_job_told_goes_bit_by_bit_and_the_next_server_goes_on_with_it(tmp_path):
+    path = tmp_path / "jobs.sqlite"
+    with closing(Store(path)) as store:
+        gone, kept = (store.submit("finetune", {}, key)[0].id for key in "ab")
+        for job in (gone, kept):
+            points = [
+                ("metric", f'{{"name": "loss", "step": {n}, "value": 0.5}}', 0.0) for n in range(1200)
+            ]
+            store.history.append(job, points)
+            store.advance(job, Happening.CANCEL)
+        store.gone.add([gone], [])
+        assert [job.id for job in store.jobs()] == [kept] and store.find("default", "a") is None
+        again = store.submit("finetune", {}, "a")[0].id
+        sweep = store.gone.sweep()
+        next(sweep)
+    left = rows(tmp_path, "events")
+    assert 1200 < left < 2400, "some of it went"
+    with closing(Store(path)) as store:
+        list(store.shrink())
+        assert {job.id for job in store.jobs()} == {kept, again}
+    assert [rows(tmp_path, table) for table in ("jobs", "metrics", "removed")] == [2, 1200, 1]
 
 
 def test_the_database_gets_smaller(tmp_path):
@@ -250,11 +319,13 @@ def test_the_database_gets_smaller(tmp_path):
         job = store.submit("predict", {}, "k")[0].id
         store.history.append(job, [("log", f'{{"message": "{"x" * 1000}"}}', 0.0)] * 5000)
         store.advance(job, Happening.CANCEL)
-        said = store.size_of([job])
+        said = store.gone.size_of([job])
     large = path.stat().st_size
     with closing(Store(path)) as store:
-        store.remove([job], [])
-        assert sum(store.shrink()) > 0.9 * said > 4_500_000
+        store.gone.add([job], [])
+        steps = list(store.shrink())
+        assert len(steps) > 20, "other things are done meanwhile"
+        assert sum(steps) > 0.9 * said > 4_500_000
     assert path.stat().st_size < large - 4_500_000
 
 
@@ -270,5 +341,5 @@ def test_a_job_that_waits_does_not_take_the_map_of_a_removed_one_for_its_own(tmp
         store.history.append(made, [("artifact", '{"path": "/data/map.tif", "kind": "map"}', 0.0)])
         store.advance(made, Happening.SUCCEED, summary={})
         assert store.made_new(waits, False) and store.history.made_by_another(waits, "/data/map.tif")
-        store.remove([made], [])
+        store.gone.add([made], [])
         assert not store.made_new(waits, False)
