@@ -66,7 +66,7 @@ class Gone:
         return int(self._db.execute(query, (owner,)).fetchone()[0])
 
     def sweep(self) -> Iterator[int]:
-        """Remove what removed jobs told; other things can be done after each step, which frees no disk yet."""
+        """Remove what removed jobs told, in steps that free no disk yet: other things can be done between."""
         for (ident,) in self._db.execute("SELECT id FROM jobs WHERE owner = ?", (NOBODY,)).fetchall():
             for query in (
                 "DELETE FROM events WHERE job = ?1 AND seq IN"

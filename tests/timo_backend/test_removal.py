@@ -295,9 +295,7 @@ def test_what_a_removed_job_told_goes_bit_by_bit_and_the_next_server_goes_on_wit
     with closing(Store(path)) as store:
         gone, kept = (store.submit("finetune", {}, key)[0].id for key in "ab")
         for job in (gone, kept):
-            points = [
-                ("metric", f'{{"name": "loss", "step": {n}, "value": 0.5}}', 0.0) for n in range(1200)
-            ]
+            points = [("metric", f'{{"name": "loss", "step": {n}, "value": 0.5}}', 0.0) for n in range(1200)]
             store.history.append(job, points)
             store.advance(job, Happening.CANCEL)
         store.gone.add([gone], [])
