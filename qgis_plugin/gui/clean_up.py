@@ -45,7 +45,7 @@ class CleanUpDialog(QDialog):
         self.choices: Dict[str, QRadioButton] = {}
         for name, text in (
             ("all", tr("All jobs that have ended")),
-            ("old", tr("Those that ended before the last")),
+            ("old", tr("Those that ended longer ago than")),
             ("failed", tr("Those that failed or were cancelled")),
         ):
             self.choices[name] = QRadioButton(text)

@@ -62,7 +62,6 @@ class JobsPage(Page):
         self.clean.setObjectName("timoJobsCleanUp")
         self.clean.setText(tr("Clean up…"))
         self.clean.setAccessibleName(tr("Remove jobs that have ended"))
-        self.clean.setAutoRaise(True)
         self.clean.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.told = label("", "timoJobsTold")
         self.told.setVisible(False)
