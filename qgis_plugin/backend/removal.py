@@ -30,23 +30,23 @@ class Removal(QObject):
         super().__init__(parent)
         self._backend, self._left, self._dry_run = backend, list(jobs), dry_run
         self._freed = 0
-        self._token = ""
+        self._awaited = ""
         backend.answered.connect(self._on_answered)
         backend.refused.connect(self._on_refused)
 
     def start(self) -> None:
         """Ask; ``ended`` comes later, unless it is given up."""
         some, self._left = self._left[:MOST_REMOVED], self._left[MOST_REMOVED:]
-        self._token = self._backend.ask("remove", jobs=some, dry_run=self._dry_run)
+        self._awaited = self._backend.ask("remove", jobs=some, dry_run=self._dry_run)
 
     def give_up(self) -> None:
         """Nobody waits any more; what was asked for is done."""
-        self._token = ""
+        self._awaited = ""
         self.deleteLater()
 
     @slot
     def _on_answered(self, token: str, body: Mapping[str, Any]) -> None:
-        if token != self._token:
+        if token != self._awaited:
             return
         self._freed += int(body["freed"])
         if self._left:
@@ -56,7 +56,7 @@ class Removal(QObject):
 
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
-        if token == self._token:
+        if token == self._awaited:
             self._end(in_words(error))
 
     def _end(self, why: str) -> None:
