@@ -31,7 +31,7 @@ DARK = "\n[UI]\nUITheme=Night Mapping\n"
 def main() -> int:
     """Take them all; 0 if the guide has each that it shows."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=25, help="of each training (default: 25)")
+    parser.add_argument("--epochs", type=int, default=10, help="of each training (default: 10)")
     epochs = parser.parse_args().epochs
     try:
         OUT.mkdir(exist_ok=True)

@@ -21,8 +21,12 @@ def of_hundred(share: float) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share of 0 to 1 in percent; a dash if it isn't defined."""
-    return "–" if share is None else f"{share * 100:.1f} %"
+    """A share of 0 to 1 in percent, never rounded to all or none; a dash if it isn't defined."""
+    if share is None:
+        return "–"
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return f"{min(share * 100, 99.9 if share < 1 else 100):.1f} %"
 
 
 def plus_minus(share: float | None, interval: float | None) -> str:

@@ -6,7 +6,7 @@ from tests.timo.report.pages import Page
 from timo.report.areas import area_figures
 from timo.report.calibration import Reliability
 from timo.report.evaluation import evaluation_page, summary
-from timo.report.words import amount, interval, of_hundred, plus_minus
+from timo.report.words import amount, interval, of_hundred, percent, plus_minus
 from timo.training.metrics import figures_of
 
 HOSTILE = "<script>alert('1')</script> & \"x\""
@@ -118,6 +118,21 @@ def test_many_classes_get_a_list_of_errors_in_place_of_a_matrix():
 )
 def test_a_share_is_never_rounded_to_all_or_none(share, words):
     assert of_hundred(share) == words
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (1.0, "100.0 %"),
+        (0.99996, "99.9 %"),
+        (0.931, "93.1 %"),
+        (0.0004, "< 0.1 %"),
+        (0.0, "0.0 %"),
+        (None, "–"),
+    ],
+)
+def test_percent_are_not_rounded_to_all_or_none_either(share, words):
+    assert percent(share) == words
 
 
 def test_amounts_have_the_digits_that_their_size_needs():

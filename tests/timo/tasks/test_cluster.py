@@ -87,7 +87,7 @@ def test_two_nodes_make_the_map_of_one_process_also_when_one_is_killed_on_the_wa
     address, env, second = cluster
     out = tmp_path / "map.tif"
     run = predicting(large, bundle, out, address, env)
-    journal, end = partial_folder(out) / "journal-1-of-1.jsonl", time.monotonic() + 180
+    journal, end = partial_folder(out) / "journal-1-of-1.jsonl", time.monotonic() + 500  # Ray begins late
     while not journal.exists() or not journal.read_bytes().count(b"\n"):
         assert run.poll() is None, run.communicate()
         assert time.monotonic() < end
