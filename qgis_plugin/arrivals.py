@@ -62,6 +62,7 @@ class Arrivals(QObject):
         shared.backend.state_changed.connect(self._on_state)
         shared.backend.submitted.connect(self._on_submitted)
         shared.backend.jobs_changed.connect(self._on_jobs)
+        shared.backend.jobs_removed.connect(self._on_removed)
 
     def add(self, job: JobView, unasked: bool = False) -> None:
         """Put a job's results into the project, or say why that cannot be done.
@@ -148,6 +149,11 @@ class Arrivals(QObject):
                 self.waiting.forget(job.id)
             if not job.dry_run:
                 self._tell(job)
+
+    @slot
+    def _on_removed(self, gone: List[str]) -> None:
+        for job in self.waiting.projects.keys() & set(gone):
+            self.waiting.forget(job)
 
     def _tell(self, job: JobView) -> None:
         if job.state == "failed":

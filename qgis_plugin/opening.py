@@ -20,7 +20,8 @@ PARTS = (
     ".gui.series_bands", ".gui.series_sources", ".gui.series_bar", ".gui.page_series",
     ".gui.train_result", ".gui.train_evaluate",
     ".gui.page_train", ".gui.area_box", ".gui.models_dialog", ".gui.page_predict", ".gui.jobs_table",
-    ".gui.jobs_view", ".gui.job_panel", ".gui.page_jobs", ".gui.setup_choice", ".gui.setup", ".gui.banner",
+    ".gui.jobs_view", ".gui.job_panel", ".gui.clean_up", ".gui.page_jobs", ".gui.setup_choice", ".gui.setup",
+    ".gui.banner",
     ".gui.export_dialog", ".gui.compare_dialog", ".gui.unsure_dialog", ".gui.result_menu", ".gui.dock",
 )  # fmt: skip
 

@@ -57,10 +57,6 @@ class Settings:
     predict: Dict[str, Any] = field(default_factory=dict)
     """The Predict page's form, as it was left."""
     page: int = 0
-    hidden_jobs: List[str] = field(default_factory=list)
-    """Ids of the jobs that the Jobs page shows no more."""
-    jobs_days: int = 0
-    """The Jobs page hides jobs that ended longer ago; 0: none."""
 
     @classmethod
     def load(cls) -> Settings:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of the backend: ``timo-backend serve|status|jobs|cancel|stop|doctor``."""
+"""The command line of the backend: ``timo-backend serve|status|jobs|cancel|remove|stop|doctor``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import logging
 import sqlite3
 import sys
+import time
 from contextlib import suppress
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
@@ -116,6 +117,29 @@ def cancel(job: JobArgument, home: HomeOption = None) -> None:
     """Stop a job, waiting or running."""
     with _connect(home) as client:
         _print(f"Job {job} is {client.cancel(job)}")
+
+
+@app.command()
+def remove(
+    jobs: Annotated[list[str] | None, typer.Argument(help="Ids of jobs that have ended.")] = None,
+    days: Annotated[
+        float | None, typer.Option(help="All that ended more than so many days ago; 0: all that have.", min=0)
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Remove jobs that have ended, their logs and what they left to go on from; maps and models stay."""
+    if not jobs and days is None:
+        raise typer.BadParameter("Name jobs, or give --days.")
+    with _connect(home) as client:
+        chosen = list(jobs or ())
+        if days is not None:
+            since = time.time() - days * 86_400
+            chosen += [
+                job["id"] for job in client.jobs() if job["ended"] is not None and job["ended"] <= since
+            ]
+        chosen = list(dict.fromkeys(chosen))
+        freed = client.remove(chosen)
+    _print(f"Removed jobs: {len(chosen)}, {freed} bytes freed")
 
 
 @app.command()

@@ -22,7 +22,7 @@ from typing import Any, Deque, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from .core import FIRST_HANDSHAKE_MS, RECONNECT_MS, Core
 from .errors import BackendError, ConnectionFailed, RequestError, silent
-from .protocol import Event, Message, default_home, read_connection
+from .protocol import MOST_LISTED, MOST_REMOVED, Event, Message, default_home, read_connection
 
 GREETING_S = 0.3
 
@@ -178,9 +178,35 @@ class Client:
         state: str = self._request(type, body)["state"]
         return state
 
+    def remove(self, jobs: Sequence[str], dry_run: bool = False) -> int:
+        """Remove jobs that have ended, what they told and what they left in the home; their outputs stay.
+
+        Args:
+            jobs: Their ids; one that is removed already is fine.
+            dry_run: Remove nothing.
+
+        Returns:
+            How many bytes this frees.
+
+        Raises:
+            RequestError: There is no such job, or one has not ended (``job_not_ended``); those of the same
+                hundred are all there then.
+        """
+        freed = 0
+        for start in range(0, len(jobs), MOST_REMOVED):
+            some = list(jobs[start : start + MOST_REMOVED])
+            freed += self._request("remove", {"jobs": some, "dry_run": dry_run})["freed"]
+        return freed
+
     def jobs(self) -> List[Dict[str, Any]]:
         """The jobs, newest first."""
-        jobs: List[Dict[str, Any]] = self._request("jobs", {})["jobs"]
+        jobs: List[Dict[str, Any]] = []
+        more = True
+        while more:
+            before = {"before": jobs[-1]["id"]} if jobs else {}
+            page = self._request("jobs", {"limit": MOST_LISTED, **before})
+            jobs += page["jobs"]
+            more = page["more"]
         return jobs
 
     def job(self, job: str) -> Dict[str, Any]:

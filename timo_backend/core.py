@@ -218,8 +218,8 @@ class Core:
 
     @staticmethod
     def _first(event: Mapping[str, Any]) -> int:
-        """The number that an event stands for; a gap stands for several."""
-        first = event["body"].get("first") if event.get("kind") == "gap" else None
+        """The number that an event stands for; a gap stands for several, and so does a job's removal."""
+        first = event["body"].get("first") if event.get("kind") in ("gap", "removed") else None
         return first if isinstance(first, int) else int(event["seq"])
 
     def _count(self) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,13 @@ from timo_backend.errors import HomeError, StoreError
 from timo_backend.migrations import MIGRATIONS
 
 BUSY_S = 2.0  # a backup program may look at the file for a moment
+
+SHRINK_PAGES = 250  # as many as hold up the server for some milliseconds
+
+
+def marks(values: Collection[object]) -> str:
+    """What stands for so many values in a statement."""
+    return ", ".join("?" * len(values))
 
 
 def is_full(error: sqlite3.Error) -> bool:
@@ -88,6 +95,22 @@ class Database:
                 self._db.execute("ROLLBACK")
             raise
 
+    def shrink(self) -> Iterator[int]:
+        """Give the disk back pages that hold nothing any more; how many bytes, after each step.
+
+        A file that a release made which did not foresee it keeps its size, and uses them again.
+        """
+        (size,) = self._db.execute("PRAGMA page_size").fetchone()
+        (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
+        while free:
+            self._db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")  # execute frees one page
+            (left,) = self._db.execute("PRAGMA freelist_count").fetchone()
+            if left >= free:
+                return
+            yield (free - left) * size
+            free = left
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def close(self) -> None:
         """Close the file; what was committed stays."""
         self._db.close()
@@ -95,6 +118,7 @@ class Database:
     def _open(self) -> None:
         # A second lock beside the home's: this one is on what must not have two writers.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: it can get smaller again
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         if sys.platform == "darwin":  # there fsync alone leaves it in the disk's cache

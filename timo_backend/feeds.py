@@ -8,6 +8,7 @@ server nothing but its place. Sockets are the server's.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,12 +35,14 @@ class Feed:
         job: The job.
         sent: The number of the last event that was sent.
         due: Whether the store may hold more.
+        removed: The number of the event that tells that the job was removed.
     """
 
     id: str
     job: str
     sent: int
     due: bool = True
+    removed: int | None = None
 
 
 @dataclass
@@ -85,6 +88,14 @@ class Feeds:
         connection = self._connections.get(peer)
         if connection is not None:
             connection.feeds.pop(ident, None)
+
+    def end(self, job: str, last: int) -> list[bytes]:
+        """Note that a job was removed, whose last event had this number; who is to be told."""
+        for connection in self._connections.values():
+            for feed in connection.feeds.values():
+                if feed.job == job:
+                    feed.removed = last + 1
+        return self.news(job)
 
     def drop(self, peer: bytes) -> None:
         """Forget a client that is gone."""
@@ -137,6 +148,8 @@ class Feeds:
                     connection.feeds.pop(feed.id, None)
 
     def _next(self, feed: Feed) -> list[Record]:
+        if feed.removed is not None:
+            return [Record(feed.removed, "removed", time.time(), protocol.dumps({"first": feed.sent + 1}))]
         records: list[Record] = []
         room = BATCH_BYTES
         for record in self._history.records(feed.job, feed.sent, BATCH_EVENTS):

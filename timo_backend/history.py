@@ -32,8 +32,10 @@ class Record(NamedTuple):
 
     @property
     def final(self) -> bool:
-        """Whether the job has ended with this event."""
-        return self.kind == "state" and json.loads(self.body)["state"] in FINAL_STATES
+        """Whether the job has ended, or was removed, with this event."""
+        return self.kind == "removed" or (
+            self.kind == "state" and json.loads(self.body)["state"] in FINAL_STATES
+        )
 
 
 class History:

@@ -97,10 +97,17 @@ class Retry(Request, frozen=True, forbid_unknown_fields=True):
     gpu: GpuId | UnsetType | None = UNSET
 
 
+class Remove(Request, frozen=True, forbid_unknown_fields=True):
+    """Removes jobs that have ended, not their outputs; ``dry_run``: tells alone what that would free."""
+
+    jobs: Annotated[list[JobId], Meta(min_length=1, max_length=protocol.MOST_REMOVED)]
+    dry_run: bool = False
+
+
 class Jobs(Request, frozen=True, forbid_unknown_fields=True):
     """Asks for all jobs, newest first; with ``before``, for those that are older than this one."""
 
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+    limit: Annotated[int, Meta(ge=1, le=protocol.MOST_LISTED)] = 200
     before: JobId | None = None
 
 
@@ -149,6 +156,7 @@ REQUESTS: dict[str, type[Request]] = {
     "finish": Finish,
     "order": Order,
     "retry": Retry,
+    "remove": Remove,
     "jobs": Jobs,
     "job": Job,
     "metrics": Metrics,

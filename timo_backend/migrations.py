@@ -146,6 +146,15 @@ def _gpus(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE jobs ADD COLUMN device TEXT")  # what it was started on
 
 
+def _removals(db: sqlite3.Connection) -> None:
+    """The jobs that were removed, by their former numbers, and the files of theirs that are yet to go."""
+    db.execute(
+        "CREATE TABLE removed (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL)"
+    )
+    db.execute("CREATE INDEX removed_by_owner ON removed (owner)")
+    db.execute("CREATE TABLE litter (path TEXT PRIMARY KEY) WITHOUT ROWID")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _jobs_and_events,
     _curves_and_artifacts,
@@ -153,5 +162,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _controls,
     _owners,
     _gpus,
+    _removals,
 )
 """Numbered from 1; ``PRAGMA user_version`` says how many a database has seen."""

@@ -29,6 +29,9 @@ UNDER_WAY = 64
 UNDER_WAY_BYTES = 4 * 1024 * 1024
 """Messages with events, and their bytes, that a server sends on a connection before it hears of them."""
 
+MOST_LISTED, MOST_REMOVED = 1000, 100
+"""Jobs that a request ``jobs`` is answered with, and that a request ``remove`` may name."""
+
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 """The states that a job does not leave."""
 
@@ -59,7 +62,7 @@ class Event:
     Args:
         job: The job's id.
         seq: Its number within the job, dense from 1.
-        kind: ``state``, ``progress``, ``metric``, ``log``, ``artifact`` or ``gap``.
+        kind: ``state``, ``progress``, ``metric``, ``log``, ``artifact``, ``gap`` or ``removed``.
         ts: When it was recorded, in seconds since 1970-01-01 UTC.
         body: Its fields; ``docs/protocol.md`` lists them by kind.
     """
@@ -77,8 +80,8 @@ class Event:
 
     @property
     def final(self) -> bool:
-        """Whether the job has ended with this event."""
-        return self.kind == "state" and self.body.get("state") in FINAL_STATES
+        """Whether the job has ended, or was removed, with this event."""
+        return self.kind == "removed" or (self.kind == "state" and self.body.get("state") in FINAL_STATES)
 
 
 def dumps(value: Any) -> str:

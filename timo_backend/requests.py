@@ -22,6 +22,7 @@ from timo_backend.devices import Devices
 from timo_backend.errors import RequestError, unknown_job
 from timo_backend.feeds import Feeds
 from timo_backend.grants import Caller, Grants
+from timo_backend.removal import Removal
 from timo_backend.settings import DEFAULT
 from timo_backend.states import State
 from timo_backend.store import Job, Store
@@ -46,6 +47,8 @@ class Requests:
         devices: Of its computer.
         serve: Sends a client the events that it has room for.
         stop_server: Lets the server end.
+        removal: Of jobs that have ended.
+        removed: Called with each job that was removed.
     """
 
     def __init__(
@@ -58,7 +61,10 @@ class Requests:
         devices: Devices,
         serve: Callable[[bytes], None],
         stop_server: Callable[[], None],
+        removal: Removal,
+        removed: Callable[[Job], None],
     ) -> None:
+        self._removal, self._removed = removal, removed
         self._home, self._store, self._supervisor, self._feeds = home, store, supervisor, feeds
         self._grants, self._serve, self._stop_server, self._devices = grants, serve, stop_server, devices
         self._handlers: dict[type[messages.Request], Handler] = {
@@ -182,17 +188,30 @@ class Requests:
         )
         return self._queue(*again)
 
+    def _remove(self, request: messages.Remove, caller: Caller) -> dict[str, Any]:
+        idents = list(dict.fromkeys(request.jobs))
+        jobs = [
+            self._own(ident, caller) for ident in idents if not self._store.gone.knows(ident, caller.owner)
+        ]
+        if request.dry_run:
+            return {"jobs": idents, "freed": self._removal.measure([job for job in jobs if job.state.final])}
+        freed = self._removal.remove(jobs) if jobs else 0
+        for job in jobs:
+            self._removed(job)
+        return {"jobs": idents, "freed": freed}
+
     def _jobs(self, request: messages.Jobs, caller: Caller) -> dict[str, Any]:
-        if request.before is not None:
+        if request.before is not None and not self._store.gone.knows(request.before, caller.owner):
             self._own(request.before, caller)
+        removals = self._store.gone.count(caller.owner)
         jobs: list[dict[str, Any]] = []
         room = REPLY_LIMIT
         for job in self._store.jobs(request.limit + 1, caller.owner, request.before):
             room -= len(protocol.dumps(job.to_dict()).encode())
             if len(jobs) == request.limit or (room < 0 and jobs):
-                return {"jobs": jobs, "more": True}
+                return {"jobs": jobs, "more": True, "removals": removals}
             jobs.append(job.to_dict())
-        return {"jobs": jobs, "more": False}
+        return {"jobs": jobs, "more": False, "removals": removals}
 
     def _job(self, request: messages.Job, caller: Caller) -> dict[str, Any]:
         row = self._own(request.job, caller).to_dict()

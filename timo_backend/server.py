@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
 import signal
 import sqlite3
@@ -28,8 +29,9 @@ from timo_backend.feeds import Feeds
 from timo_backend.grants import Caller, Grants
 from timo_backend.outbox import Outbox
 from timo_backend.protocol import Message
+from timo_backend.removal import Removal
 from timo_backend.requests import Requests
-from timo_backend.store import Store
+from timo_backend.store import Job, Store
 from timo_backend.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -79,9 +81,11 @@ class Server:
         self._clients: set[int] = set()
         self._needed = time.monotonic()
         self._stop = asyncio.Event()
+        self._removal = Removal(self._store, home.path, home.logs)
         self._requests = Requests(
-            home, self._store, self._supervisor, self._feeds, grants, self._devices, self._serve, self.stop
-        )
+            home, self._store, self._supervisor, self._feeds, grants, self._devices, self._serve, self.stop,
+            self._removal, self._tell_removed,
+        )  # fmt: skip
 
     async def run(self, ready: Callable[[str], None] = lambda endpoint: None) -> None:
         """Serve until the end; ``ready`` is told the endpoint once clients can connect.
@@ -107,6 +111,7 @@ class Server:
             leftovers.end(leftovers.mark_of(self.home.path))
             for ident, state in self._store.recover(interrupted("ended")).items():
                 logger.warning("job %s, left behind by a server that ended: %s", ident, state.value)
+            self._removal.finish()
             self._catch_signals()
             tasks = [
                 asyncio.create_task(self._receive()),
@@ -198,6 +203,10 @@ class Server:
         for peer in self._feeds.news(job):
             self._serve(peer)
 
+    def _tell_removed(self, job: Job) -> None:
+        for peer in self._feeds.end(job.id, job.last_seq):
+            self._serve(peer)
+
     def _serve(self, peer: bytes) -> None:
         try:
             self._feeds.serve(peer, functools.partial(self._outbox.tell, peer))
@@ -237,7 +246,7 @@ class Server:
         while True:
             await asyncio.sleep(PRUNE_S)
             try:
-                for _ in self._store.history.prune():
+                for _ in itertools.chain(self._store.history.prune(), self._store.shrink()):
                     await asyncio.sleep(PAUSE_S)
             except sqlite3.Error:
                 logger.exception("old events could not be removed")

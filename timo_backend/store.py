@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from timo_backend.database import Database
+from timo_backend.database import Database, marks
 from timo_backend.errors import BackendError, unknown_job
+from timo_backend.gone import NOBODY, Gone
 from timo_backend.history import History
 from timo_backend.protocol import dumps
 from timo_backend.settings import DEFAULT
@@ -60,7 +61,7 @@ _COLUMNS = (
 
 
 class Store:
-    """The jobs of one home; ``history`` has their events.
+    """The jobs of one home; ``history`` has their events, ``gone`` those that were removed.
 
     Args:
         path: The database file; made if it is not there.
@@ -72,6 +73,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._db = Database(path)
         self.history = History(self._db)
+        self.gone = Gone(self._db)
 
     def close(self) -> None:
         """Close the database; what was committed stays."""
@@ -127,16 +129,23 @@ class Store:
         Raises:
             BackendError: There is none of this id (``unknown_job``).
         """
-        row = self._db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (ident,)).fetchone()  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE id = ? AND owner != ?"  # noqa: S608
+        row = self._db.execute(query, (ident, NOBODY)).fetchone()
         if row is None:
             raise unknown_job(ident)
         return _job(row)
 
     def jobs(self, limit: int = 200, owner: str = DEFAULT, before: str | None = None) -> Iterator[Job]:
         """The jobs of an owner, newest first; those older than one, where it is named."""
-        older = "" if before is None else "AND number < (SELECT number FROM jobs WHERE id = ?)"
+        older, values = "", [owner]
+        if before is not None:
+            older = (
+                "AND number < coalesce((SELECT number FROM jobs WHERE id = ?),"
+                " (SELECT number FROM removed WHERE id = ?))"
+            )
+            values += [before, before]
         query = f"SELECT {_COLUMNS} FROM jobs WHERE owner = ? {older} ORDER BY number DESC LIMIT ?"  # noqa: S608
-        return map(_job, self._db.execute(query, (owner, *([before] if older else []), limit)))
+        return map(_job, self._db.execute(query, (*values, limit)))
 
     def queued(self) -> Iterator[tuple[str, str, str | None]]:
         """The jobs that wait for their turn, in that order: id, the spec's ``device``, chosen GPU."""
@@ -145,6 +154,16 @@ class Store:
             " ORDER BY priority DESC, place"
         )
         return self._db.execute(query, (State.QUEUED.value,))
+
+    def named(self, field: str, path: str, but: Collection[str]) -> bool:
+        """Whether a job, but for some, has this path in a field of its spec."""
+        query = f"SELECT 1 FROM jobs WHERE json_extract(spec, ?) = ? AND id NOT IN ({marks(but)}) LIMIT 1"  # noqa: S608
+        return self._db.execute(query, (f"$.{field}", path, *but)).fetchone() is not None
+
+    def shrink(self) -> Iterator[int]:
+        """Remove what removed jobs told, and give the disk back the room; how many bytes, after each step."""
+        yield from self.gone.sweep()
+        yield from self._db.shrink()
 
     # states ----------------------------------------
 
@@ -288,9 +307,8 @@ class Store:
 
     def recover(self, reason: Mapping[str, Any]) -> dict[str, State]:
         """Settle the jobs whose server ended while they ran; their states, by id."""
-        marks = ", ".join("?" * (len(ACTIVE) + 1))
         states = [*(state.value for state in ACTIVE), State.INTERRUPTED.value]
-        query = f"SELECT id FROM jobs WHERE state IN ({marks}) ORDER BY number"  # noqa: S608
+        query = f"SELECT id FROM jobs WHERE state IN ({marks(states)}) ORDER BY number"  # noqa: S608
         idents = [row[0] for row in self._db.execute(query, states).fetchall()]
         return {ident: self.settle_lost(ident, reason, crashed=True) for ident in idents}
 

@@ -19,7 +19,7 @@ _CAN: Dict[str, Rule] = {
     "finish": lambda job: job.task in TRAININGS and not job.final and job.state != "cancelling",
     "order": lambda job: job.waiting,
     "retry": lambda job: job.state in ("failed", "cancelled"),
-    "hide": lambda job: job.final,
+    "remove": lambda job: job.final,
 }
 
 
@@ -27,7 +27,7 @@ def can(action: str, job: JobView) -> bool:
     """Whether an action makes sense for a job.
 
     Args:
-        action: A request (``cancel``, ``pause``, ``resume``, ``finish``, ``order``, ``retry``), or ``hide``.
+        action: A request (``cancel``, ``pause``, ``resume``, ``finish``, ``order``, ``retry``, ``remove``).
         job: The job.
     """
     return _CAN[action](job)
@@ -48,7 +48,7 @@ def why_not(action: str, jobs: Sequence[JobView], ready: bool) -> str:
     """
     if not jobs:
         return tr("Pick a job first.")
-    if not ready and action != "hide":
+    if not ready:
         return tr("The backend is not ready: see the top of this panel.")
     if any(can(action, job) for job in jobs):
         return ""
@@ -59,5 +59,5 @@ def why_not(action: str, jobs: Sequence[JobView], ready: bool) -> str:
         "finish": tr("Only a training that has not ended can stop early and keep its best."),
         "order": tr("Only a job that waits has a place in the queue."),
         "retry": tr("Only a job that failed or was cancelled can be tried again."),
-        "hide": tr("Only a job that has ended can be hidden."),
+        "remove": tr("Only a job that has ended can be removed: cancel it first."),
     }[action]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..i18n import tr
 
@@ -191,6 +191,22 @@ class JobBook:
     def __init__(self) -> None:
         self._records: Dict[str, _Record] = {}
         self._changed: Set[str] = set()
+        self._removed: Set[str] = set()
+
+    def known(self) -> FrozenSet[str]:
+        """The ids of all."""
+        return frozenset(self._records)
+
+    def drop(self, jobs: Iterable[str]) -> List[str]:
+        """Forget jobs that were removed, for good: answers and events that tell of them may be under way.
+
+        Returns:
+            Those that were known.
+        """
+        gone = [job for job in jobs if self._records.pop(job, None) is not None]
+        self._removed.update(gone)
+        self._changed.difference_update(gone)
+        return gone
 
     def seen(self, job: str) -> int:
         """The number of the last event of a job that was applied."""
@@ -217,6 +233,8 @@ class JobBook:
             "device",
         )
         for row in rows:
+            if row["id"] in self._removed:
+                continue
             record = self._records.setdefault(str(row["id"]), _Record(str(row["id"])))
             if record.seen > int(row.get("last_seq") or 0):
                 continue  # the events are ahead of this answer
@@ -241,6 +259,8 @@ class JobBook:
         Returns:
             Whether the job has ended with it.
         """
+        if job in self._removed:
+            return True
         record = self._records.setdefault(job, _Record(job))
         if seq <= record.seen:
             return False
@@ -269,7 +289,9 @@ class JobBook:
 
     def take_curves(self, job: str, curves: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
         """Take whole curves, in the place of those that came point by point."""
-        record = self._records.setdefault(job, _Record(job))
+        record = self._records.get(job)
+        if record is None:  # it was removed meanwhile
+            return
         for name, curve in curves.items():
             pairs = zip(curve["steps"], curve["values"])
             record.curve(name, [(int(step), float(value)) for step, value in pairs if value is not None])

@@ -23,6 +23,8 @@ class Backend(QObject):
     """LinkState."""
     jobs_changed = pyqtSignal(object)
     """The JobViews that changed; all are in ``jobs``."""
+    jobs_removed = pyqtSignal(object)
+    """The ids of jobs that are there no more."""
     submitted = pyqtSignal(str, str)
     """A submit's key, and the id of its job."""
     answered = pyqtSignal(str, object)
@@ -48,6 +50,7 @@ class Backend(QObject):
         thread.state_changed.connect(self._on_state)
         thread.greeted.connect(self._on_hello)
         thread.jobs_changed.connect(self._on_jobs)
+        thread.jobs_removed.connect(self._on_removed)
         thread.answered.connect(self._on_answer)
         thread.refused.connect(self._on_refused)
         self._thread = thread
@@ -157,6 +160,12 @@ class Backend(QObject):
     def _on_jobs(self, changed: List[JobView]) -> None:
         self.jobs.update({job.id: job for job in changed})
         self.jobs_changed.emit(changed)
+
+    @slot
+    def _on_removed(self, gone: List[str]) -> None:
+        for job in gone:
+            self.jobs.pop(job, None)
+        self.jobs_removed.emit(gone)
 
     @slot
     def _on_answer(self, token: str, body: Mapping[str, Any]) -> None:

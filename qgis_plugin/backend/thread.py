@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set
 
 from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal
 
@@ -49,12 +49,16 @@ class LinkState:
 
 @dataclass(frozen=True)
 class Command:
-    """A request of the interface; ``token`` names it in the answer; of a list, so many jobs are wanted."""
+    """A request of the interface; ``token`` names it in the answer.
+
+    Of a list, so many jobs are ``wanted``; those ``lost`` were known before it, and it has not told of them.
+    """
 
     type: str
     body: Mapping[str, Any]
     token: str = ""
     wanted: int = 0
+    lost: FrozenSet[str] = frozenset()
 
 
 class _LostError(Exception):
@@ -67,6 +71,7 @@ class LinkThread(QThread):
     state_changed = pyqtSignal(object)
     greeted = pyqtSignal(object)
     jobs_changed = pyqtSignal(object)
+    jobs_removed = pyqtSignal(object)
     answered = pyqtSignal(str, object)
     refused = pyqtSignal(str, object)
 
@@ -81,6 +86,7 @@ class LinkThread(QThread):
         self._subscribed: Dict[str, str] = {}
         self._live: Set[str] = set()
         self._list = 0
+        self._removals: Optional[int] = None
         self._starts: List[float] = []
 
     def ask(self, request: str, body: Mapping[str, Any], token: str) -> None:
@@ -238,7 +244,7 @@ class LinkThread(QThread):
         while not self._ending.is_set():
             now = time.monotonic()
             if self._list or now - listed > LIST_EVERY:
-                self._ask_for_list(core, self._list or LIST_NEW)
+                self._ask_for_list(core, self._list or LIST_NEW, self._book.known())
                 listed, self._list = now, 0
             for command in self._drain():
                 self._send(core, command)
@@ -253,9 +259,9 @@ class LinkThread(QThread):
             if now - heard > SILENT_AFTER:
                 raise _LostError
 
-    def _ask_for_list(self, core: Core, wanted: int, **before: str) -> None:
+    def _ask_for_list(self, core: Core, wanted: int, lost: FrozenSet[str], **before: str) -> None:
         asked = {"limit": min(wanted, LIST_PAGE), **before}
-        self._unanswered[core.send("jobs", asked)] = Command("jobs", asked, wanted=wanted)
+        self._unanswered[core.send("jobs", asked)] = Command("jobs", asked, wanted=wanted, lost=lost)
 
     def _send(self, core: Core, command: Command) -> None:
         if command.type == "subscribe":
@@ -289,6 +295,10 @@ class LinkThread(QThread):
 
     def _take_event(self, core: Core, message: Message) -> None:
         body = message.body
+        if body["kind"] == "removed":
+            self._drop([body["job"]])
+            core.send("unsubscribe", {"id": message.id})
+            return
         if body["kind"] == "gap":  # the curve is kept, although its points' events are not
             asked = {"job": body["job"]}
             self._unanswered[core.send("metrics", asked)] = Command("metrics", asked)
@@ -298,16 +308,9 @@ class LinkThread(QThread):
 
     def _take_answer(self, core: Core, command: Command, message: Message) -> None:
         if command.type == "jobs":
-            rows = message.body["jobs"]
-            if message.body["more"] and command.wanted > len(rows):
-                self._ask_for_list(core, command.wanted - len(rows), before=rows[-1]["id"])
-            self._book.list(rows)
-            for row in rows:
-                if row["state"] in FINAL:
-                    self._live.discard(row["id"])
-                elif row["state"] not in IDLE or len(self._live) < MOST_FOLLOWED:
-                    self._subscribe(core, row["id"])
-                    self._live.add(row["id"])
+            self._take_list(core, command, message.body)
+        elif command.type == "remove" and not command.body.get("dry_run"):
+            self._drop(message.body["jobs"])
         elif command.type == "metrics":
             self._book.take_curves(str(message.body["job"]), message.body["curves"])
         elif command.type == "submit":
@@ -316,6 +319,34 @@ class LinkThread(QThread):
             self._list = LIST_NEW
         elif command.type in ("retry", "order"):  # the list has the new job, or the new places
             self._list = LIST_ALL
+
+    def _take_list(self, core: Core, command: Command, body: Mapping[str, Any]) -> None:
+        rows = body["jobs"]
+        lost = command.lost.difference(row["id"] for row in rows)
+        if not body["more"]:
+            self._drop(lost)
+        elif command.wanted > len(rows):
+            self._ask_for_list(core, command.wanted - len(rows), lost, before=rows[-1]["id"])
+        removals = int(body.get("removals", 0))
+        if self._removals not in (None, removals):  # by whomever: a list of all tells which are gone
+            self._list = LIST_ALL
+        self._removals = removals
+        self._book.list(rows)
+        for row in rows:
+            if row["state"] in FINAL:
+                self._live.discard(row["id"])
+            elif row["state"] not in IDLE or len(self._live) < MOST_FOLLOWED:
+                self._subscribe(core, row["id"])
+                self._live.add(row["id"])
+
+    def _drop(self, jobs: Iterable[str]) -> None:
+        """Forget jobs that were removed."""
+        gone = self._book.drop(jobs)
+        for job in gone:
+            self._subscribed.pop(job, None)
+            self._live.discard(job)
+        if gone:
+            self.jobs_removed.emit(gone)
 
     def _subscribe(self, core: Core, job: str) -> None:
         if job not in self._subscribed:

@@ -17,6 +17,8 @@ class Follower(QObject):
 
     changed = pyqtSignal(object)
     """The JobView."""
+    lost = pyqtSignal()
+    """The job was removed: there is none to show any more."""
 
     def __init__(self, backend: Backend, task: str, parent: QObject) -> None:
         super().__init__(parent)
@@ -26,6 +28,7 @@ class Follower(QObject):
         self.job = ""
         backend.submitted.connect(self._on_submitted)
         backend.jobs_changed.connect(self._on_jobs)
+        backend.jobs_removed.connect(self._on_removed)
 
     @property
     def submitting(self) -> bool:
@@ -68,6 +71,12 @@ class Follower(QObject):
                 self.job = again[-1]
         if any(job.id == self.job for job in changed):
             self._show()
+
+    @slot
+    def _on_removed(self, gone: List[str]) -> None:
+        if self.job in gone:
+            self.job = ""
+            self.lost.emit()
 
     def _is_ours(self, job: JobView) -> bool:
         return job.task == self._task and not job.dry_run

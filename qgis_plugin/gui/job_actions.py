@@ -12,10 +12,12 @@ from qgis.PyQt.QtWidgets import QAction, QMenu, QWidget
 from ..backend import turns
 from ..backend.job_rules import can, why_not, works_lost
 from ..backend.jobs import JobView, in_words
+from ..backend.removal import Removal
 from ..compat import icon
 from ..i18n import tr, trn
 from ..shared import Shared
 from ..timing import slot
+from .clean_up import KEPT, LOST, removed
 from .job_text import report
 from .question import confirm
 
@@ -32,7 +34,7 @@ ACTIONS = (
     (turns.DOWN, tr("Move down"), "job-down", "Ctrl+Down", "order"),
     None,
     ("copy", tr("Copy report"), "job-copy", "Ctrl+Shift+C", ""),
-    ("hide", tr("Hide"), "job-hide", "", "hide"),
+    ("remove", tr("Remove"), "job-remove", "Shift+Del", "remove"),
 )
 
 
@@ -45,10 +47,8 @@ class JobActions(QObject):
         parent: The page: it asks questions.
     """
 
-    hidden = pyqtSignal(list)
-    """Ids of the jobs that shall not be shown any more."""
     told = pyqtSignal(str)
-    """A sentence on what the backend refused; empty when the next request is sent."""
+    """A sentence on what became of a request, or why it was refused; empty when the next one is sent."""
 
     def __init__(self, shared: Shared, selected: Callable[[], List[JobView]], parent: QWidget) -> None:
         super().__init__(parent)
@@ -59,7 +59,7 @@ class JobActions(QObject):
         self.all: Dict[str, QAction] = {}
         done = {
             "copy": self._on_copy,
-            "hide": self._on_hide,
+            "remove": self._on_remove,
             "cancel": self._on_cancel,
             "retry": self._on_retry,
         }
@@ -178,8 +178,24 @@ class JobActions(QObject):
         QGuiApplication.clipboard().setText("\n\n\n".join(texts))
 
     @slot
-    def _on_hide(self) -> None:
-        self.hidden.emit([job.id for job in self._able("hide")])
+    def _on_remove(self) -> None:
+        jobs = self._able("remove")
+        one = len(jobs) == 1
+        confirm(
+            self._page,
+            tr("Remove {name}?", name=jobs[0].name)
+            if one
+            else trn("Remove {count} job?", "Remove {count} jobs?", len(jobs)),
+            f"{LOST} {KEPT}",
+            tr("Remove it") if one else tr("Remove them"),
+            lambda: self._remove([job.id for job in jobs]),
+        )
+
+    def _remove(self, jobs: Sequence[str]) -> None:
+        self.told.emit("")
+        removal = Removal(self._shared.backend, jobs, self)
+        removal.ended.connect(lambda freed, why: self.told.emit(why or removed(len(jobs), freed)))
+        removal.start()
 
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:

@@ -71,6 +71,19 @@ class JobsModel(QAbstractTableModel):
         self._tell(told)
         self._insert(sorted(new, key=key))
 
+    def remove(self, gone: Iterable[str]) -> None:
+        """Take jobs off the table, neighbours together."""
+        rows = sorted((self.row(job) for job in gone if job in self._key_of), reverse=True)
+        while rows:
+            first = last = rows.pop(0)
+            while rows and rows[0] == first - 1:
+                first = rows.pop(0)
+            self.beginRemoveRows(QModelIndex(), first, last)
+            for job in self.jobs[first : last + 1]:
+                del self._key_of[job.id], self._shown[job.id]
+            del self.jobs[first : last + 1], self._keys[first : last + 1]
+            self.endRemoveRows()
+
     def row(self, job: str) -> int:
         """The row of a job; -1 if there is none."""
         known = self._key_of.get(job)

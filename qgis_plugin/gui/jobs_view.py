@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any, Callable, FrozenSet, List, Optional
+from typing import Any, Callable, List, Optional
 
 from qgis.PyQt.QtCore import QEvent, QModelIndex, QSortFilterProxyModel, Qt
 from qgis.PyQt.QtGui import QKeyEvent, QKeySequence, QResizeEvent
@@ -27,7 +26,6 @@ from .jobs_table import JOB, JOB_ROLE, MESSAGE, PROGRESS, JobsModel
 
 NARROW = 70
 """Digits of width below which the messages give their room to the jobs' names."""
-DAY = 86_400.0
 
 Rule = Callable[[JobView], bool]
 
@@ -47,8 +45,6 @@ class JobsFilter(QSortFilterProxyModel):
     def __init__(self, model: JobsModel) -> None:
         super().__init__()
         self._state, self._task, self._text = "", "", ""
-        self._hidden: FrozenSet[str] = frozenset()
-        self._days = 0
         self.setSourceModel(model)
 
     def show_only(self, state: str, task: str, text: str) -> None:
@@ -58,25 +54,11 @@ class JobsFilter(QSortFilterProxyModel):
             self._state, self._task, self._text = wanted
             self.invalidateFilter()
 
-    def hide(self, hidden: FrozenSet[str], days: int) -> None:
-        """Hide these jobs, and those that ended more than so many days ago; 0: none for its age."""
-        if (hidden, days) != (self._hidden, self._days):
-            self._hidden, self._days = hidden, days
-            self.invalidateFilter()
-
-    def hides(self, job: JobView) -> bool:
-        """Whether a job is hidden, whatever is searched for."""
-        if not job.final:
-            return False
-        old = self._days and time.time() - (job.ended or job.created or 0) > self._days * DAY
-        return bool(old) or job.id in self._hidden
-
     def filterAcceptsRow(self, row: int, _parent: QModelIndex) -> bool:
         """Qt's question."""
         job = self.sourceModel().jobs[row]
         return (
-            not self.hides(job)
-            and STATES[self._state](job)
+            STATES[self._state](job)
             and (not self._task or job.task == self._task)
             and (not self._text or self._text in f"{job.name} {job.task_name} {job.message}".lower())
         )

@@ -14,6 +14,7 @@ from ..compat import label
 from ..i18n import tr
 from ..shared import Shared
 from ..timing import slot
+from .clean_up import CleanUpDialog
 from .job_actions import JobActions
 from .job_bar import JobBar, counts
 from .job_panel import JobPanel
@@ -31,7 +32,7 @@ OPEN = {
     "pretrain": tr("Start from it"),
     "evaluate": tr("Report"),
 }
-BUTTONS = ("pause", "resume", "finish", "retry", "top", "up", "down", "copy", "hide")
+BUTTONS = ("pause", "resume", "finish", "retry", "top", "up", "down", "copy", "remove")
 
 
 class Split(QSplitter):
@@ -52,11 +53,16 @@ class JobsPage(Page):
         super().__init__(shared, "timoJobs", INTRO)
         self.model = JobsModel()
         self.view = JobsView(self.model)
-        self.bar = JobBar(shared.settings)
+        self.bar = JobBar()
         self.actions = JobActions(shared, self.view.selected, self)
         self.panel = JobPanel(shared)
         self.details = self.panel.words
         self.count = label("", "timoJobsCount", muted=True)
+        self.clean = QToolButton()
+        self.clean.setObjectName("timoJobsCleanUp")
+        self.clean.setText(tr("Clean up…"))
+        self.clean.setAccessibleName(tr("Remove jobs that have ended"))
+        self.clean.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.told = label("", "timoJobsTold")
         self.told.setVisible(False)
         self.cancel = QPushButton()
@@ -65,7 +71,7 @@ class JobsPage(Page):
         self.open.setObjectName("timoJobsOpen")
         self._build()
         self._connect()
-        self._refilter()
+        self._count()
         self._refresh()
 
     def selected(self) -> Optional[JobView]:
@@ -92,7 +98,10 @@ class JobsPage(Page):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             tools.addWidget(button)
         tools.addStretch(1)
-        column.addWidget(self.count)
+        below = QHBoxLayout()
+        below.addWidget(self.count, 1)
+        below.addWidget(self.clean)
+        column.addLayout(below)
         column.addLayout(tools)
         split = Split(Qt.Orientation.Vertical)
         split.addWidget(upper)
@@ -116,6 +125,7 @@ class JobsPage(Page):
     def _connect(self) -> None:
         backend = self.shared.backend
         backend.jobs_changed.connect(self._on_jobs)
+        backend.jobs_removed.connect(self._on_removed)
         backend.state_changed.connect(self._on_state)
         self.view.selectionModel().selectionChanged.connect(self._on_selection)
         self.view.selectionModel().currentRowChanged.connect(self._on_selection)
@@ -125,8 +135,7 @@ class JobsPage(Page):
         self.cancel.clicked.connect(self.actions.all["cancel"].trigger)
         self.model.dropped.connect(self.actions.order)
         self.bar.changed.connect(self._refilter)
-        self.bar.cleared.connect(self._on_clear)
-        self.actions.hidden.connect(self.bar.hide_jobs)
+        self.clean.clicked.connect(self._on_clean_up)
         self.actions.told.connect(self._on_told)
 
     @slot
@@ -136,6 +145,12 @@ class JobsPage(Page):
         job = self.selected()
         if job is not None and (job.waiting or any(one.id == job.id for one in changed)):
             self._refresh()
+
+    @slot
+    def _on_removed(self, gone: List[str]) -> None:
+        self.model.remove(gone)
+        self._count()
+        self._refresh()
 
     @slot
     def _on_state(self, state: LinkState) -> None:
@@ -152,16 +167,17 @@ class JobsPage(Page):
 
     @slot
     def _refilter(self) -> None:
-        proxy, settings = self.view.proxy, self.shared.settings
-        proxy.show_only(*self.bar.wanted())
-        proxy.hide(frozenset(settings.hidden_jobs), settings.jobs_days)
-        self._count()
+        self.view.proxy.show_only(*self.bar.wanted())
         self._refresh()
 
     def _count(self) -> None:
         jobs = self.model.jobs
-        text = counts(jobs, sum(map(self.view.proxy.hides, jobs)))
-        if jobs and not self.shared.backend.state.ready:
+        ready = self.shared.backend.state.ready
+        text = counts(jobs)
+        why = "" if ready else tr("The backend is not ready: see the top of this panel.")
+        self.clean.setEnabled(ready)
+        self.clean.setToolTip(why or tr("Remove jobs that have ended, and free the disk of what they left"))
+        if jobs and not ready:
             text = tr("As last heard of: {counts}", counts=text)
         if text != self.count.text():
             self.count.setText(text)
@@ -202,8 +218,10 @@ class JobsPage(Page):
         menu.popup(self.view.viewport().mapToGlobal(place))
 
     @slot
-    def _on_clear(self) -> None:
-        self.bar.hide_jobs([job.id for job in self.model.jobs if job.final])
+    def _on_clean_up(self) -> None:
+        dialog = CleanUpDialog(self.shared, self.window())
+        dialog.told.connect(self._on_told)
+        dialog.open()
 
     @slot
     def _on_told(self, sentence: str) -> None:

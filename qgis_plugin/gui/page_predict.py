@@ -137,6 +137,7 @@ class PredictPage(Page):
         self.shared.backend.state_changed.connect(self._validate)
         self.shared.backend.refused.connect(self._on_refused)
         self.follower.changed.connect(self._on_job)
+        self.follower.lost.connect(self.box.forget_job)
         self.footer_row.button.clicked.connect(self._on_run)
         self.box.cancelled.connect(self.shared.backend.cancel)
 

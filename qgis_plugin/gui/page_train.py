@@ -15,6 +15,7 @@ from ..backend.jobs import JobView, in_words
 from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..layers import labels
+from ..layers.layer_copy import COPIES
 from ..layers.sources import safe_name, unique_path, without_number
 from ..layers.task import RasterTask
 from ..schema import Parameter, select
@@ -119,6 +120,7 @@ class TrainPage(Page):
         self.shared.backend.state_changed.connect(self._validate)
         self.shared.backend.refused.connect(self._on_refused)
         self.follower.changed.connect(self._on_job)
+        self.follower.lost.connect(self.box.forget_job)
         self.footer_row.button.clicked.connect(self._on_run)
         self.box.cancelled.connect(self.shared.backend.cancel)
         self.box.opened.connect(self._on_open)
@@ -237,7 +239,7 @@ class TrainPage(Page):
                 **self.form.values(),
                 **self.start.values(),
             }
-            folder = self.shared.settings.subfolder("labels")
+            folder = self.shared.settings.subfolder(COPIES)
         except OSError as error:
             self._tell(unwritable(error))
             return

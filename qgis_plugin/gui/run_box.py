@@ -120,6 +120,12 @@ class RunBox(QFrame):
         self._show_buttons(job)
         self._show_texts(job)
 
+    @slot
+    def forget_job(self) -> None:
+        """The job was removed: there is nothing to show, until there is another one."""
+        self.job = None
+        self.setVisible(False)
+
     def _show_buttons(self, job: JobView) -> None:
         ours = self._backend is not None
         ready = self._backend is None or self._backend.state.ready

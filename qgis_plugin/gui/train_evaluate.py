@@ -15,6 +15,7 @@ from ..backend.jobs import JobView, in_words
 from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..layers import labels
+from ..layers.layer_copy import COPIES
 from ..layers.sources import unique_path
 from ..layers.task import RasterTask
 from ..models import Model, find_models
@@ -147,6 +148,7 @@ class EvaluateDialog(QDialog):
         self._shared.backend.state_changed.connect(self._validate)
         self._shared.backend.refused.connect(self._on_refused)
         self.follower.changed.connect(self._on_job)
+        self.follower.lost.connect(self.box.forget_job)
         self.footer.button.clicked.connect(self._on_run)
         self.box.cancelled.connect(self._shared.backend.cancel)
 
@@ -200,7 +202,7 @@ class EvaluateDialog(QDialog):
                 "out": str(out),
                 **self.form.values(),
             }
-            folder = self._shared.settings.subfolder("labels")
+            folder = self._shared.settings.subfolder(COPIES)
             fields = [field, str(spec.get("date_field") or "")]
         except OSError as error:
             self._tell(unwritable(error))

@@ -20,6 +20,8 @@ from .geopackage import GeoPackageError, write_features
 from .raster_blocks import StoppedError, Tick
 
 LAYER = "labels"
+COPIES = "copies"
+"""The home's folder of copies: the backend removes them with the jobs they were made for."""
 
 
 class CopyError(Exception):

@@ -46,6 +46,7 @@ def run_job(
     direct = Qt.ConnectionType.DirectConnection
     thread.state_changed.connect(lambda state: news.put(("state", state)), direct)
     thread.jobs_changed.connect(lambda jobs: news.put(("jobs", jobs)), direct)
+    thread.jobs_removed.connect(lambda jobs: news.put(("removed", jobs)), direct)
     thread.answered.connect(lambda token, body: news.put(("answer", (token, body))), direct)
     thread.refused.connect(lambda token, error: news.put(("refusal", (token, error))), direct)
     follower.submit(thread)
@@ -124,6 +125,11 @@ class _Follower:
             self._feedback.setProgress(100 * job.fraction)
             self._tell(job.state_name if job.state != "running" else _progress(job))
             self._job = job
+
+    def take_removed(self, jobs: Sequence[str]) -> None:
+        """Of a job that is there no more nobody tells how it ended."""
+        if self._job.id in jobs:
+            raise QgsProcessingException(tr("The job was removed from elsewhere, such as the Jobs page."))
 
     def result(self) -> JobView:
         """The ended job."""

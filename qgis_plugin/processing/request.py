@@ -23,7 +23,7 @@ from qgis.core import (
 from ..compat import is_null
 from ..i18n import tr
 from ..layers import frames, label_classes, labels
-from ..layers.layer_copy import CopyError, LayerCopy
+from ..layers.layer_copy import COPIES, CopyError, LayerCopy
 from ..layers.raster_blocks import StoppedError
 from ..layers.raster_facts import FactsReader
 from ..layers.series_store import Series, SeriesStore
@@ -66,7 +66,7 @@ class Request:
                 ]
             for parameter, copy in self.copies.items():
                 file = f"{safe_name(copy.name)}-{uuid.uuid4().hex[:8]}.gpkg"
-                path = settings.subfolder("labels") / file
+                path = settings.subfolder(COPIES) / file
                 _write(copy, path, feedback)
                 spec[parameter] = str(path)
         except OSError as error:

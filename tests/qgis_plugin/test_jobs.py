@@ -84,6 +84,92 @@ def test_metric_that_was_no_number_is_left_out(book):
     assert "val_loss" not in book.take_changed()[0].metrics
 
 
+# removed
+
+
+def test_removed_job_stays_away_whatever_was_under_way(book):
+    book.list([ROW, {**ROW, "id": "b"}])
+    assert book.drop(["a", "unknown"]) == ["a"]
+    book.list([ROW])
+    book.apply("a", 9, "progress", 2.0, {"fraction": 0.6})
+    book.take_curves("a", {"val_loss": {"steps": [1], "values": [0.9]}})
+    assert [job.id for job in book.take_changed()] == ["b"]
+    assert book.known() == {"b"} and book.drop(["a"]) == []
+
+
+class Core:
+    """Notes what would be sent."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, kind, body):
+        self.sent.append((kind, dict(body)))
+        return str(len(self.sent))
+
+
+@pytest.fixture
+def link(package):
+    """A connection that knows the jobs a, b and c; what it says is gone; and takes answers."""
+    from timo_qgis._client.protocol import Message
+    from timo_qgis.backend.thread import LinkThread
+
+    class Link(LinkThread):
+        def answer(self, *jobs, more=False, removals=0):
+            rows = [{**ROW, "id": job, "state": "succeeded"} for job in jobs]
+            body = {"jobs": rows, "more": more, "removals": removals}
+            self._take(self.core, Message("reply", body, str(len(self.core.sent))))
+
+        def ask(self, wanted):
+            self._ask_for_list(self.core, wanted, self._book.known())
+
+        def tell(self, job, kind, body):
+            self._take(
+                self.core, Message("event", {"job": job, "seq": 9, "kind": kind, "ts": 1.0, "body": body})
+            )
+
+    link = Link(None)
+    link.core, link.gone = Core(), []
+    link.jobs_removed.connect(link.gone.extend)
+    link.ask(1000)
+    link.answer("a", "b", "c")
+    return link
+
+
+def test_jobs_that_a_list_of_all_lacks_are_gone(link):
+    link.ask(1000)
+    link._book.know("submitted meanwhile", "predict", {})
+    link.answer("c", more=True)
+    assert link.gone == [] and link.core.sent[-1] == ("jobs", {"limit": 999, "before": "c"})
+    link.answer("a")
+    assert link.gone == ["b"]
+    assert link._book.known() == {"a", "c", "submitted meanwhile"}
+
+
+def test_list_of_the_newest_says_nothing_of_the_others(link):
+    link.ask(1)
+    link.answer("c", more=True)
+    assert link.gone == []
+
+
+def test_all_are_listed_when_somebody_has_removed_one(link):
+    from timo_qgis.backend.thread import LIST_ALL
+
+    link._list = 0
+    link.ask(1)
+    link.answer("c", more=True)
+    assert link._list == 0
+    link.ask(1)
+    link.answer("c", more=True, removals=1)
+    assert link._list == LIST_ALL
+
+
+def test_who_follows_a_job_hears_that_it_was_removed(link):
+    link.tell("a", "removed", {"first": 4})
+    assert link.gone == ["a"]
+    assert link.core.sent[-1][0] == "unsubscribe"
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [

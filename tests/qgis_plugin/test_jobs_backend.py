@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from qgis.core import QgsProject, QgsVectorFileWriter
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QAbstractButton
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +48,20 @@ def running(plugin, backend_program, monkeypatch, tmp_path, qtbot):
     dock.shared.backend.close()
     command = [str(backend_program), "stop", "--home", str(tmp_path / "home")]
     subprocess.run(command, check=False, capture_output=True, timeout=30)
+
+
+@pytest.fixture
+def served(backend_program, package, tmp_path, qtbot):
+    """The home of a backend that runs already."""
+    home = tmp_path / "home"
+    python = backend_program.with_name(backend_program.name.replace("timo-backend", "python"))
+    server = subprocess.Popen([str(python), "-m", "timo_backend", "serve", "--home", str(home)], cwd=ROOT)
+    try:
+        qtbot.waitUntil((home / "connection.json").exists, timeout=READY)
+        yield home
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 @pytest.fixture
@@ -173,30 +187,56 @@ def test_result_of_a_job_is_added_once_when_qgis_was_killed_meanwhile(
             plugin.unload()
 
 
-def test_all_jobs_are_listed_where_one_message_has_no_room_for_them(
-    plugin, backend_program, package, tmp_path, qtbot
+def test_jobs_are_removed_by_the_window_and_another_qgis_hears_of_it(
+    plugin, package, tmp_path, served, qtbot
 ):
-    home = tmp_path / "home"
-    python = backend_program.with_name(backend_program.name.replace("timo-backend", "python"))
-    server = subprocess.Popen([str(python), "-m", "timo_backend", "serve", "--home", str(home)], cwd=ROOT)
+    home, dock = served, plugin.open()
+    backend, results = dock.shared.backend, tmp_path / "results"
+    results.mkdir()
+    (results / "kept.tif").write_text("a map")
+    spec = {"series": ["/nowhere"], "model": "/nowhere", "out": str(results / "kept.tif")}
+    jobs = set()
+    for dry_run in (False, False, True):
+        with qtbot.waitSignal(backend.submitted, timeout=READY) as signal:
+            backend.submit("predict", {**spec, "dry_run": dry_run})
+        jobs.add(signal.args[1])
+        backend.cancel(signal.args[1])
+    other = type(backend)("", home)  # another QGIS
+    other.start()
     try:
-        qtbot.waitUntil((home / "connection.json").exists, timeout=READY)
-        dock, jobs = plugin.open(), set()
-        spec = {
-            "series": ["/" + "x" * 1000] * 250,
-            "model": str(tmp_path / "none"),
-            "out": "/nowhere/map.tif",
-        }
-        for _ in range(8):
-            with qtbot.waitSignal(dock.shared.backend.submitted, timeout=READY) as signal:
-                dock.shared.backend.submit("predict", spec)
-            jobs.add(signal.args[1])
-        later = type(dock.shared.backend)("", home)  # of a QGIS that is started now
-        later.start()
-        try:
-            qtbot.waitUntil(lambda: set(later.jobs) == jobs, timeout=READY)
-        finally:
-            assert later.close() and dock.shared.backend.close()
+        for one in (backend, other):
+            qtbot.waitUntil(lambda one=one: set(one.jobs) == jobs, timeout=READY)
+            qtbot.waitUntil(lambda one=one: all(job.final for job in one.jobs.values()), timeout=JOB)
+        (home / "logs" / f"{min(jobs)}.log").write_text("a line")
+        dock.tabs.setCurrentWidget(dock.jobs)
+        press(qtbot, dock, "timoJobsCleanUp")
+        window = dock.window().findChild(QObject, "timoCleanUp")
+        window.choices["all"].setChecked(True)
+        qtbot.waitUntil(window.remove.isEnabled, timeout=READY)
+        assert window.found.text().startswith("2 jobs, ")
+        with qtbot.waitSignal(window.destroyed, timeout=READY):
+            qtbot.mouseClick(window.remove, Qt.MouseButton.LeftButton)
+        assert dock.jobs.told.text().startswith("2 jobs removed, ")
+        assert dock.jobs.model.rowCount() == 0 and backend.jobs == {}
+        assert [path.name for path in (home / "logs").iterdir()] == ["server.log"]
+        assert (results / "kept.tif").exists()
+        qtbot.waitUntil(lambda: other.jobs == {}, timeout=READY)
+        qtbot.wait(2500)  # the list has come again
+        assert backend.jobs == other.jobs == {}
     finally:
-        server.terminate()
-        server.wait(30)
+        assert other.close() and backend.close()
+
+
+def test_all_jobs_are_listed_where_one_message_has_no_room_for_them(plugin, served, tmp_path, qtbot):
+    dock, jobs = plugin.open(), set()
+    spec = {"series": ["/" + "x" * 1000] * 250, "model": str(tmp_path / "none"), "out": "/nowhere/map.tif"}
+    for _ in range(8):
+        with qtbot.waitSignal(dock.shared.backend.submitted, timeout=READY) as signal:
+            dock.shared.backend.submit("predict", spec)
+        jobs.add(signal.args[1])
+    later = type(dock.shared.backend)("", served)  # of a QGIS that is started now
+    later.start()
+    try:
+        qtbot.waitUntil(lambda: set(later.jobs) == jobs, timeout=READY)
+    finally:
+        assert later.close() and dock.shared.backend.close()

@@ -69,7 +69,7 @@ def test_job_gets_series_model_labels_and_a_folder_of_its_own(
     assert task == "evaluate"
     assert spec["model"] == str(home / "models" / "woods") and spec["class_field"] == "class"
     assert spec["out"] == str(home / "reports" / "woods-check")
-    assert spec["labels"].startswith(str(home / "labels")) and spec["series"][0].endswith(".csv")
+    assert spec["labels"].startswith(str(home / "copies")) and spec["series"][0].endswith(".csv")
 
 
 def test_model_of_every_date_is_judged_by_labels_with_a_date(dialog, make_labels, tmp_path, sent, qtbot):

@@ -66,10 +66,14 @@ def test_the_real_worker_names_what_is_wrong_with_a_job(home, served, tmp_path):
     assert ended["state"] == "failed"
     assert "no-bundle" in ended["error"]["message"] and ended["error"]["action"]
     assert "no-bundle" in call("jobs", "--home", home).stdout
+    assert call("remove", "--days", 1, "--home", home).stdout.startswith("Removed jobs: 0,")
+    assert call("remove", "--days", 0, "--home", home).stdout.startswith("Removed jobs: 1,")
+    assert call("jobs", "--home", home).stdout == ""
+    one_sentence(call("remove", "nobody", "--home", home), "nobody")
 
 
 def test_without_a_server_each_command_is_one_sentence(home):
-    for command in (["status"], ["jobs"], ["cancel", "x"], ["stop"]):
+    for command in (["status"], ["jobs"], ["cancel", "x"], ["remove", "x"], ["stop"]):
         one_sentence(call(*command, "--home", home), "timo-backend serve")
 
 
@@ -81,6 +85,7 @@ def test_a_home_that_cannot_be_used_is_one_sentence(tmp_path):
 def test_wrong_usage_ends_with_2(home):
     assert call("serve", "--port", "80").returncode == 2
     assert call("cancel", "--home", home).returncode == 2
+    assert call("remove", "--home", home).returncode == 2
 
 
 def test_an_installation_without_the_backend_says_how_to_mend_it():

@@ -80,33 +80,6 @@ def test_jobs_are_found_by_state_task_and_name(dock, tell, qtbot, names):
     assert names(page) == ["birches"]
 
 
-def test_hidden_jobs_stay_hidden_when_qgis_starts_again_and_can_be_shown(dock, tell, qtbot, package, names):
-    from timo_qgis.settings import Settings
-
-    tell({"id": "1", "state": "running"}, {"id": "2", "state": "failed"}, {"id": "3", "state": "cancelled"})
-    page = dock.jobs
-    page.bar.hide_button.menu().actions()[0].trigger()
-    assert len(names(page)) == 1
-    assert "2 of them hidden" in page.count.text()
-    assert set(Settings.load().hidden_jobs) == {"2", "3"}
-    page.bar.everything.trigger()
-    assert len(names(page)) == 3
-    assert Settings.load().hidden_jobs == []
-
-
-def test_jobs_that_ended_long_ago_are_hidden_where_that_is_wished(dock, tell, names):
-    import time
-
-    tell(
-        {"id": "1", "state": "failed", "ended": time.time() - 3 * 86400, "spec": {"out": "/x/old"}},
-        {"id": "2", "state": "failed", "ended": time.time() - 60, "spec": {"out": "/x/new"}},
-        {"id": "3", "state": "queued", "created": 1.0, "spec": {"out": "/x/waits"}},
-    )
-    page = dock.jobs
-    dict(page.bar.ages)[1].trigger()
-    assert names(page) == ["waits", "new"]
-
-
 # when there is no backend
 
 
@@ -134,7 +107,7 @@ def test_everything_has_a_name_for_screen_readers(dock, tell):
         "timoJobsState",
         "timoJobsTask",
         "timoJobsFilter",
-        "timoJobsHideMenu",
+        "timoJobsCleanUp",
         "timoJobsUp",
         "timoJobsLogFind",
     ):

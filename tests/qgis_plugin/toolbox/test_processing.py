@@ -232,10 +232,21 @@ def test_labels_in_memory_and_their_filter_reach_the_job_as_a_file(
     values = {"series": scene, "labels": fields, "class_field": "class"}
     spec = wanted(algorithm, "finetune", values, context).write(Settings.load(), make_feedback())
     copy = QgsVectorLayer(spec["labels"], "copy", "ogr")
+    assert Path(spec["labels"]).parent.name == "copies", "the backend removes it with the job"
     assert copy.featureCount() == fields.featureCount() > 0
     assert {f["class"] for f in copy.getFeatures()} == {"crop"}
     assert copy.crs().authid() == "EPSG:32631"
     assert Path(spec["series"][0]).read_text(encoding="utf-8").splitlines()[1].endswith(",2020-03-01")
+
+
+def test_job_that_is_removed_from_elsewhere_is_waited_for_no_more(package, make_feedback):
+    from timo_qgis.processing.job import _Follower
+
+    follower = _Follower("predict", {}, make_feedback())
+    follower.take_answer((follower._key, {"job": "a"}))
+    follower.take_removed(["b"])
+    with pytest.raises(QgsProcessingException, match="removed from elsewhere"):
+        follower.take_removed(["a", "b"])
 
 
 # cancelled before it began

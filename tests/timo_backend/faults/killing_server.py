@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from tests.timo_backend import server_program
-from timo_backend import auth, history, outbox, process, server, store
+from timo_backend import auth, gone, history, outbox, process, removal, server, store
 
 WORKER = Path(server_program.__file__).with_name("task_worker.py")
 
@@ -45,6 +45,10 @@ POINTS = (
     "cancel before commit",
     "cancel committed",
     "prune before commit",
+    "removal before commit",
+    "removal committed",
+    "removal half deleted",
+    "sweep before commit",
     "backup before it has its name",
     "migration committed",
     "recover between two jobs",
@@ -63,6 +67,9 @@ ONCE = frozenset(
     }
 )
 """Points that a server passes once."""
+OF_A_REMOVAL = frozenset(
+    {"removal before commit", "removal committed", "removal half deleted", "sweep before commit"}
+)
 OF_AN_OLDER_DATABASE = frozenset(
     {
         "recover half a job",
@@ -100,6 +107,10 @@ class Connection(sqlite3.Connection):
         elif query.startswith("UPDATE jobs SET state"):
             names = {"starting": "start", "succeeded": "succeed", "cancelling": "cancel"}
             self.about = names.get(values[0], values[0])
+        elif query.startswith("INSERT INTO removed"):
+            self.about = "removal"
+        elif query.startswith(("DELETE FROM events WHERE job = ?1", "DELETE FROM metrics WHERE job = ?1")):
+            self.about = "sweep"
         elif query.startswith("DELETE FROM events"):
             self.about = "prune"
         elif query.startswith("PRAGMA user_version ="):
@@ -197,6 +208,10 @@ def main(home, point, passes):
             here("submit answered")
 
     outbox.Outbox.answer = answered
+    around(removal, "delete", after="removal half deleted")
+    if point.startswith("sweep"):
+        gone.STEP = 2
+        server.PRUNE_S = 0.05
     if point.startswith("prune"):
         history.MOST_EVENTS, history.STEP, history.RECENT_EVENTS = 20, 4, 5
         server.PRUNE_S = 0.05

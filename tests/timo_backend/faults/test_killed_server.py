@@ -14,9 +14,10 @@ import pytest
 from tests.timo_backend.conftest import PATIENCE_S, ServerProcess, facts, wait_until_running
 from tests.timo_backend.faults.checks import demand_nothing_left, demand_sound, demand_whole, told
 from tests.timo_backend.faults.counts import count
-from tests.timo_backend.faults.killing_server import OF_AN_OLDER_DATABASE, ONCE, POINTS
+from tests.timo_backend.faults.killing_server import OF_A_REMOVAL, OF_AN_OLDER_DATABASE, ONCE, POINTS
 from timo_backend.client import Client
 from timo_backend.errors import ConnectionFailed
+from timo_backend.store import Store
 
 ROOT = Path(__file__).parents[3]
 OLDER = ROOT / "tests" / "data" / "stores" / "v1.sql"
@@ -25,10 +26,11 @@ ACTS = ["succeed-5", "hold", "succeed-5", "hold", "succeed-5", "hold"]
 
 def trials():
     """Each point once, then each again: at its second pass, then at its third."""
-    for number in range(count(short=5, all=3 * len(POINTS))):
-        point = POINTS[number % len(POINTS)]
+    points = [point for point in POINTS if point not in OF_A_REMOVAL]
+    for number in range(count(short=5, all=3 * len(points))):
+        point = points[number % len(points)]
         yield pytest.param(
-            point, 1 if point in ONCE else 1 + number // len(POINTS) % 3, id=f"{point} {number}"
+            point, 1 if point in ONCE else 1 + number // len(points) % 3, id=f"{point} {number}"
         )
 
 
@@ -115,6 +117,48 @@ def test_a_killed_server_loses_no_job_and_makes_none_twice(home, spec, point, pa
     for job, events in after.items():
         demand_whole(events)
         demand_kept(events, analyst.seen.get(job) or before.get(job, []))
+
+
+class Tidy:
+    """Removes jobs, and looks on."""
+
+    def __init__(self, jobs):
+        self.jobs = jobs
+
+    def work(self, client):
+        client.remove(self.jobs)
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            client.jobs()
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("point", sorted(OF_A_REMOVAL))
+def test_a_server_killed_in_a_removal_has_removed_all_or_none(home, spec, point):
+    server = ServerProcess(home).start()
+    with server.client() as client:
+        jobs = [client.submit("predict", spec("succeed-9")) for _ in range(4)]
+        for job in jobs:
+            wait_until_ended(client, job)
+    assert server.end() == 0
+    before = told(home)
+
+    run_until_killed(home, point, 2 if "half" in point or "sweep" in point else 1, Tidy(jobs[:3]))
+    demand_sound(home)
+    left = jobs if point == "removal before commit" else jobs[3:]
+    server.start()
+    try:
+        with server.client() as client:
+            assert {row["id"] for row in client.jobs()} == set(left)
+            assert {path.stem for path in (home / "logs").glob("*.log")} - {"server"} == set(left)
+        assert server.end() == 0
+    finally:
+        server.process.kill()
+    with closing(Store(home / "jobs.sqlite")) as store:
+        list(store.shrink())
+        assert store.gone.litter() == []
+    demand_sound(home)
+    assert told(home) == {job: before[job] for job in left}
 
 
 def demand_kept(events, seen):
