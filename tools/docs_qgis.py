@@ -223,9 +223,7 @@ def _results(dock: Any, made: str) -> Iterator[Wait]:
         if name == "place":
             first = next(project.mapLayersByName("labels")[0].getFeatures())
             dialog.ask(first.geometry().centroid().asPoint())
-        yield from _still(2)
-        yield from _shoot(name, dialog)
-        dialog.close()
+        yield from _shoot_and_close(name, dialog)
         dialog.deleteLater()
         yield from _still(0.5)
 
@@ -244,25 +242,18 @@ def _pages(dock: Any) -> Iterator[Wait]:
 def _windows(dock: Any) -> Iterator[Wait]:
     """Windows of the plugin, one after the other."""
     dock._on_setup()
-    yield from _still(4)
-    yield from _shoot("setup", dock.setup)
-    dock.setup.close()
-    page(dock, 2)
-    click(find(QAbstractButton, "timoPredictModels"))
-    yield from _still(2)
-    dialog = find(QDialog, "timoModels")
-    yield from _shoot("models", dialog)
-    dialog.close()
-    page(dock, 1)
-    click(find(QAbstractButton, "timoTrainNewLabels"))
-    yield from _still(2)
-    dialog = find(QDialog, "timoNewLabels")
-    yield from _shoot("new-labels", dialog)
-    dialog.close()
+    yield from _shoot_and_close("setup", dock.setup, 4)
+    for number, button, window, name in (
+        (2, "timoPredictModels", "timoModels", "models"),
+        (1, "timoTrainNewLabels", "timoNewLabels", "new-labels"),
+    ):
+        page(dock, number)
+        click(find(QAbstractButton, button))
+        opened = partial(iface.mainWindow().findChild, QDialog, window)
+        yield Wait(opened, f"the window '{window}' did not open")
+        yield from _shoot_and_close(name, opened())
     dock.show_help()
-    yield from _still(2)
-    yield from _shoot("help", dock._guide)
-    dock._guide.close()
+    yield from _shoot_and_close("help", dock._guide)
 
 
 def _to_top(dock: Any) -> None:
@@ -274,6 +265,13 @@ def _still(seconds: float) -> Iterator[Wait]:
     """Let the interface work for so long."""
     until = time.monotonic() + seconds
     yield Wait(lambda: time.monotonic() > until, "time stands still")
+
+
+def _shoot_and_close(name: str, window: QWidget, seconds: float = 2) -> Iterator[Wait]:
+    """Take a window once it had so long to fill itself."""
+    yield from _still(seconds)
+    yield from _shoot(name, window)
+    window.close()
 
 
 def _shoot(name: str, widget: QWidget) -> Iterator[Wait]:

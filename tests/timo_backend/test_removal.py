@@ -2,7 +2,7 @@
 """Jobs that have ended are removed, with all that they alone have in the home, and nothing else."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,22 @@ def train(client):
         return job
 
     return submit
+
+
+@pytest.fixture
+def busy(monkeypatch):
+    """While it lasts nothing can be deleted: another program reads it."""
+
+    def refuse(path):
+        raise PermissionError(13, "it is being read", str(path))
+
+    @contextmanager
+    def made():
+        with monkeypatch.context() as patch:
+            patch.setattr(removal, "delete", refuse)
+            yield
+
+    return made
 
 
 # the request ----------------------------------------
@@ -218,7 +234,7 @@ def test_a_link_does_not_lead_out_of_the_home(server, client, train, tmp_path):
     assert (outside / "woods.training" / "checkpoint.pt").exists()
 
 
-def test_what_cannot_be_deleted_now_is_deleted_by_the_next_server(home, tmp_path, monkeypatch):
+def test_what_cannot_be_deleted_now_is_deleted_by_the_next_server(home, tmp_path, busy):
     home.mkdir(mode=0o700)
     logs = home / "logs"
     logs.mkdir()
@@ -227,12 +243,7 @@ def test_what_cannot_be_deleted_now_is_deleted_by_the_next_server(home, tmp_path
         store.advance(job, Happening.CANCEL)
         (logs / f"{job}.log").write_text("a line")
         removals = removal.Removal(store, home, logs)
-
-        def busy(path):
-            raise PermissionError(13, "it is being read", str(path))
-
-        with monkeypatch.context() as patch:
-            patch.setattr(removal, "delete", busy)
+        with busy():
             removals.remove([store.job(job)])
         assert list(store.jobs()) == [] and (logs / f"{job}.log").exists()
     server = ServerProcess(home).start()
@@ -244,7 +255,7 @@ def test_what_cannot_be_deleted_now_is_deleted_by_the_next_server(home, tmp_path
         server.process.kill()
 
 
-def test_what_a_newer_job_goes_on_from_is_not_deleted_late(tmp_path, monkeypatch):
+def test_what_a_newer_job_goes_on_from_is_not_deleted_late(tmp_path, busy):
     """A folder that could not be deleted with its job is another's by the time that it can be."""
     out, logs = tmp_path / "models" / "woods", tmp_path / "logs"
     state = Path(f"{out}.training", "checkpoint.pt")
@@ -254,12 +265,7 @@ def test_what_a_newer_job_goes_on_from_is_not_deleted_late(tmp_path, monkeypatch
         job = store.submit("finetune", {"out": str(out)}, "a")[0].id
         store.advance(job, Happening.CANCEL)
         removals = removal.Removal(store, tmp_path, logs)
-
-        def busy(path):
-            raise PermissionError(13, "it is being read", str(path))
-
-        with monkeypatch.context() as patch:
-            patch.setattr(removal, "delete", busy)
+        with busy():
             removals.remove([store.job(job)])
         assert store.gone.litter() == [str(state), str(state.parent)]
         store.submit("finetune", {"out": str(out)}, "b")
