@@ -169,8 +169,11 @@ class Arrivals(QObject):
         elif job.state == "cancelled":
             log(tr("{task} '{name}' was cancelled.", task=job.task_name, name=job.name), push=True)
         elif job.task == "evaluate":
-            log(tr("Report '{name}' is ready: it is opened from the Train page.", name=job.name), "success",
-                push=True)  # fmt: skip
+            log(tr("Report '{name}' is ready.", name=job.name), "success", push=True,
+                button=tr("Open the report"), pressed=lambda: self.asked.emit(job.id))  # fmt: skip
+        elif job.task == "embed":
+            log(tr("Features '{name}' are ready.", name=job.name), "success", push=True,
+                button=tr("Add to the project"), pressed=lambda: self.asked.emit(job.id))  # fmt: skip
         elif job.task != "predict":
             log(tr("Model '{name}' is trained.", name=job.name), "success", push=True)
         elif job.id in self._of_project:

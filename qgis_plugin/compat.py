@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import NULL
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QIcon
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
@@ -154,8 +154,7 @@ def caption(text: str, top: bool = False) -> QLabel:
 
 def icon(name: str) -> QIcon:
     """An icon of ours; it keeps its colours in a selected row."""
-    drawn, made = QIcon(str(RESOURCES / "icons" / f"{name}.svg")), QIcon()
-    for size in (16, 18, 24, 32, 48, 64):
-        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
-            made.addPixmap(drawn.pixmap(size, size), mode)
+    made, file = QIcon(), str(RESOURCES / "icons" / f"{name}.svg")
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
+        made.addFile(file, QSize(), mode)  # drawn when it is shown
     return made

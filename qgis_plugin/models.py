@@ -43,6 +43,8 @@ class Model:
     pixel: float = 0.0
     """Width of a pixel in training, in units of ``crs``."""
     crs: str = ""
+    places: Tuple[Tuple[float, float], ...] = ()
+    """(Longitude, latitude) of the middle of each place that it was trained on."""
     per_date: bool = False
     pretrained: bool = False
     problem: str = ""
@@ -138,6 +140,7 @@ def _model(folder: Path, card: Mapping[str, Any]) -> Model:
         trained=_trained(card.get("training", {})),
         pixel=_number((card.get("ground_sample_distance") or [None])[0]) or 0.0,
         crs=str(card.get("crs") or ""),
+        places=_places(card.get("training", {})),
         per_date=bool(card["architecture"].get("per_date", False)),
         pretrained=pretrained,
     )
@@ -146,6 +149,11 @@ def _model(folder: Path, card: Mapping[str, Any]) -> Model:
 def _trained(training: Any) -> str:
     start = training.get("started_from") if isinstance(training, dict) else None
     return (tr("random weights") if start == "random weights" else str(start)) if start else ""
+
+
+def _places(training: Any) -> Tuple[Tuple[float, float], ...]:
+    extents = training.get("extents") if isinstance(training, dict) else None
+    return tuple(((west + east) / 2, (south + north) / 2) for west, south, east, north in extents or ())
 
 
 def _number(value: Any) -> Optional[float]:

@@ -1,33 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the dock piece by piece: QGIS's interface has its turn after each module and each page."""
+"""Makes the dock piece by piece: QGIS's interface has its turn while modules load, and between the pages."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
+from threading import Thread
 from typing import Any, Generator, List
 
 from qgis.PyQt.QtCore import Qt
 
 from .timing import inside_qgis
 
-# What the dock stands on, in an order in which no single import brings many others along.
-PARTS = (
-    "._client.core", ".backend.jobs", ".backend.launcher", ".backend.thread", ".backend.link",
-    ".settings", ".background",
-    ".layers.result_files", ".layers.results", ".arrivals", ".gui.form", ".layers.label_checks",
-    ".layers.label_faults", ".gui.class_table", ".gui.class_editor", ".gui.train_labels", ".gui.new_labels",
-    ".gui.curve", ".gui.run_box", ".gui.series_table", ".gui.timeline", ".gui.finding_list",
-    ".gui.series_bands", ".gui.series_sources", ".gui.series_bar", ".gui.page_series",
-    ".gui.train_result", ".gui.train_evaluate",
-    ".gui.page_train", ".gui.area_box", ".gui.models_dialog", ".gui.page_predict", ".gui.jobs_table",
-    ".gui.jobs_view", ".gui.job_panel", ".gui.clean_up", ".gui.page_jobs", ".gui.setup_choice", ".gui.setup",
-    ".gui.banner",
-    ".gui.export_dialog", ".gui.compare_dialog", ".gui.unsure_dialog", ".gui.result_menu", ".gui.dock",
-)  # fmt: skip
-
 
 class Opening:
-    """The dock while it is being made.
+    """The dock while it is being made; a thread loads its modules.
 
     Args:
         iface: QGIS's interface.
@@ -35,9 +23,15 @@ class Opening:
 
     def __init__(self, iface: Any) -> None:
         self._iface = iface
+        self._loader = Thread(target=_load, name="timo-modules", daemon=True)
+        self._loader.start()
         self._steps = self._make()
         self.dock: Any = None
         """The dock, once it is made and in the window."""
+
+    def loading(self) -> bool:
+        """Whether the modules are not all there: a step would have to wait for them."""
+        return self._loader.is_alive()
 
     def step(self) -> bool:
         """Make the next piece.
@@ -48,16 +42,15 @@ class Opening:
         Raises:
             ImportError: pyzmq is missing.
         """
+        self._loader.join()
         return next(self._steps, None) is not None
 
     def give_up(self) -> None:
         """Leave nothing of what is made so far."""
+        self._loader.join()  # QGIS takes the plugin's modules away next
         self._steps.close()
 
     def _make(self) -> Generator[str, None, None]:
-        for part in PARTS:
-            import_module(part, __package__)
-            yield part
         from .backend.link import Backend
         from .background import Background
         from .gui.dock import TimoDock, pages
@@ -73,15 +66,29 @@ class Opening:
                 made.append(page)
                 yield page.objectName()
             dock = TimoDock(shared, made, window)
-            made = [dock]
+            made.insert(0, dock)
             yield dock.objectName()
+            yield from dock.fill()
             with inside_qgis():
                 self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
                 window.resizeDocks([dock], [dock.sizeHint().width()], Qt.Orientation.Horizontal)
             yield "window"
-        except GeneratorExit:  # given up
+        except BaseException:  # given up, or at fault
+            if made and isinstance(made[0], TimoDock):
+                made[0].end()
             shared.background.close()
             for one in (*made, shared.background, backend):
                 one.deleteLater()
             raise
         self.dock = dock
+
+
+def _load() -> None:
+    """Load what the dock stands on, pyzmq from our own folder where QGIS has none."""
+    with suppress(ImportError):  # raised again, and said, when the dock is made
+        if find_spec("zmq") is None:
+            from .backend.pyzmq import offer
+            from .settings import Settings
+
+            offer(Settings.load().home_folder)
+        import_module(".gui.dock", __package__)

@@ -4,10 +4,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
-from importlib import import_module
-from importlib.util import find_spec
-from threading import Thread
 from typing import Any, Optional
 
 from qgis.core import QgsApplication
@@ -25,6 +21,8 @@ NO_PYZMQ = tr(
     "Have it installed into TiMo's own folder, or install it for QGIS's Python yourself "
     "(Debian and Ubuntu: python3-zmq) and start QGIS again."
 )
+WAIT = 10
+"""Milliseconds after which the modules are looked for again."""
 
 
 class TimoPlugin:
@@ -41,7 +39,6 @@ class TimoPlugin:
         self.options: Any = None
         self.provider: Any = None
         self._opening: Optional[Opening] = None
-        self._pyzmq = Thread()
         self._installer: Any = None
 
     def initProcessing(self) -> None:
@@ -74,21 +71,16 @@ class TimoPlugin:
             self.provider = None
         log.attach(None)
         self._drop_installer()
-        pyzmq = sys.modules.get(f"{__package__}.backend.pyzmq")
-        if pyzmq is not None:
-            pyzmq.withdraw()
         if self._opening is not None:
             self._opening.give_up()
             self._opening = None
+        pyzmq = sys.modules.get(f"{__package__}.backend.pyzmq")
+        if pyzmq is not None:
+            pyzmq.withdraw()
         if self.dock is not None:
             shared = self.dock.shared
-            if self.dock.setup is not None:
-                self.dock.setup.end()
+            self.dock.end()
             self._close_windows()
-            self.dock.predict.area.close_tool()
-            self.dock.train.preview.clear()
-            self.dock.results.close()
-            self.dock.arrivals.close()
             self.iface.removeDockWidget(self.dock)
             self.dock.close()
             if shared.backend.close():
@@ -122,7 +114,7 @@ class TimoPlugin:
     def open(self) -> Any:
         """Show the dock; it is made at the first time. Returns it."""
         if self.dock is None:
-            opening = self._opening or Opening(self.iface)
+            opening, self._opening = self._opening or Opening(self.iface), None
             while opening.step():
                 pass
             self._take(opening)
@@ -142,10 +134,9 @@ class TimoPlugin:
                 self.dock.close()
         elif self.dock is not None:
             self.open()
-        else:
-            self._pyzmq = Thread(target=_import_pyzmq, name="timo-pyzmq", daemon=True)
-            self._pyzmq.start()
-            QTimer.singleShot(10, self._wait)
+        elif self._opening is None:
+            self._opening = Opening(self.iface)
+            QTimer.singleShot(WAIT, self._go_on)
 
     @slot
     def _go_on(self) -> None:
@@ -153,12 +144,15 @@ class TimoPlugin:
         opening = self._opening
         if self.action is None or opening is None:
             return  # unloaded, or opened at once, meanwhile
+        if opening.loading():
+            QTimer.singleShot(WAIT, self._go_on)
+            return
         try:
             more = opening.step()
-        except ImportError as error:
+        except Exception as error:
             self._opening = None
             self.action.setChecked(False)
-            if error.name != "zmq":
+            if not isinstance(error, ImportError) or error.name != "zmq":
                 raise
             log.log(NO_PYZMQ, "error", push=True, button=tr("Install it"), pressed=self._install_pyzmq)
             return
@@ -170,6 +164,8 @@ class TimoPlugin:
 
     @slot
     def _install_pyzmq(self) -> None:
+        if self._installer is not None:
+            return
         from .backend.pyzmq import PyzmqInstaller
         from .background import Background
         from .settings import Settings
@@ -197,29 +193,14 @@ class TimoPlugin:
 
     @slot
     def _show(self) -> None:
-        if self.action is not None:
+        if self.action is None or self.dock is None:
+            return
+        if self.action.isChecked():
             self.open()
-
-    @slot
-    def _wait(self) -> None:
-        """Go on when pyzmq is there, which takes longer than a slot may."""
-        if self._pyzmq.is_alive():
-            QTimer.singleShot(10, self._wait)
-        else:
-            self._opening = Opening(self.iface)
-            QTimer.singleShot(0, self._go_on)
+        else:  # not wanted any more
+            self.dock.close()
 
     @slot
     def _on_closed(self) -> None:
         if self.action is not None:
             self.action.setChecked(False)
-
-
-def _import_pyzmq() -> None:
-    with suppress(ImportError):  # said when it is needed
-        if find_spec("zmq") is None:
-            from .backend.pyzmq import offer
-            from .settings import Settings
-
-            offer(Settings.load().home_folder)
-        import_module("._client.core", __package__)  # and pyzmq with it

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Dict, List
@@ -25,6 +27,15 @@ def unwritable(error: OSError) -> str:
         path=error.filename,
         why=error.strerror,
     )
+
+
+def writable(folder: Path) -> Path:
+    """This folder, or that of results in the home where nothing can be written to it."""
+    with suppress(OSError), tempfile.TemporaryFile(dir=folder):
+        return folder
+    with suppress(OSError):
+        return Settings.load().subfolder("results")
+    return folder  # whoever writes says what is wrong
 
 
 def overridden(name: str) -> bool:

@@ -151,10 +151,7 @@ def _one(dock: Any, task: dict[str, Any]) -> Iterator[Wait]:
     before = dock.train.box.job
     click(run)
     yield Wait(lambda: dock.train.box.job not in (None, before), reason("timoTrainReason"), 60)
-    yield from follow(dock.train.box)
-    if task.get("curve"):
-        yield from _still(2)
-        yield from _shoot("curve", dock)
+    yield from (_watched(dock) if task.get("curve") else follow(dock.train.box))
     bundle = Path(dock.train.box.job.outputs()["bundle"])
 
     click(find(QAbstractButton, "timoTrainOpen"))
@@ -180,6 +177,19 @@ def _one(dock: Any, task: dict[str, Any]) -> Iterator[Wait]:
     if task["results"]:
         yield from _results(dock, made)
     yield from _check(dock, name)
+
+
+def _watched(dock: Any) -> Iterator[Wait]:
+    """Wait for a training's end; pictures of what it shows while it runs, and then."""
+    box = dock.train.preview
+    yield Wait(lambda: box.isVisible() or dock.train.box.job.final, "no preview of the training came", 300)
+    if not box.isVisible():
+        raise FailedError("The training ended before a preview of it came.")
+    dock.train.scroller.ensureWidgetVisible(box)
+    yield from _shoot("preview", dock)
+    yield from follow(dock.train.box)
+    yield from _still(2)
+    yield from _shoot("curve", dock)
 
 
 def _chosen(dock: Any, bundle: Path) -> bool:
@@ -246,6 +256,7 @@ def _windows(dock: Any) -> Iterator[Wait]:
     for number, button, window, name in (
         (2, "timoPredictModels", "timoModels", "models"),
         (1, "timoTrainNewLabels", "timoNewLabels", "new-labels"),
+        (3, "timoJobsCleanUp", "timoCleanUp", "clean-up"),
     ):
         page(dock, number)
         click(find(QAbstractButton, button))

@@ -26,6 +26,7 @@ from ..layers.raster_blocks import RasterError, Tick
 from ..layers.result_files import CHANGE, DATED, MAP, Result, read_result
 from ..layers.results import dress, layer_of
 from ..layers.sources import JOB_PROPERTY, KIND_PROPERTY, is_result, layer_file, unique_path
+from ..settings import writable
 from ..timing import inside_qgis, slot
 from .task_dialog import TaskDialog
 
@@ -232,7 +233,7 @@ def _amount(hectares: Optional[float], pixels: int) -> str:
 
 
 def _compare(before: Path, after: Path, tick: Tick) -> Made:
-    """In a thread of its own: the map of changes, written beside the later map."""
+    """In a thread of its own: the map of changes, written beside the later map if it can be."""
     from ..layers.change import compare, tags_of  # loads numpy, which takes a while
 
     results = []
@@ -241,7 +242,7 @@ def _compare(before: Path, after: Path, tick: Tick) -> Made:
         if result is None:
             raise RasterError(tr("{name} cannot be opened: it was moved or deleted.", name=path.name))
         results.append(result)
-    out = unique_path(after.parent, f"{before.stem}-to-{after.stem}", ".tif")
+    out = unique_path(writable(after.parent), f"{before.stem}-to-{after.stem}", ".tif")
     changes = compare(results[0], results[1], out, tick)
     tags = tags_of(results[0], results[1], changes)
     return Result(CHANGE, out, changes.classes, tags), changes

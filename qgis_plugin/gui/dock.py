@@ -6,14 +6,17 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from qgis.gui import QgsDockWidget
-from qgis.PyQt.QtCore import QSize, Qt, QUrl
-from qgis.PyQt.QtGui import QDesktopServices, QKeySequence
-from qgis.PyQt.QtWidgets import QShortcut, QTabWidget, QToolButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import QEvent, QSize, Qt, QUrl
+from qgis.PyQt.QtGui import QDesktopServices, QKeyEvent
+from qgis.PyQt.QtWidgets import QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from ..arrivals import Arrivals
 from ..backend.jobs import JobView
+from ..backend.link import LinkState
+from ..backend.survey import shipped, version_of
 from ..compat import icon
 from ..i18n import tr
+from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .banner import Banner
@@ -53,19 +56,14 @@ class TimoDock(QgsDockWidget):
         self.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
         self.shared = shared
         self.setup: Optional[SetupDialog] = None
+        self._other = ""
+        """A release of the backend, not ours, that was told of."""
         self.banner = Banner(shared.settings.backend_program)
         self.tabs = QTabWidget()
         self.tabs.setObjectName("timoTabs")
         self.tabs.setDocumentMode(True)
         self.tabs.setIconSize(QSize(18, 18))
         self.series, self.train, self.predict, self.jobs = made
-        for page, name, title in (
-            (self.series, "series", tr("Series")),
-            (self.train, "train", tr("Train")),
-            (self.predict, "predict", tr("Predict")),
-            (self.jobs, "jobs", tr("Jobs")),
-        ):
-            self.tabs.addTab(page, icon(name), title)
         self.help = QToolButton()
         self.help.setObjectName("timoHelpButton")
         self.help.setIcon(icon("help"))
@@ -75,41 +73,81 @@ class TimoDock(QgsDockWidget):
         self.tabs.setCornerWidget(self.help)
         self._guide: Optional[HelpWindow] = None
         self.arrivals = Arrivals(shared, self)
-        self.results = ResultMenu(shared, self._run_again, lambda: self.tabs.setCurrentIndex(TRAIN), self)
-        self.more = self.results.button("timoPredict")
-        self.predict.box.layout().addWidget(self.more)
-        content = QWidget()
-        layout = QVBoxLayout(content)
+        self.results: Optional[ResultMenu] = None
+        self._content = QWidget()
+        layout = QVBoxLayout(self._content)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.banner)
         layout.addWidget(self.tabs, 1)
-        self.setWidget(content)
         self._connect()
-        self.tabs.setCurrentIndex(min(max(shared.settings.page, 0), JOBS))
+
+    def fill(self) -> Iterator[str]:
+        """Put the pages in, and the menu of results: piece by piece, as the style looks at every widget."""
+        self.setWidget(self._content)
+        for page, name, title in (
+            (self.series, "series", tr("Series")),
+            (self.train, "train", tr("Train")),
+            (self.predict, "predict", tr("Predict")),
+            (self.jobs, "jobs", tr("Jobs")),
+        ):
+            self.tabs.addTab(page, icon(name), title)
+            yield name
+        self.results = ResultMenu(
+            self.shared, self._run_again, lambda: self.tabs.setCurrentIndex(TRAIN), self
+        )
+        self.more = self.results.button("timoPredict")
+        self.predict.box.layout().addWidget(self.more)
+        self.predict.follower.changed.connect(self.more.show_job)
+        self.tabs.setCurrentIndex(min(max(self.shared.settings.page, 0), JOBS))
+        self.tabs.currentChanged.connect(self._on_page)
+        yield "results"
+
+    def end(self) -> None:
+        """Take out of QGIS what is not the dock's own."""
+        if self.setup is not None:
+            self.setup.end()
+        self.predict.area.close_tool()
+        self.train.preview.clear()
+        if self.results is not None:
+            self.results.close()
+        self.arrivals.close()
 
     def sizeHint(self) -> QSize:
         """Wide enough for the tables, and no wider."""
         return QSize(460, 760)
 
+    @slot
+    def event(self, event: QEvent) -> bool:
+        """Keep F1 from QGIS's own help while the keyboard is here."""
+        if event.type() == QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_F1:
+            event.accept()
+            return True
+        return super().event(event)
+
+    @slot
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Open the guide with F1."""
+        if event.key() == Qt.Key.Key_F1:
+            self.show_help()
+        else:
+            super().keyPressEvent(event)
+
     def _connect(self) -> None:
         backend = self.shared.backend
         backend.state_changed.connect(self.banner.show_state)
+        backend.state_changed.connect(self._on_state)
         backend.jobs_changed.connect(self._on_jobs)
         self.banner.retried.connect(self._on_retry)
         self.banner.setup_asked.connect(self._on_setup)
-        self.tabs.currentChanged.connect(self._on_page)
         self.train.model_ready.connect(self._on_model)
         self.predict.box.opened.connect(self._on_add)
-        self.predict.follower.changed.connect(self.more.show_job)
         self.train.box.attach(backend)
         self.predict.box.attach(backend)
         self.jobs.opened.connect(self._on_open)
         self.arrivals.asked.connect(self._on_asked)
         self.opened.connect(backend.start)
         self.help.clicked.connect(self.show_help)
-        f1 = QShortcut(QKeySequence(Qt.Key.Key_F1), self, self.show_help)
-        f1.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
 
     @slot
     def show_help(self) -> None:
@@ -128,6 +166,16 @@ class TimoDock(QgsDockWidget):
     def _on_retry(self, program: str) -> None:
         self.shared.settings.save(backend_program=program)
         self.shared.backend.use(program)
+
+    @slot
+    def _on_state(self, state: LinkState) -> None:
+        """Say once that the backend is of another release: what is new in either may not work."""
+        told, wanted = str(self.shared.backend.server.get("version", "")), shipped()
+        if state.ready and wanted.is_file() and told not in (version_of(wanted), self._other):
+            self._other = told
+            log(tr("The backend is TiMo {found}, and this plugin needs {wanted}: set it up again.",
+                   found=told, wanted=version_of(wanted)), "warning",
+                push=True, button=tr("Set up TiMo…"), pressed=self._on_setup)  # fmt: skip
 
     @slot
     def _on_setup(self) -> None:

@@ -208,7 +208,9 @@ class ExportDialog(TaskDialog):
             return
         kind = POLYGONS if self._form == VECTOR else self._result.kind
         classes = self._result.classes
-        self._shared.background.run(lambda: read_result(kind, path), lambda made: self._add(made, classes))
+        self._shared.background.run(
+            lambda: read_result(kind, path), lambda made: self._add(made, classes), owner=self
+        )
 
     def _add(self, made: Optional[Result], classes: tuple) -> None:
         if made is not None:

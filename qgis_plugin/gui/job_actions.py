@@ -10,7 +10,7 @@ from qgis.PyQt.QtGui import QGuiApplication, QKeySequence
 from qgis.PyQt.QtWidgets import QAction, QMenu, QWidget
 
 from ..backend import turns
-from ..backend.job_rules import can, why_not, works_lost
+from ..backend.job_rules import can, why_not
 from ..backend.jobs import JobView, in_words
 from ..backend.removal import Removal
 from ..compat import icon
@@ -19,7 +19,7 @@ from ..shared import Shared
 from ..timing import slot
 from .clean_up import KEPT, LOST, removed
 from .job_text import report
-from .question import confirm
+from .question import confirm, confirm_cancel
 
 # Name, text, icon, keys, and the rule of job_rules that it stands under; None opens a new group of a menu.
 ACTIONS = (
@@ -146,19 +146,7 @@ class JobActions(QObject):
     @slot
     def _on_cancel(self) -> None:
         jobs = self._able("cancel")
-        lost = [job for job in jobs if works_lost(job)]
-        if not lost:
-            self._cancel(jobs)
-            return
-        confirm(
-            self._page,
-            tr("Cancel {name}?", name=lost[0].name)
-            if len(jobs) == 1
-            else trn("Cancel {count} job?", "Cancel {count} jobs?", len(jobs)),
-            tr("It ends without a result. Try again, later, goes on from what it has kept by then."),
-            tr("Cancel it") if len(jobs) == 1 else tr("Cancel them"),
-            lambda: self._cancel(jobs),
-        )
+        confirm_cancel(self._page, jobs, lambda: self._cancel(jobs))
 
     def _cancel(self, jobs: Sequence[JobView]) -> None:
         self.told.emit("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsUnitTypes
+from qgis.core import QgsCoordinateFormatter, QgsCoordinateReferenceSystem, QgsPointXY, QgsUnitTypes
 from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import QFormLayout, QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
@@ -15,6 +15,8 @@ from ..i18n import tr
 from ..models import Model
 
 MOST = 24
+FEW = 3
+"""Classes, and places, that are shown; of more, their number."""
 
 
 class ModelCard(QFrame):
@@ -66,12 +68,25 @@ class ModelCard(QFrame):
         if not model.pretrained:
             form.addRow(caption(tr("Accuracy"), top=True), label(model.accuracy_text or tr("Not measured")))
         form.addRow(caption(tr("Trained"), top=True), label(_origin(model)))
+        if model.places:
+            form.addRow(caption(tr("Place"), top=True), label(_where(model)))
 
 
 def _origin(model: Model) -> str:
     if not model.trained:
         return model.architecture
     return tr("{architecture}, from {start}", architecture=model.architecture, start=model.trained)
+
+
+def _where(model: Model) -> str:
+    shown = [
+        QgsCoordinateFormatter.format(
+            QgsPointXY(*place), QgsCoordinateFormatter.Format.FormatDecimalDegrees, 2
+        )
+        for place in model.places[:FEW]
+    ]
+    more = len(model.places) - FEW
+    return "; ".join([*shown, tr("and {count} more", count=more)] if more > 0 else shown)
 
 
 def _pixel(model: Model) -> str:

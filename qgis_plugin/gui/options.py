@@ -56,7 +56,7 @@ class OptionsPage(QgsOptionsPageWidget):
             label(
                 tr(
                     "Models, series, labels and the list of jobs are kept in the folder. "
-                    "Changes hold when QGIS is started again."
+                    "Changes hold when QGIS is started again, and in Processing at once."
                 ),
                 "timoOptionsHint",
                 muted=True,

@@ -13,7 +13,7 @@ from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton
 
 from ..backend.jobs import JobView, in_words
 from ..compat import caption, form_layout, icon, label
-from ..i18n import tr
+from ..i18n import tr, trn
 from ..layers import area
 from ..layers.sources import unique_path, without_number
 from ..models import Model, find_models, read_model
@@ -47,6 +47,7 @@ class PredictPage(Page):
         self._suggested = ""
         self._like: Optional[Path] = None
         self._preparing = False
+        self._changes = 0
         self._widgets()
         self.box = RunBox("timoPredict", tr("Add to the project"))
         self.footer_row = RunFooter("timoPredict", tr("Predict"), "predict")
@@ -234,6 +235,7 @@ class PredictPage(Page):
     @slot
     def _on_input(self) -> None:
         self.footer_row.trouble = ""
+        self._changes += 1  # an estimate that is being prepared is of no use
         self.estimate.forget()
         self._validate()
 
@@ -257,15 +259,23 @@ class PredictPage(Page):
         model = self.model()
         if model is None or model.problem or not model.date_count or self._series.why_not(1):
             return ""
+        doubts = []
+        roles = self._series.roles()
+        missing = [band for band in model.bands if roles and band.lower() not in roles]
+        if missing:
+            doubts.append(trn(
+                "The model needs the band {names}, which the series does not have: tick other layers, or "
+                "say on the page Series what their bands measure.",
+                "The model needs the bands {names}, which the series does not have: tick other layers, or "
+                "say on the page Series what their bands measure.",
+                len(missing), names=", ".join(missing)))  # fmt: skip
         dates = self._series.date_count()
         if dates != model.date_count:
-            return tr(
+            doubts.append(tr(
                 "The series has {dates} dates, and the model was trained on {count}: "
                 "it can be used, but the map may be poorer than the model's accuracy says.",
-                dates=dates,
-                count=model.date_count,
-            )
-        return ""
+                dates=dates, count=model.date_count))  # fmt: skip
+        return " ".join(doubts)
 
     @slot
     def _on_run(self) -> None:
@@ -310,7 +320,7 @@ class PredictPage(Page):
             return
         read, crs = chosen
         context = QgsProject.instance().transformContext()
-        self._preparing = True
+        self._preparing, changes = True, self._changes
         self._validate()
 
         def written() -> Tuple[str, str]:
@@ -325,7 +335,8 @@ class PredictPage(Page):
                 self._tell(result[1])
             else:
                 self._validate()
-                use({**spec, "aoi": result[0]})
+                if changes == self._changes or use == self._submit:
+                    use({**spec, "aoi": result[0]})
 
         def failed(why: str) -> None:
             done(("", tr("The area cannot be read: {why}. Pick another area.", why=why)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
 from qgis.gui import QgsFilterLineEdit
@@ -41,8 +41,8 @@ INTRO = tr(
 )
 SOON = 50
 """Milliseconds; changes of many layers come one by one."""
-TURN = 0.02
-"""Seconds that layers are looked into at a stretch."""
+TURN = 0.01
+"""Seconds that new layers are looked into at a stretch."""
 
 
 class SeriesPage(Page):
@@ -56,6 +56,7 @@ class SeriesPage(Page):
         self.store = SeriesStore(self._project, shared.settings.series_name, shared.settings.bands)
         self.model = SeriesModel(self._project, self.store)
         self._told: Optional[Tuple[str, List[frames.Row]]] = None  # what `changed` last stood for
+        self._seen: Sequence[str] = ()  # the layers that a click on a date has shown
         self.view = SeriesView(self.model)
         self.bar = SeriesBar(self.store)
         self.all = QCheckBox(tr("Tick all"))
@@ -113,6 +114,12 @@ class SeriesPage(Page):
         """Names of its bands, in small letters; those without a name are not among them."""
         return frozenset(band for row in frames.ticked(self.rows) for band in row.bands if band)
 
+    def roles(self) -> FrozenSet[str]:
+        """What its bands measure, and their names; empty where that is not known of all of them."""
+        rows = [row for row in frames.ticked(self.rows) if not row.mask]
+        known = all(row.bands and all(row.roles) for row in rows)
+        return frozenset(one for row in rows for one in (*row.bands, *row.roles)) if known else frozenset()
+
     def crs(self) -> QgsCoordinateReferenceSystem:
         """Its first raster's coordinate system; one that is not valid if there is none."""
         places = self.places()
@@ -155,10 +162,12 @@ class SeriesPage(Page):
         self.filter.textChanged.connect(self.view.filter)
         self.filter.textChanged.connect(self._on_model)
         self.model.changed.connect(self._on_model)
+        self.model.counted.connect(self._show_rows)
         self.model.rejected.connect(self._on_rejected)
         self.add.search_asked.connect(self._on_search)
         self.add.began.connect(self._on_began)
         self.problems.mended.connect(self.fixes.mend)
+        self.fixes.more_asked.connect(self.add.offer)
         self.timeline.chosen.connect(self._on_mark)
         self.view.selectionModel().currentRowChanged.connect(self._on_row)
 
@@ -174,9 +183,7 @@ class SeriesPage(Page):
 
     @slot
     def _refresh(self) -> None:
-        if self.model.look(TURN):
-            self.model.refresh()
-        else:  # a project of hundreds of layers was opened: the interface has its turn between
+        if not self.model.refresh(TURN):  # hundreds of layers have come: the interface has its turn between
             self._later.start(0)
 
     @slot
@@ -217,10 +224,15 @@ class SeriesPage(Page):
         self.all.setCheckState(state)
         self.all.setEnabled(bool(shown))
         self.summary.setText(frames.summary(self.rows))
+        self._show_rows()
+
+    @slot
+    def _show_rows(self) -> None:
         self.problems.show_findings(findings(self.rows))
         self.timeline.show_marks(_marks(self.rows))
+        # Most looks at the layers find nothing new, and the other pages ask for no clear share.
         told = (self.store.current.name, list(self.rows))
-        if told != self._told:  # Most looks at the layers find nothing new: the other pages have no work.
+        if told != self._told:
             self._told = told
             self.changed.emit()
 
@@ -244,10 +256,14 @@ class SeriesPage(Page):
 
     @slot
     def _on_mark(self, mark: Mark) -> None:
-        """Show a date's layers on the map, and no others of the series."""
+        """Show a date's images on the map, and no others of the series; what is not of it stays as it is."""
         self.view.go_to(mark.layers[0])
+        rows = frames.ticked(self.rows) or [row for row in self.rows if row.date]
+        images = [row.layer_id for row in rows if row.layer_id in mark.layers and not row.mask]
+        shown = images or mark.layers[:1]
         with inside_qgis():
-            show_only(self._project, mark.layers, [row.layer_id for row in self.rows])
+            show_only(self._project, shown, {*(row.layer_id for row in rows), *self._seen, *shown})
+        self._seen = shown
 
     @slot
     def _on_row(self) -> None:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Sequence
 
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QMessageBox, QWidget
 
-from ..i18n import tr
+from ..backend.job_rules import works_lost
+from ..backend.jobs import JobView
+from ..i18n import tr, trn
 from ..timing import slot
 
 
@@ -40,3 +42,20 @@ def confirm(parent: QWidget, text: str, more: str, yes: str, done: Callable[[], 
     box.finished.connect(box.deleteLater)
     box.open()
     return box
+
+
+def confirm_cancel(parent: QWidget, jobs: Sequence[JobView], done: Callable[[], None]) -> None:
+    """Ask before jobs are cancelled whose work would be lost; where there is none, do it."""
+    lost = [job for job in jobs if works_lost(job)]
+    if not lost:
+        done()
+        return
+    confirm(
+        parent,
+        tr("Cancel {name}?", name=lost[0].name)
+        if len(jobs) == 1
+        else trn("Cancel {count} job?", "Cancel {count} jobs?", len(jobs)),
+        tr("It ends without a result. Try again, later, goes on from what it has kept by then."),
+        tr("Cancel it") if len(jobs) == 1 else tr("Cancel them"),
+        done,
+    )

@@ -16,6 +16,7 @@ from ..compat import ProgressBar, icon, label
 from ..i18n import tr, trn
 from ..timing import slot
 from .curve_scale import best_epoch
+from .question import confirm_cancel
 
 
 class RunBox(QFrame):
@@ -190,10 +191,15 @@ class RunBox(QFrame):
 
     @slot
     def _on_cancel(self) -> None:
-        if self.job is not None:
+        job = self.job
+        if job is not None:
+            confirm_cancel(self, [job], lambda: self._cancel(job.id))
+
+    def _cancel(self, job: str) -> None:
+        if self.job is not None and self.job.id == job:
             self.cancel.setEnabled(False)
             self._refusal, self._cancelling = "", True
-            self.cancelled.emit(self.job.id)
+        self.cancelled.emit(job)
 
     @slot
     def _on_open(self) -> None:

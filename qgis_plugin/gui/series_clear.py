@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Tuple
 
-from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtCore import QElapsedTimer, QObject
 
 from ..background import Background
 from ..layers.clear import Clear, Question, measure
@@ -14,7 +14,7 @@ from ..timing import slot
 from .series_table import SeriesModel
 
 _SHOW = 300
-"""Milliseconds; counts are shown together, as each changes the whole table."""
+"""Milliseconds; counts are shown together, as each has the whole series looked at."""
 
 
 class ClearCounter(QObject):
@@ -28,10 +28,8 @@ class ClearCounter(QObject):
         self._waiting: List[Tuple[str, Question]] = []
         self._found: Dict[str, Clear] = {}
         self._busy = False
-        self._show = QTimer(self)
-        self._show.setSingleShot(True)
-        self._show.setInterval(_SHOW)
-        self._show.timeout.connect(self._on_show)
+        self._shown = QElapsedTimer()
+        self._shown.start()
         model.changed.connect(self.look)
 
     @slot
@@ -49,33 +47,34 @@ class ClearCounter(QObject):
         self._next()
 
     def _next(self) -> None:
+        # What was changed meanwhile was asked anew, behind it.
+        self._waiting = [
+            (layer_id, asked) for layer_id, asked in self._waiting if self._asked[layer_id] == asked
+        ]
         if self._busy or not self._waiting:
             return
         layer_id, question = self._waiting.pop(0)
-        if self._asked.get(layer_id) != question:  # changed meanwhile: asked anew behind it
-            self._next()
-            return
         self._busy = True
         self._background.run(
             lambda: (layer_id, measure(question)), self._on_found, failed=self._on_failed, owner=self
         )
 
     def _on_found(self, found: Tuple[str, Clear]) -> None:
-        self._busy = False
         self._found[found[0]] = found[1]
-        if not self._show.isActive():
-            self._show.start()
-        self._next()
+        self._go_on()
 
     def _on_failed(self, _why: str) -> None:
         """That raster's share stays unknown; the others have their turn."""
-        self._busy = False
-        self._next()
+        self._go_on()
 
-    @slot
-    def _on_show(self) -> None:
-        found, self._found = self._found, {}
-        self._model.show_clear(found)
+    def _go_on(self) -> None:
+        """Show what was found while nothing is counted, which would slow the interface's thread; count on."""
+        self._busy = False
+        if self._found and (not self._waiting or self._shown.hasExpired(_SHOW)):
+            found, self._found = self._found, {}
+            self._model.show_clear(found)
+            self._shown.start()
+        self._next()
 
 
 def _question(row: Row, same_day: List[Row]) -> Question:

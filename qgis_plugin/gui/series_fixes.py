@@ -7,7 +7,7 @@ from typing import Any, List, Sequence, Tuple
 
 from qgis.core import QgsProject, QgsRasterLayer, QgsRasterRange
 from qgis.gui import QgsProjectionSelectionDialog
-from qgis.PyQt.QtCore import QObject, QPoint, Qt
+from qgis.PyQt.QtCore import QObject, QPoint, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QInputDialog, QMenu, QWidget
 
 from ..i18n import tr
@@ -27,6 +27,9 @@ class Fixes(QObject):
         page: Their parent.
     """
 
+    more_asked = pyqtSignal()
+    """More dates are wanted."""
+
     def __init__(self, page: QWidget, model: SeriesModel, view: SeriesView, settings: Settings) -> None:
         super().__init__(page)
         self._page = page
@@ -45,6 +48,8 @@ class Fixes(QObject):
             self._view.go_to(ids[0], DATE, edit=True)
         elif finding.kind == checks.NO_CRS:
             self.set_crs(ids)
+        elif finding.kind in (checks.FEW, checks.GAP):
+            self.more_asked.emit()
         elif finding.kind == checks.NODATA:
             self.set_nodata(ids)
         else:

@@ -56,6 +56,11 @@ class AddButton(QPushButton):
         menu_button(self)
 
     @slot
+    def offer(self) -> None:
+        """Open the menu."""
+        self.menu().popup(self.mapToGlobal(self.rect().bottomLeft()))
+
+    @slot
     def list_groups(self) -> None:
         """Fill the sub-menu with the groups that the layer tree has now."""
         self.groups.clear()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Dict, List, Sequence
 
 from qgis.core import QgsApplication, QgsProject
@@ -25,13 +26,14 @@ SHORT = {
     "landsat-8": "L8", "landsat-9": "L9", "hls-l30": "HLS", "modis": "MODIS",
 }  # fmt: skip
 """What the table writes for sensors: names of layers need the room."""
-SORT_ROLE = Qt.ItemDataRole.UserRole
 
 
 class SeriesModel(QAbstractTableModel):
     """What the current series can be made of, as rows; what is changed in them is kept in the store."""
 
     changed = pyqtSignal()
+    counted = pyqtSignal()
+    """Clear shares came, and nothing else is new."""
     rejected = pyqtSignal(str)
     """What was typed that is no date."""
 
@@ -65,33 +67,56 @@ class SeriesModel(QAbstractTableModel):
         self.store.save()
         self.show()
 
-    def look(self, seconds: float) -> bool:
-        """Look into layers that are new for so long; whether all are known now."""
-        return self.reader.read_some(fitting(self._project), seconds)
+    def refresh(self, seconds: float = math.inf) -> bool:
+        """Read the layers again, and show them.
 
-    def refresh(self) -> None:
-        """Read the layers again, and show them."""
-        self._facts = {layer.id(): self.reader.read(layer) for layer in fitting(self._project)}
+        Args:
+            seconds: The longest that may take; of layers that are new, the rest waits for the next call.
+
+        Returns:
+            Whether all are shown now.
+        """
+        facts = self.reader.read_all(fitting(self._project), seconds)
+        if facts is None:
+            return False
+        self._facts = facts
         self.show()
+        return True
 
     def show(self) -> None:
-        """Show what is known; the view's selection stays where the layers are still the same."""
+        """Show what is known."""
+        self._place()
+        self.changed.emit()
+
+    def show_clear(self, found: Dict[str, Clear]) -> None:
+        """Show what was read in some rows' pixels."""
+        self._clear.update(found)
+        self._place(CLEAR)  # a date that is being typed in stays
+        self.counted.emit()
+
+    def _place(self, first: int = LAYER) -> None:
+        """Make the rows, which differ from this column on; what is selected stays if the layers do."""
         rows = check(self._maker.rows(self._facts, self.store.current, self._clear))
         order = {row.layer_id: row for row in rows}
         if set(order) != {row.layer_id for row in self.rows}:
             self.beginResetModel()
             self.rows = rows
             self.endResetModel()
-        else:
-            self.rows = [order[row.layer_id] for row in self.rows]
-            if self.rows:
-                self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(COLUMNS) - 1))
-        self.changed.emit()
+            return
+        old, self.rows = self.rows, [order[row.layer_id] for row in self.rows]
+        pairs = enumerate(zip(self.rows, old))
+        new = [number for number, (row, was) in pairs if row != was or row.clear != was.clear]
+        if new:
+            self.dataChanged.emit(self.index(new[0], first), self.index(new[-1], len(COLUMNS) - 1))
 
-    def show_clear(self, found: Dict[str, Clear]) -> None:
-        """Show what was read in some rows' pixels."""
-        self._clear.update(found)
-        self.show()
+    def sort_key(self, number: int, column: int) -> Any:
+        """By what a row is sorted in a column."""
+        row = self.rows[number]
+        if column == CLEAR:
+            return -1.0 if row.clear is None else row.clear
+        if column in (BANDS, SIZE):
+            return len(row.bands) if column == BANDS else row.width * row.height
+        return _text(row, column).lower()
 
     def number_of(self, layer_id: str) -> int:
         """The row of a layer; -1 if it has none."""
@@ -131,11 +156,6 @@ class SeriesModel(QAbstractTableModel):
             return SHORT.get(row.sensor, row.sensor)
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return _text(row, column)
-        if role == SORT_ROLE:
-            numbers = {BANDS: len(row.bands), SIZE: row.width * row.height}
-            if column == CLEAR:
-                return -1.0 if row.clear is None else row.clear
-            return numbers.get(column, _text(row, column).lower())
         if role == Qt.ItemDataRole.CheckStateRole and column == LAYER:
             return Qt.CheckState.Checked if row.ticked else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.ToolTipRole:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Tuple
 
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
@@ -38,15 +38,16 @@ class LabelFields(QObject):
     ) -> None:
         super().__init__(parent)
         self._labels, self._form, self._series, self._background = labels, form, series, background
-        self._asked = 0
         self._looked: Tuple[Any, ...] = ()
+        self._known: Tuple[Any, ...] = ()
+        """What was looked into last, and what the trouble is known of: they differ while it is being read."""
         self._trouble = ""
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(SOON)
         self._later.timeout.connect(self._look)
         labels.picked.connect(self._on_layer)
-        labels.changed.connect(self._on_labels)
+        labels.changed.connect(self._on_input)
         form.changed.connect(self._on_input)
         series.changed.connect(self._on_input)
         self._on_input()
@@ -63,7 +64,18 @@ class LabelFields(QObject):
         if self._labels.field.currentField() in self.names():
             return tr("Field '{field}' holds the class: pick another date or split field under Advanced.",
                       field=self._labels.field.currentField())  # fmt: skip
-        return self._trouble
+        wanted = self._wanted()
+        if wanted and wanted != self._known:
+            return tr("Looking into the fields of the labels.")
+        return self._trouble if wanted else ""
+
+    def _wanted(self) -> Tuple[Any, ...]:
+        """What there is to look into; empty if nothing."""
+        layer, (date, split) = self._labels.layer, self._chosen()
+        if not (date or split) or layer is None or sip.isdeleted(layer):
+            return ()
+        days = tuple(self._series.dates())
+        return date, split, self._labels.selected.isChecked(), days, layer.id(), self._labels.edits
 
     def _chosen(self) -> Tuple[str, str]:
         values = self._form.values()
@@ -72,11 +84,6 @@ class LabelFields(QObject):
     @slot
     def _on_layer(self) -> None:
         self._form.offer_fields(self._labels.layer)
-        self._on_input()
-
-    @slot
-    def _on_labels(self) -> None:
-        self._looked = ()  # a feature may have another value now
         self._on_input()
 
     @slot
@@ -89,25 +96,22 @@ class LabelFields(QObject):
 
     @slot
     def _look(self) -> None:
-        layer, (date, split) = self._labels.layer, self._chosen()
-        if not (date or split) or layer is None or sip.isdeleted(layer):
-            self._asked, self._looked = self._asked + 1, ()
-            self._tell(self._asked, "")
+        wanted = self._wanted()
+        if wanted == self._looked:
             return
-        selected, days = self._labels.selected.isChecked(), self._series.dates()
-        looked = (layer.id(), date, split, selected, tuple(days))
-        if looked == self._looked:
+        self._looked = wanted
+        if not wanted:
+            self._tell(wanted, "")
             return
-        self._asked, self._looked = self._asked + 1, looked
-        asked = self._asked
+        date, split, selected, days, *_ = wanted
         self._background.run(
-            checker(layer, date, split, selected, days),
-            lambda why: self._tell(asked, why),
-            failed=lambda _: self._tell(asked, ""),  # the job looks again
+            checker(self._labels.layer, date, split, selected, days),
+            lambda why: self._tell(wanted, why),
+            failed=lambda _: self._tell(wanted, ""),  # the job looks again
             owner=self,
         )
 
-    def _tell(self, asked: int, why: Optional[str]) -> None:
-        if asked == self._asked and why != self._trouble:
-            self._trouble = why or ""
+    def _tell(self, looked: Tuple[Any, ...], why: str) -> None:
+        if looked == self._looked:
+            self._known, self._trouble = looked, why
             self.changed.emit()

@@ -52,6 +52,8 @@ class LabelsBox(QWidget):
         self._learn = learn
         self._known_places: Places = ()
         self._asked = 0
+        self.edits = 0
+        """How often what is picked, or a feature, has changed."""
         self._checking = False
         self.layer: Optional[QgsVectorLayer] = None
         self.counts: Optional[Dict[str, int]] = None
@@ -107,8 +109,7 @@ class LabelsBox(QWidget):
 
     def series_changed(self) -> None:
         """Look at the labels again if the series lies elsewhere now."""
-        places = self._places()
-        if places != self._known_places and self.alive():
+        if self.alive() and self._places() != self._known_places:
             self._check_later.start()
 
     def use(self, layer: QgsVectorLayer, field: str) -> None:
@@ -200,6 +201,7 @@ class LabelsBox(QWidget):
     def _soon(self) -> None:
         known, self.counts = self.counts is not None, None
         self._asked += 1
+        self.edits += 1
         self._later.start()
         if known:  # an edit of thousands of features comes here as often
             self.changed.emit()

@@ -18,6 +18,7 @@ from ..layers.result_files import CONFIDENCE, MAP, PROBABILITIES, Classes, Resul
 from ..layers.sources import unique_path
 from ..layers.unsure_layer import places_layer, write_places
 from ..log import log
+from ..settings import writable
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .task_dialog import TaskDialog
@@ -143,5 +144,5 @@ def _find(result: Result, count: int, distance: int, each: bool, tick: Tick) -> 
     beside = mapped.path if mapped else source
     reference = opened(source).GetSpatialRef()
     wkt = reference.ExportToWkt() if reference is not None else ""
-    path = unique_path(beside.parent, f"{beside.stem}-unsure", ".gpkg")
+    path = unique_path(writable(beside.parent), f"{beside.stem}-unsure", ".gpkg")
     return write_places(path, places, classes, wkt), places, classes

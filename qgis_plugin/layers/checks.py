@@ -72,7 +72,7 @@ def findings(rows: Sequence[Row]) -> List[Finding]:
                 "One date can do for land cover; clearings, floods and crops show by change alone: tick more "
                 "layers, or add files."
             )
-            found.append(_finding(FEW, text))
+            found.append(_finding(FEW, text, tr("Add…")))
         found += _gap(days)
     return found
 
@@ -183,7 +183,7 @@ def _gap(days: Sequence[dt.date]) -> List[Finding]:
     text = tr(
         "The longest gap is of {days} days, from {first} to {last}.", days=length, first=first, last=last
     )
-    return [_finding(GAP, text)]
+    return [_finding(GAP, text, tr("Add…"))]
 
 
 def _known(row: Row) -> List[str]:

@@ -16,6 +16,7 @@ from osgeo import gdal, ogr
 from qgis.core import QgsGeometry
 
 from ..i18n import tr
+from . import geopackage
 from .hectares import hectares_in
 from .raster_blocks import (
     RasterError,
@@ -199,17 +200,12 @@ def _polygons(asked: Export, source: gdal.Dataset, part: Path, between: Path, ti
         )
         smoothed.FlushCache()
         band = into
-    driver, made = ogr.GetDriverByName("GPKG"), None
-    part.unlink(missing_ok=True)
-    with suppress(RuntimeError):
-        made = driver.CreateDataSource(str(part))
-    if made is None:
-        raise cannot_write(asked.target)
+    fields = {"value": ogr.OFTInteger, "class": ogr.OFTString, "hectares": ogr.OFTReal}
     try:
-        layer = made.CreateLayer(LAYER, source.GetSpatialRef(), ogr.wkbPolygon)
-        layer.CreateField(ogr.FieldDefn("value", ogr.OFTInteger))
-        layer.CreateField(ogr.FieldDefn("class", ogr.OFTString))
-        layer.CreateField(ogr.FieldDefn("hectares", ogr.OFTReal))
+        made, layer = geopackage.create(part, LAYER, source.GetSpatialRef(), ogr.wkbPolygon, fields)
+    except geopackage.GeoPackageError as error:
+        raise cannot_write(asked.target, str(error)) from error
+    try:
         _run(
             _part(tick, begin, 0.8),
             asked.target,

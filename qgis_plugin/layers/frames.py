@@ -65,8 +65,8 @@ class Row:
     tells_nodata: bool = True
     mask: bool = False
     scenes: Tuple[str, ...] = ()
-    clear: Optional[float] = None
-    filler: Optional[float] = None
+    clear: Optional[float] = field(default=None, compare=False)
+    filler: Optional[float] = field(default=None, compare=False)
     """Share of pixels that are 0 in all bands though no nodata value says so."""
     problem: str = ""
     note: str = ""

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Features of QGIS as a GeoPackage, written whole or not at all. May be called in any thread."""
+"""GeoPackages of one layer: of QGIS's features, or to be filled by GDAL. May be called in any thread."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Iterable, Mapping, Optional, Tuple
 
+from osgeo import gdal, ogr, osr
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
@@ -20,6 +22,41 @@ from ..i18n import tr
 
 class GeoPackageError(Exception):
     """It cannot be written; the text says why, without a full stop."""
+
+
+def create(
+    path: Path, layer: str, reference: Optional[osr.SpatialReference], shape: int, fields: Mapping[str, int]
+) -> Tuple[ogr.DataSource, ogr.Layer]:
+    """Make an empty GeoPackage for GDAL to fill.
+
+    Args:
+        path: Where to; what stands there is replaced.
+        layer: What the layer in it is called.
+        reference: Its coordinate system.
+        shape: Of the geometries, such as ``ogr.wkbPoint``.
+        fields: Their names and types, such as ``ogr.OFTString``.
+
+    Returns:
+        The file and its layer, written when both are let go.
+
+    Raises:
+        GeoPackageError: It cannot be made; nothing is left of it.
+    """
+    made = into = None
+    gdal.ErrorReset()
+    try:
+        path.unlink(missing_ok=True)
+        made = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
+        into = made.CreateLayer(layer, reference, shape) if made is not None else None
+        if into is not None and not any(into.CreateField(ogr.FieldDefn(*one)) for one in fields.items()):
+            return made, into
+        why = gdal.GetLastErrorMsg()
+    except (OSError, RuntimeError) as error:  # GDAL with exceptions on
+        why = getattr(error, "strerror", "") or str(error)
+    into = made = None  # closed before it is taken away
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    raise GeoPackageError(why.rstrip(".") or tr("no writer"))
 
 
 def write_features(

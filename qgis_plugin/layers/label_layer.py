@@ -11,6 +11,7 @@ from qgis.core import QgsVectorLayer
 
 from ..i18n import tr
 from ..timing import inside_qgis
+from .geopackage import GeoPackageError, create
 from .label_classes import LabelClass, write_scheme
 
 FIELD = "class"
@@ -43,16 +44,11 @@ def maker(path: Path, crs_wkt: str, shape: str) -> Callable[[], str]:
         kind = ogr.wkbPoint if shape == POINTS else ogr.wkbMultiPolygon
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            source = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
-            layer = source.CreateLayer(path.stem, reference, kind) if source is not None else None
-            made = layer is not None and layer.CreateField(ogr.FieldDefn(FIELD, ogr.OFTString)) == 0
-        except (OSError, RuntimeError) as error:
+            create(path, path.stem, reference, kind, {FIELD: ogr.OFTString})
+        except (OSError, GeoPackageError) as error:
             return tr(
                 "{path} could not be written: {why}. Choose another folder.", path=str(path), why=str(error)
             )
-        layer = source = None  # written when it is let go
-        if not made or not path.exists():
-            return tr("{path} could not be written: choose another folder.", path=str(path))
         return ""
 
     return make

@@ -84,14 +84,22 @@ class FactsReader:
         self.reads = 0
         """How many layers were looked into."""
 
-    def read_some(self, layers: Iterable[QgsRasterLayer], seconds: float) -> bool:
-        """Read what is not known yet for so long; whether all is known now."""
-        until = time.perf_counter() + seconds
+    def read_all(self, layers: Iterable[QgsRasterLayer], seconds: float) -> Optional[Dict[str, Facts]]:
+        """The facts of all layers by their ids.
+
+        Args:
+            layers: Of the project.
+            seconds: The longest that this may take, and then some were new.
+
+        Returns:
+            None if that was too short; what was read is known at the next call.
+        """
+        until, before, found = time.perf_counter() + seconds, self.reads, {}
         for layer in layers:
-            if time.perf_counter() > until:
-                return False
-            self.read(layer)
-        return True
+            found[layer.id()] = self.read(layer)
+            if self.reads > before and time.perf_counter() > until:
+                return None
+        return found
 
     def read(self, layer: QgsRasterLayer) -> Facts:
         """The facts of a layer."""

@@ -29,7 +29,7 @@ def layer_file(layer: QgsMapLayer) -> Optional[Path]:
 
 def is_result(layer: QgsMapLayer) -> bool:
     """Whether a layer shows a job's result, or what was made of one."""
-    return bool(layer.customProperty(JOB_PROPERTY, "") or layer.customProperty(KIND_PROPERTY, ""))
+    return not {JOB_PROPERTY, KIND_PROPERTY}.isdisjoint(layer.customPropertyKeys())  # asked of every layer
 
 
 def unique_path(folder: Path, stem: str, suffix: str = "", taken: Collection[str] = ()) -> Path:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Sequence
 
@@ -21,6 +20,7 @@ from qgis.core import (
 
 from ..i18n import tr
 from ..timing import inside_qgis
+from .geopackage import GeoPackageError, create
 from .raster_blocks import cannot_write, flush, whole
 from .result_files import Classes
 
@@ -45,21 +45,15 @@ def write_places(path: Path, places: Sequence[Place], classes: Classes, wkt: str
     names: Dict[int, str] = {value: name for value, name, _ in classes}
     reference = osr.SpatialReference(wkt) if wkt else None
     with whole(path) as part:
-        part.unlink(missing_ok=True)
-        made = None
-        with suppress(RuntimeError):
-            made = ogr.GetDriverByName("GPKG").CreateDataSource(str(part))
-        if made is None:
-            raise cannot_write(path)
+        fields = {
+            "rank": ogr.OFTInteger, "confidence": ogr.OFTReal,
+            "predicted": ogr.OFTString, CLASS_FIELD: ogr.OFTString,
+        }  # fmt: skip
         try:
-            layer = made.CreateLayer(LAYER, reference, ogr.wkbPoint)
-            for name, kind in (
-                ("rank", ogr.OFTInteger),
-                ("confidence", ogr.OFTReal),
-                ("predicted", ogr.OFTString),
-                (CLASS_FIELD, ogr.OFTString),
-            ):
-                layer.CreateField(ogr.FieldDefn(name, kind))
+            made, layer = create(part, LAYER, reference, ogr.wkbPoint, fields)
+        except GeoPackageError as error:
+            raise cannot_write(path, str(error)) from error
+        try:
             for place in places:
                 feature = ogr.Feature(layer.GetLayerDefn())
                 feature.SetField("rank", place.rank)

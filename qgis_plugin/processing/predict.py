@@ -11,7 +11,9 @@ from ..i18n import tr
 from .algorithm import TaskAlgorithm
 from .groups import MAPS
 
-KINDS = {"out": "map", "confidence": "confidence", "probabilities": "probabilities"}
+KINDS = {
+    "out": "map", "polygons": "polygons", "confidence": "confidence", "probabilities": "probabilities"
+}  # fmt: skip
 
 
 class PredictAlgorithm(TaskAlgorithm):
@@ -24,7 +26,7 @@ class PredictAlgorithm(TaskAlgorithm):
     ICON = "predict"
 
     def arrive(self, job: Any, outputs: Mapping[str, str], context: QgsProcessingContext) -> None:
-        """Style the map, the confidence and the probabilities."""
+        """Style the map, its polygons, the confidence and the probabilities."""
         from .styling import dress_on_load  # not while QGIS starts: it reads rasters
 
         paths = {kind: outputs[name] for name, kind in KINDS.items() if name in outputs}

@@ -11,7 +11,6 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
-    QgsRasterLayer,
 )
 
 from ..layers.results import Result, dress, read_results
@@ -38,9 +37,8 @@ class Dresser(QgsProcessingLayerPostProcessorInterface):
         self, layer: QgsMapLayer, _context: QgsProcessingContext, _feedback: QgsProcessingFeedback
     ) -> None:
         """Called by QGIS when the layer is there."""
-        if isinstance(layer, QgsRasterLayer):
-            dress(layer, self._result, self._job, self._title)
-            layer.triggerRepaint()
+        dress(layer, self._result, self._job, self._title)
+        layer.triggerRepaint()
 
 
 def dress_on_load(job: Any, paths: Mapping[str, str], context: QgsProcessingContext) -> None:
@@ -48,7 +46,7 @@ def dress_on_load(job: Any, paths: Mapping[str, str], context: QgsProcessingCont
 
     Args:
         job: The JobView of the job that made them.
-        paths: Rasters by kind: ``map``, ``confidence``, ``probabilities``.
+        paths: Files by kind: ``map``, ``polygons``, ``confidence``, ``probabilities``.
         context: Knows which of them are to be loaded.
     """
     wanted = {kind: path for kind, path in paths.items() if context.willLoadLayerOnCompletion(path)}

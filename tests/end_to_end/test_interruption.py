@@ -18,7 +18,7 @@ WORKER = Path(__file__).with_name("keen_worker.py")
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("victim", ["server", "worker"])
+@pytest.mark.parametrize("victim", ["server", pytest.param("worker", marks=pytest.mark.slow)])
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(tmp_path, victim):
     scene = make_scene(tmp_path)
     server = ServerProcess(tmp_path / "home").start(worker=WORKER)

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 from qgis.PyQt.QtCore import Qt, QTimer
-from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QWidget
+from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QPushButton, QWidget
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the programs of these tests are shell scripts")
 
@@ -67,6 +67,29 @@ def test_damaged_connection_file_does_not_stop_the_search(dock, tmp_path, qtbot)
     (home / "connection.json").write_text("{", encoding="utf-8")
     dock.shared.backend.use("/nowhere/else")
     qtbot.waitUntil(lambda: "/nowhere/else" in dock.findChild(QLabel, "timoBannerMessage").text())
+
+
+def test_backend_of_another_release_is_said_once_with_what_to_do(dock, package, iface, qtbot):
+    from pathlib import Path
+
+    from timo_qgis.backend.link import LinkState
+
+    qtbot.waitUntil(lambda: phase(dock) == "missing")
+    (wheel,) = (Path(package.__file__).parent / "wheels").glob("timo_qgis-*.whl")
+    ours = wheel.name.split("-")[1]
+
+    def connect(version):
+        iface.bar.clearWidgets()
+        dock.shared.backend._on_hello({"version": version})
+        for state in ("connecting", "ready"):
+            dock.shared.backend._on_state(LinkState(state))
+        return iface.bar.currentItem()
+
+    assert connect(ours) is None
+    told = connect("0.0.7")
+    assert f"TiMo 0.0.7, and this plugin needs {ours}" in told.text()
+    assert [button.text() for button in told.findChildren(QPushButton)] == ["Set up TiMo…"]
+    assert connect("0.0.7") is None
 
 
 def test_connection_file_of_another_release_is_said(plugin, tmp_path, qtbot):

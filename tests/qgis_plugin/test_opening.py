@@ -8,37 +8,68 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
-def test_dock_is_made_in_small_pieces(package, plugin, iface, qtbot):
-    """Modules of ours are loaded a few at a time, in a process of its own, and pages one by one."""
+
+def test_modules_are_loaded_beside_the_interface(package):
+    """In a process of its own: once the thread has ended, the dock needs none of ours besides."""
     script = (
         "import sys; from qgis.PyQt.QtWidgets import QApplication\n"
-        "from importlib import import_module\n"
-        "import timo_qgis.plugin; from timo_qgis.opening import PARTS\n"
-        "for part in PARTS:\n"
-        "    before = len([name for name in sys.modules if name.startswith('timo_qgis')])\n"
-        "    import_module(part, 'timo_qgis')\n"
-        "    print(part, len([n for n in sys.modules if n.startswith('timo_qgis')]) - before)\n"
+        "import timo_qgis.plugin; from timo_qgis.opening import Opening\n"
+        "def ours(): return {name for name in sys.modules if name.startswith('timo_qgis')}\n"
+        "before, opening = ours(), Opening(None)\n"
+        "assert opening.loading()\n"
+        "opening._loader.join(60); assert not opening.loading()\n"
+        "loaded = ours()\n"
+        "from timo_qgis.gui.dock import TimoDock\n"
+        "print(len(loaded - before), sorted(ours() - loaded))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])},
         check=True, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    loaded = {line.split()[0]: int(line.split()[1]) for line in done.stdout.splitlines()}
-    assert sum(loaded.values()) > 50 and not {part: n for part, n in loaded.items() if n > 9}
+    count, late = done.stdout.split(maxsplit=1)
+    assert int(count) > 50 and late.strip() == "[]"
+
+
+def test_dock_is_made_in_several_pieces(plugin, qtbot):
     plugin.action.trigger()
+    assert plugin.dock is None
     qtbot.waitUntil(lambda: plugin.dock is not None and plugin.dock.isVisible(), timeout=30_000)
     assert plugin.dock.tabs.count() == 4
 
 
-def test_unloading_while_the_dock_is_being_made_leaves_nothing(plugin, iface, qtbot):
-    from timo_qgis.opening import PARTS, Opening
+def test_a_click_more_while_the_dock_is_being_made_leaves_it_closed(plugin, qtbot):
+    plugin.action.trigger()
+    plugin.action.trigger()
+    assert not plugin.action.isChecked()
+    qtbot.waitUntil(lambda: plugin.dock is not None and not plugin.dock.isVisible())
+    qtbot.wait(100)
+    assert not plugin.dock.isVisible() and not plugin.action.isChecked()
+    plugin.action.trigger()
+    qtbot.waitUntil(plugin.dock.isVisible)
+
+
+def test_a_fault_while_the_dock_is_being_made_leaves_nothing(plugin, iface, monkeypatch, qtbot):
+    import timo_qgis.gui.dock as dock
+
+    before = len(iface.window.children())
+    monkeypatch.setattr(dock, "JobsPage", lambda _shared: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        plugin.open()
+    qtbot.waitUntil(lambda: len(iface.window.children()) <= before)
+    assert plugin.dock is None and plugin._opening is None
+
+
+@pytest.mark.parametrize("steps", range(11))
+def test_unloading_while_the_dock_is_being_made_leaves_nothing(plugin, iface, qtbot, steps):
+    from timo_qgis.opening import Opening
 
     before = len(iface.window.children())
     plugin._opening = Opening(iface)
-    for _ in range(len(PARTS) + 2):
-        plugin._opening.step()
+    for _ in range(steps):
+        assert plugin._opening.step()
     plugin.unload()
     qtbot.waitUntil(lambda: len(iface.window.children()) <= before)
     assert plugin.dock is None

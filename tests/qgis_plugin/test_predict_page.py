@@ -22,7 +22,10 @@ CARD = {
     "dates": {"count": 12, "first": "2020-01-15", "last": "2020-12-15", "minimum": 2},
     "chip": 32,
     "metrics": {"overall_accuracy": 0.931, "mean_iou": 0.8},
-    "training": {"started_from": "random weights"},
+    "training": {
+        "started_from": "random weights",
+        "extents": [[25.3, 46.4, 25.5, 46.6]] + 3 * [[-1, -2, -1, -2]],
+    },
 }
 
 
@@ -62,6 +65,8 @@ def test_card_shows_classes_bands_dates_accuracy_and_origin(write_model, page, q
         "12, from 2020-01-15 to 2020-12-15",
         "93.1 %",
         "from random weights",
+        "25.40°E,46.50°N",
+        "and 1 more",
     ):
         assert part in text
 
@@ -122,6 +127,22 @@ def test_other_number_of_dates_than_in_training_is_said(write_model, page, dock,
     qtbot.waitUntil(lambda: len(dock.series.rows) == 3)
     dock.series.model.tick([0, 1, 2], True)
     assert "3 dates" in page.fit.text() and "12" in page.fit.text()
+
+
+def test_bands_that_the_series_lacks_are_said_where_all_of_its_are_known(
+    write_model, page, dock, add_raster, qtbot
+):
+    bands = [{"key": name, "name": name, "role": name} for name in ("blue", "nir", "swir16", "swir22")]
+    write_model("woods", bands=bands, dates={"count": 1})
+    refresh(page, qtbot, 1)
+    add_raster("S2_20200115.tif")
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
+    dock.series.model.tick([0], True)
+    assert "needs the bands swir16, swir22, which the series does not have" in page.fit.text()
+    series = dock.series.store.current
+    series.bands["sentinel-2"] = {"blue": "", "green": "", "red": "", "nir": ""}
+    dock.series.model.keep()
+    assert not page.fit.isVisible(), "what the bands measure is not known"
 
 
 def test_model_that_cannot_be_used_is_not_chosen_by_itself(write_model, page, qtbot):

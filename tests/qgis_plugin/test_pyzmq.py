@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 import pytest
 from qgis.PyQt.QtWidgets import QAbstractButton
@@ -72,18 +73,9 @@ def test_pyzmq_whose_installing_program_cannot_be_started_says_so(pyzmq, tmp_pat
 
 
 def test_a_qgis_without_pyzmq_says_so_and_offers_to_install_it(plugin, iface, monkeypatch, qtbot):
-    import timo_qgis.opening as opening
-    import timo_qgis.plugin as module
-
-    real = module.import_module
-
-    def without(name, *more):
-        if name in ("zmq", "._client.core"):
-            raise ImportError("No module named 'zmq'", name="zmq")
-        return real(name, *more)
-
-    monkeypatch.setattr(module, "import_module", without)
-    monkeypatch.setattr(opening, "import_module", without)
+    for name in ("_client.core", "backend.thread", "backend.link"):
+        monkeypatch.delitem(sys.modules, f"timo_qgis.{name}", raising=False)  # those that need it
+    monkeypatch.setitem(sys.modules, "zmq", None)
     plugin.action.trigger()
     qtbot.waitUntil(lambda: iface.bar.currentItem() is not None)
     item = iface.bar.currentItem()

@@ -13,8 +13,9 @@ import pytest
 
 SCRIPT = """
 import json, os, sys, time
-from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QWidget
+from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QApplication, QWidget
 from qgis.utils import iface, plugins, unloadPlugin
 from qgis.core import QgsProject, QgsRasterLayer
 
@@ -40,11 +41,20 @@ def look():
         "banner": plugin.dock.banner.message.text(),
         "torch": "torch" in sys.modules,
         "entries": [entries(result), entries(other)],
+        "guide": guide(plugin.dock),
     }
     unloadPlugin("timo_qgis")
     facts["unloaded"] = "timo_qgis" not in plugins
     facts["entries_left"] = entries(result)
     QTimer.singleShot(200, lambda: done(left=left(), **facts))
+
+def guide(dock):
+    # F1 is the key of QGIS's own help, too.
+    QApplication.setActiveWindow(iface.mainWindow())
+    dock.tabs.setCurrentIndex(1)
+    dock.train.name.setFocus()
+    QTest.keyClick(dock.train.name, Qt.Key.Key_F1)
+    return dock._guide is not None and dock._guide.isVisible()
 
 def left():
     return len(iface.mainWindow().findChildren(QWidget, "TimoDock"))
@@ -88,6 +98,7 @@ def test_desktop_loads_opens_and_unloads_the_plugin(plugin_zip, write_raster, tm
     assert facts["pages"] == ["Series", "Train", "Predict", "Jobs"]
     assert "timo-backend" in facts["banner"]
     assert facts["width"] >= 400
+    assert facts["guide"]
     assert facts["unloaded"] and facts["left"] == 0
     assert not facts["torch"]
     assert "Show how this was made" in facts["entries"][0] and facts["entries"][1] == []

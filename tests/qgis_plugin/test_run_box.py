@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from qgis.PyQt.QtCore import QObject, Qt
+from qgis.PyQt.QtWidgets import QMessageBox
 
 
 @pytest.fixture
@@ -138,6 +139,19 @@ def test_what_is_refused_is_said_and_can_be_tried_again(tell, box, backend, qtbo
     assert not box.note.isHidden() and button.isEnabled()
     tell(state="paused", attempt=2)
     assert box.note.isHidden()
+
+
+@pytest.mark.parametrize("agree", [False, True])
+def test_cancelling_asks_where_work_would_be_lost(tell, box, backend, qtbot, agree):
+    tell(state="running", fraction=0.4, attempt=1)
+    press(qtbot, box.cancel)
+    asked = box.findChild(QMessageBox, "timoQuestion")
+    assert "Cancel wood?" in asked.text() and not backend.sent
+    button = next(b for b in asked.buttons() if (b.text().replace("&", "") == "Cancel it") == agree)
+    with qtbot.waitSignal(asked.destroyed):
+        press(qtbot, button)
+    assert [one.type for one in backend.sent] == (["cancel"] if agree else [])
+    assert box.cancel.isEnabled() != agree
 
 
 def test_other_jobs_refusals_are_not_shown(tell, box, backend):

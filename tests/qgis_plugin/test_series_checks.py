@@ -190,6 +190,9 @@ def test_a_file_with_other_bands_than_the_rest_is_named(add, page, qtbot):
 def test_one_date_is_too_few(add, page, qtbot):
     add("S2_20200101.tif")
     assert kinds(page) == ["few"]
+    qtbot.mouseClick(page.findChild(QPushButton, "timoSeriesProblemsFix_few"), Qt.MouseButton.LeftButton)
+    assert page.add.menu().isVisible()
+    page.add.menu().close()
 
 
 def test_the_longest_gap_is_told(add, page, qtbot):

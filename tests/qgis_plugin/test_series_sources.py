@@ -148,6 +148,18 @@ def test_a_click_on_a_date_shows_its_layer_alone_and_selects_its_row(page, qtbot
     assert [layer.name() for layer in root.checkedLayers()] == ["S2_20200415"]
 
 
+def test_a_click_on_a_date_leaves_alone_what_is_not_of_the_series(page, qtbot, add_raster, twelve_dates):
+    add_raster("heights.tif")
+    add_raster("SCL_20200315.tif", names=("SCL",), values=np.full((1, 8, 8), 4, np.uint8))
+    qtbot.waitUntil(lambda: len(page.rows) == 14)
+    page.model.tick([n for n, row in enumerate(page.rows) if row.date], True)
+    line = page.timeline
+    for date, name in ((dt.date(2020, 3, 15), "S2_20200315"), (dt.date(2020, 4, 15), "S2_20200415")):
+        qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(round(line.x(date)), 14))
+        checked = {layer.name() for layer in QgsProject.instance().layerTreeRoot().checkedLayers()}
+        assert checked == {name, "heights"}, "the mask is of the series, and no image"
+
+
 def test_a_row_that_is_selected_is_marked_on_the_time_line(page, qtbot, twelve_dates):
     qtbot.waitUntil(lambda: len(page.rows) == 12)
     page.view.selectRow(6)

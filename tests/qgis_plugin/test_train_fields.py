@@ -95,8 +95,6 @@ def pick(page, name, field):
 
 def job(page, sent, qtbot):
     qtbot.waitUntil(lambda: page.why_not() == "")
-    qtbot.wait(300)  # the fields are looked into soon after they are picked
-    assert page.why_not() == ""
     page.findChild(QPushButton, "timoTrainRun").click()
     qtbot.waitUntil(lambda: len(sent) == 1, timeout=10_000)
     return sent[0]
@@ -131,6 +129,36 @@ def test_split_field_reaches_the_training_which_parts_the_labels_by_it(
     spec = job(page, sent, qtbot)
     assert spec["split_field"] == "part" and "validation" not in spec and "date_field" not in spec
     assert read(spec, backend_program) == [40 * 64, 40 * 64, None]
+
+
+def test_a_field_that_is_not_looked_into_yet_is_waited_for(page, add_labels, sent, qtbot):
+    """The button cannot be pressed before it is known whether the field will do."""
+    add_labels()
+    qtbot.waitUntil(lambda: page.why_not() == "")
+    pick(page, "split_field", "day")
+    button = page.findChild(QPushButton, "timoTrainRun")
+    assert page.why_not() == "Looking into the fields of the labels." and not button.isEnabled()
+    qtbot.waitUntil(lambda: "must say train, validation or test" in page.why_not())
+    pick(page, "split_field", "part")
+    assert not button.isEnabled()
+    qtbot.waitUntil(button.isEnabled)
+    pick(page, "split_field", "")
+    assert page.why_not() == ""
+
+
+def test_what_was_read_before_an_edit_counts_no_more(page, add_labels, monkeypatch, qtbot):
+    """The first look ends after the labels were changed: what it says is of labels that are no more."""
+    layer = add_labels()
+    qtbot.waitUntil(lambda: page.why_not() == "")
+    pick(page, "split_field", "part")
+    qtbot.waitUntil(lambda: page.why_not() == "")
+    layer.startEditing()
+    for feature in layer.getFeatures():
+        layer.changeAttributeValue(feature.id(), 2, "train")
+    assert page.why_not() != ""
+    qtbot.waitUntil(lambda: "No label has 'validation'" in page.why_not())
+    layer.rollBack()
+    qtbot.waitUntil(lambda: page.why_not() == "")
 
 
 def test_labels_of_a_date_each_reach_the_training(page, add_labels, sent, backend_program, qtbot):

@@ -106,6 +106,18 @@ class Grid:
         return Window(0, 0, self.width, self.height)
 
     @cached_property
+    def degrees(self) -> tuple[float, float, float, float] | None:
+        """West, south, east and north in degrees of WGS 84, to a metre; None where no CRS tells them."""
+        crs = self.rasterio_crs
+        if crs is None or not (crs.is_geographic or crs.is_projected):
+            return None
+        try:
+            west, south, east, north = rasterio.warp.transform_bounds(crs, "EPSG:4326", *self.bounds)
+            return round(west, 5), round(south, 5), round(east, 5), round(north, 5)
+        except rasterio.errors.CRSError:
+            return None
+
+    @cached_property
     def ground_sample_distance(self) -> float | None:
         """Side of a square of a pixel's area, in metres, at the grid's centre; None without CRS."""
         crs = self.rasterio_crs

@@ -17,7 +17,15 @@ _NAMES: tuple[tuple[str, str], ...] = (
     (r"PIXEL[_ ]RELIABILITY|SUMMARYQA", "reliability"),
     (r"STATE[_ ](?:1KM|500M|250M)", "state"),
 )
-_QUALITY = r"QA|QC|QUALITY|CLP|MSK_(?:CLDPRB|SNWPRB|CLASSI)"
+
+
+def _word(pattern: str) -> re.Pattern[str]:
+    """What stands in a name between other characters than letters and digits."""
+    return re.compile(rf"(?<![A-Z0-9])(?:{pattern})(?![A-Z0-9])", re.IGNORECASE)
+
+
+_WORDS = tuple((_word(pattern), scheme) for pattern, scheme in _NAMES)
+_QUALITY = _word(r"QA|QC|QUALITY|CLP|MSK_(?:CLDPRB|SNWPRB|CLASSI)")
 
 
 def scheme_of(name: str, file_name: str = "") -> str | None:
@@ -27,8 +35,8 @@ def scheme_of(name: str, file_name: str = "") -> str | None:
         name: Of a band, or of a file without its folder and extension.
         file_name: Where ``name`` is a band's: HLS is told by its files' names.
     """
-    for pattern, scheme in _NAMES:
-        if re.search(rf"(?<![A-Z0-9])(?:{pattern})(?![A-Z0-9])", name, re.IGNORECASE):
+    for word, scheme in _WORDS:
+        if word.search(name):
             hls = scheme == "fmask" and re.search(r"HLS\.[SL]30", f"{name} {file_name}", re.IGNORECASE)
             return "fmask_hls" if hls else scheme
     return None
@@ -36,7 +44,7 @@ def scheme_of(name: str, file_name: str = "") -> str | None:
 
 def is_quality(name: str) -> bool:
     """Whether a band of this name tells quality in numbers that no scheme here reads."""
-    return re.search(rf"(?<![A-Z0-9])(?:{_QUALITY})(?![A-Z0-9])", name, re.IGNORECASE) is not None
+    return _QUALITY.search(name) is not None
 
 
 def scheme_of_folder(name: str) -> str | None:

@@ -379,6 +379,7 @@ def _card(
             "epoch": outcome.epoch,
             "kept": outcome.kept,
             "history": outcome.history,
+            "extents": [place.series.grid.degrees for place in places if place.series.grid.degrees],
             "pixels": {c.name: int(n) for c, n in zip(classes, learnt, strict=True)},
             "started_from": f"{begun.card.name} ({begun.card.weights_sha256})" if begun else "random weights",
             "seconds": round(seconds, 1),

@@ -199,6 +199,7 @@ def _card(
             "spec": to_dict(spec),
             "epoch": outcome.epoch,
             "history": outcome.history,
+            "extents": [place.series.grid.degrees for place in places if place.series.grid.degrees],
             "places": [place.name for place in places],
             "started_from": "random weights",
             "seconds": round(seconds, 1),

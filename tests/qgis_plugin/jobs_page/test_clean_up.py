@@ -131,13 +131,16 @@ def test_refusal_is_said_in_the_window(dock, window, sent, answer, qtbot):
     assert window.found.text() == "The disk is full. Free some."
 
 
-@pytest.mark.parametrize("agree", [False, True])
-def test_selected_jobs_are_removed_by_the_menu_after_a_question(
-    dock, ended, sent, answer, qtbot, select, names, asked, agree
+@pytest.mark.parametrize(("how", "agree"), [("menu", False), ("menu", True), ("key", True)])
+def test_selected_jobs_are_removed_by_the_menu_or_the_key_after_a_question(
+    dock, ended, sent, answer, qtbot, select, names, asked, how, agree
 ):
     page = dock.jobs
     select(page, "old", "new", "runs")
-    next(a for a in page.actions.menu(page).actions() if a.text() == "Remove").trigger()
+    if how == "key":
+        qtbot.keyClick(page.view, Qt.Key.Key_Delete, Qt.KeyboardModifier.ShiftModifier)
+    else:
+        next(a for a in page.actions.menu(page).actions() if a.text() == "Remove").trigger()
     box = page.findChild(QMessageBox, "timoQuestion")
     assert box.text() == "Remove 2 jobs?" and "Maps, models and reports stay." in box.informativeText()
     assert asked(sent) == []

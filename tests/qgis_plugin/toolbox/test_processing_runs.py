@@ -58,18 +58,23 @@ def test_from_labels_to_a_styled_map_and_its_evaluation(
     one, feedback = algorithm("predict"), make_feedback()
     values = {
         "series": scene, "model": str(tmp_path / "model"), "out": loaded("map.tif"),
-        "confidence": loaded("sure.tif"), "device": "cpu",
+        "confidence": loaded("sure.tif"), "polygons": loaded("areas.gpkg"), "device": "cpu",
     }  # fmt: skip
     assert one.checkParameterValues(values, context) == (True, "")
     results, fine = one.run(values, context, feedback, {}, False)
     assert fine and results["out"] == str(tmp_path / "map.tif")
     assert handleAlgorithmResults(one, context, feedback, parameters=values)
-    layers = {Path(layer.source()).name: layer for layer in QgsProject.instance().mapLayers().values()}
+    layers = {
+        Path(layer.source().split("|")[0]).name: layer for layer in QgsProject.instance().mapLayers().values()
+    }
     renderer = layers["map.tif"].renderer()
     assert isinstance(renderer, QgsPalettedRasterRenderer)
     assert {c.label: c.color.name() for c in renderer.classes()} == {"crop": "#2f9e6e", "bare": "#d9822b"}
     assert "Model: model" in layers["map.tif"].metadata().abstract()
     assert layers["sure.tif"].renderer().type() == "singlebandpseudocolor"
+    areas = layers["areas.gpkg"]
+    drawn = {one.label(): one.symbol().color().name() for one in areas.renderer().categories()}
+    assert drawn["crop"] == "#2f9e6e" and "Model: model" in areas.metadata().abstract()
 
     # and as a script does it, from a folder
     import processing

@@ -118,12 +118,12 @@ def test_every_variant_is_compiled_and_exported_whole(name):
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        pytest.param("encoder", 3, marks=pytest.mark.slow),  # the one by date is it, and more
-        ("encoder by date", 3),
+        pytest.param("encoder", 3, marks=pytest.mark.slow),
+        pytest.param("encoder by date", 3, marks=pytest.mark.slow),
         ("classifier", 1),
         pytest.param("segmenter", 3, marks=pytest.mark.slow),
         pytest.param("segmenter per date", 1, marks=pytest.mark.slow),
-        ("folded and zoomed", 1),
+        pytest.param("folded and zoomed", 1, marks=pytest.mark.slow),
     ],
 )
 def test_exported_model_takes_any_batch_dates_and_size(shallow, name, given):

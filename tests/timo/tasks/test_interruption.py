@@ -28,6 +28,7 @@ def wait_for(condition, seconds=120):
         time.sleep(0.05)
 
 
+@pytest.mark.slow  # tests/end_to_end has a worker of the backend killed
 def test_killed_in_the_middle_the_same_command_ends_with_the_same_weights(scene, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert subprocess.run(command(scene, whole), capture_output=True, check=False).returncode == 0

@@ -28,7 +28,7 @@ from timo.series.prepared import PreparedSeries
 from timo.tasks.reporter import Reporter
 
 
-@pytest.mark.parametrize("blocks", [1, pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("blocks", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
 def test_killed_after_any_block_the_same_command_goes_on_and_makes_the_same_map(
     large, bundle, whole, tmp_path, blocks
 ):

@@ -65,7 +65,7 @@ def most():
     hook.remove()
 
 
-@pytest.mark.parametrize("model", ["timo_tiny", "timo_small"])
+@pytest.mark.parametrize("model", ["timo_tiny", pytest.param("timo_small", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("classify", ["pixels", "chips"])
 def test_a_training_takes_what_it_is_said_to_and_little_more(scene, tmp_path, memory, most, model, classify):
     settings = {"model": model, "classify": classify}
@@ -85,6 +85,7 @@ def test_where_a_part_of_it_learns_a_training_takes_less(scene, bundle, tmp_path
     assert least <= most() < 2 * least
 
 
+@pytest.mark.slow
 def test_a_pre_training_takes_what_it_is_said_to(scene, tmp_path, memory, most):
     least = needed(pretrain, tmp_path / "m", memory)
     memory(least)

@@ -44,6 +44,7 @@ def place(folder, number, stretch):
     return frames, folder / "mask.png", bright
 
 
+@pytest.mark.slow
 def test_a_model_of_several_places_maps_the_next_one_however_it_was_stretched(tmp_path):
     with (
         (tmp_path / "series.csv").open("w", newline="") as series,
