@@ -53,6 +53,16 @@ def test_grids_of_other_pixels_or_systems_have_no_offset():
     assert Grid(grid.rasterio_crs.to_wkt(), grid.transform, 60, 40).offset_in(grid) == (0, 0)
 
 
+def test_degrees_tell_where_a_grid_lies():
+    grid = Grid(UTM, Affine(10, 0, 500_000, 0, -10, 5_600_000), 100, 50)
+    west, south, east, north = grid.degrees
+    assert west == pytest.approx(3, abs=1e-4) and east - west == pytest.approx(0.01422, abs=1e-4)
+    assert 50.54 < south < north < 50.56
+    own = 'LOCAL_CS["site",UNIT["metre",1]]'
+    for crs in (None, own):
+        assert Grid(crs, Affine(10, 0, 0, 0, -10, 0), 9, 9).degrees is None
+
+
 def test_ground_sample_distance_is_in_metres():
     assert Grid(UTM, Affine(10, 0, 0, 0, -10, 0), 9, 9).ground_sample_distance == pytest.approx(10)
     feet = Grid("EPSG:2263", Affine(10, 0, 0, 0, -10, 0), 9, 9)

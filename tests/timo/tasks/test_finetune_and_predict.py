@@ -70,6 +70,8 @@ def test_the_bundle_says_all_that_is_needed_to_use_it(bundle, card):
     assert card["ground_sample_distance"] == [10, 10]
     assert card["training"]["spec"]["seed"] == 0
     assert card["training"]["started_from"] == "random weights"
+    ((west, south, east, north),) = card["training"]["extents"]
+    assert west < east and south < north
     assert {"overall_accuracy", "mean_iou", "per_class", "confusion_matrix"} <= set(card["metrics"])
     assert (bundle / "weights.safetensors").is_file()
     assert (bundle / "split.gpkg").is_file()

@@ -32,6 +32,7 @@ def test_series_of_other_bands_and_lengths_make_one_encoder(scene, pretrained):
     card = json.loads((pretrained / "model.json").read_text())
     assert [band["key"] for band in card["bands"]] == ["red", "nir", "swir1", "vv", "vh"]
     assert card["training"]["places"] == [str(scene.folder), str(pretrained.parent / "radar")]
+    assert len(card["training"]["extents"]) == 2
     model = bundle.load_model(pretrained, bundle.load_card(pretrained))
     assert model.encoder.in_chans == 5
 
