@@ -36,7 +36,9 @@ def pages(shared: Shared) -> Iterator[QWidget]:
     """The four pages, each made when it is asked for, so that none has to wait for the others."""
     series = SeriesPage(shared)
     yield series
-    yield TrainPage(shared, series)
+    train = TrainPage(shared, series)
+    yield train
+    train.begin()
     yield PredictPage(shared, series)
     yield JobsPage(shared)
 

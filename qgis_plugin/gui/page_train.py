@@ -68,6 +68,9 @@ class TrainPage(Page):
         self.follower = Follower(shared.backend, "finetune", self)
         self._build()
         self._connect()
+
+    def begin(self) -> None:
+        """Look at the layers and the models that there are."""
         self.labels.start()
         self.start.refresh()
         self._on_form()

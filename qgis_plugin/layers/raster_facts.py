@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -89,17 +90,18 @@ class FactsReader:
 
         Args:
             layers: Of the project.
-            seconds: The longest that this may take, and then some were new.
+            seconds: The longest that layers which are new may take.
 
         Returns:
-            None if that was too short; what was read is known at the next call.
+            None if there were new ones in a limited time, or not all were read: they are known at the next
+            call, whose time is for what is done with them.
         """
         until, before, found = time.perf_counter() + seconds, self.reads, {}
         for layer in layers:
             found[layer.id()] = self.read(layer)
             if self.reads > before and time.perf_counter() > until:
-                return None
-        return found
+                break
+        return found if self.reads == before or seconds == math.inf else None
 
     def read(self, layer: QgsRasterLayer) -> Facts:
         """The facts of a layer."""
