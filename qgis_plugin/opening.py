@@ -53,7 +53,7 @@ class Opening:
     def _make(self) -> Generator[str, None, None]:
         from .backend.link import Backend
         from .background import Background
-        from .gui.dock import TimoDock, pages
+        from .gui.dock import TimoDock, make_pages
         from .settings import Settings
         from .shared import Shared
 
@@ -62,9 +62,7 @@ class Opening:
         shared = Shared(self._iface, settings, backend, Background(window))
         made: List[Any] = []
         try:
-            for page in pages(shared):
-                made.append(page)
-                yield page.objectName()
+            yield from make_pages(shared, made)
             dock = TimoDock(shared, made, window)
             made.insert(0, dock)
             yield dock.objectName()

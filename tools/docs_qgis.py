@@ -262,6 +262,8 @@ def _windows(dock: Any) -> Iterator[Wait]:
         click(find(QAbstractButton, button))
         opened = partial(iface.mainWindow().findChild, QDialog, window)
         yield Wait(opened, f"the window '{window}' did not open")
+        if name == "clean-up":
+            click(find(QAbstractButton, "timoCleanUpAll"))
         yield from _shoot_and_close(name, opened())
     dock.show_help()
     yield from _shoot_and_close("help", dock._guide)

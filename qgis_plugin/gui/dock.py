@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping, Optional, Sequence
+from typing import Any, Iterator, List, Mapping, Optional, Sequence
 
 from qgis.gui import QgsDockWidget
 from qgis.PyQt.QtCore import QEvent, QSize, Qt, QUrl
@@ -32,15 +32,21 @@ SERIES, TRAIN, PREDICT, JOBS = range(4)
 GUIDE = ("series", "train", "predict", "jobs")
 
 
-def pages(shared: Shared) -> Iterator[QWidget]:
-    """The four pages, each made when it is asked for, so that none has to wait for the others."""
+def make_pages(shared: Shared, made: List[Any]) -> Iterator[str]:
+    """Make the four pages, a piece each time it is asked for, and put them into a list."""
     series = SeriesPage(shared)
-    yield series
+    made.append(series)
+    yield "series"
     train = TrainPage(shared, series)
-    yield train
+    made.append(train)
+    yield "train"
+    train.build()
+    yield "built"
     train.begin()
-    yield PredictPage(shared, series)
-    yield JobsPage(shared)
+    made.append(PredictPage(shared, series))
+    yield "predict"
+    made.append(JobsPage(shared))
+    yield "jobs"
 
 
 class TimoDock(QgsDockWidget):
@@ -48,7 +54,7 @@ class TimoDock(QgsDockWidget):
 
     Args:
         shared: What all pages share.
-        made: What ``pages`` has made.
+        made: What ``make_pages`` has made.
         parent: QGIS's main window.
     """
 

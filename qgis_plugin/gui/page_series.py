@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
 from qgis.gui import QgsFilterLineEdit
@@ -56,6 +57,7 @@ class SeriesPage(Page):
         self.store = SeriesStore(self._project, shared.settings.series_name, shared.settings.bands)
         self.model = SeriesModel(self._project, self.store)
         self._told: Optional[Tuple[str, List[frames.Row]]] = None  # what `changed` last stood for
+        self._turns = False
         self._seen: Sequence[str] = ()  # the layers that a click on a date has shown
         self.view = SeriesView(self.model)
         self.bar = SeriesBar(self.store)
@@ -183,7 +185,9 @@ class SeriesPage(Page):
 
     @slot
     def _refresh(self) -> None:
-        if not self.model.refresh(TURN):  # hundreds of layers have come: the interface has its turn between
+        with self._in_turns():
+            known = self.model.refresh(TURN)
+        if not known:  # hundreds of layers have come: the interface has its turn between
             self._later.start(0)
 
     @slot
@@ -211,7 +215,8 @@ class SeriesPage(Page):
         shown = self.view.shown()
         usable = [n for n in shown if (self.rows[n].path or self.rows[n].scenes) and self.rows[n].date]
         # Where none has a date all are ticked: what is wrong with them then stands below.
-        self.model.tick((usable or shown) if self.all.isChecked() else shown, self.all.isChecked())
+        with self._in_turns():
+            self.model.tick((usable or shown) if self.all.isChecked() else shown, self.all.isChecked())
 
     @slot
     def _on_model(self) -> None:
@@ -224,7 +229,19 @@ class SeriesPage(Page):
         self.all.setCheckState(state)
         self.all.setEnabled(bool(shown))
         self.summary.setText(frames.summary(self.rows))
-        self._show_rows()
+        if self._turns:
+            QTimer.singleShot(0, self._show_rows)
+        else:
+            self._show_rows()
+
+    @contextmanager
+    def _in_turns(self) -> Iterator[None]:
+        """What is done here with all layers of a project may not be done at once with what comes of it."""
+        self._turns = True
+        try:
+            yield
+        finally:
+            self._turns = False
 
     @slot
     def _show_rows(self) -> None:

@@ -59,6 +59,9 @@ class TrainPage(Page):
         self._like = ""
         """What the analyst called the last model; the next one's name is like it."""
         self._widgets()
+
+    def build(self) -> None:
+        """Put it together; another turn of the interface than making the form."""
         self.box = RunBox("timoTrain", tr("Use this model"), self.curve, self.preview)
         self.result = ResultBox(shared, "timoTrain")
         self.check = QPushButton(tr("Check a model on other labels…"))
