@@ -63,12 +63,12 @@ class TrainPage(Page):
     def build(self) -> None:
         """Put it together; another turn of the interface than making the form."""
         self.box = RunBox("timoTrain", tr("Use this model"), self.curve, self.preview)
-        self.result = ResultBox(shared, "timoTrain")
+        self.result = ResultBox(self.shared, "timoTrain")
         self.check = QPushButton(tr("Check a model on other labels…"))
         self.check.setObjectName("timoTrainCheck")
         self.check.setToolTip(tr("Judges a model by labels of places that it never saw"))
         self.footer_row = RunFooter("timoTrain", tr("Train"), "train")
-        self.follower = Follower(shared.backend, "finetune", self)
+        self.follower = Follower(self.shared.backend, "finetune", self)
         self._build()
         self._connect()
 
