@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, List, Mapping, Optional, Tuple
@@ -152,8 +153,13 @@ def _trained(training: Any) -> str:
 
 
 def _places(training: Any) -> Tuple[Tuple[float, float], ...]:
-    extents = training.get("extents") if isinstance(training, dict) else None
-    return tuple(((west + east) / 2, (south + north) / 2) for west, south, east, north in extents or ())
+    found = []
+    for extent in (training.get("extents") if isinstance(training, dict) else None) or ():
+        with suppress(TypeError, ValueError):  # to be told, and no reason not to use a model
+            west, south, east, north = map(float, extent)
+            middle = (west + east + (360 if east < west else 0)) / 2  # across the date line
+            found.append((middle - 360 if middle > 180 else middle, (south + north) / 2))
+    return tuple(found)
 
 
 def _number(value: Any) -> Optional[float]:

@@ -75,7 +75,9 @@ class Opening:
             if made and isinstance(made[0], TimoDock):
                 made[0].end()
             shared.background.close()
-            for one in (*made, shared.background, backend):
+            if backend.close():
+                made.append(backend)
+            for one in (*made, shared.background):
                 one.deleteLater()
             raise
         self.dock = dock

@@ -147,6 +147,10 @@ class TimoPlugin:
         if opening.loading():
             QTimer.singleShot(WAIT, self._go_on)
             return
+        if not self.action.isChecked():  # not wanted any more
+            self._opening = None
+            opening.give_up()
+            return
         try:
             more = opening.step()
         except Exception as error:
@@ -193,12 +197,8 @@ class TimoPlugin:
 
     @slot
     def _show(self) -> None:
-        if self.action is None or self.dock is None:
-            return
-        if self.action.isChecked():
+        if self.action is not None and self.dock is not None:
             self.open()
-        else:  # not wanted any more
-            self.dock.close()
 
     @slot
     def _on_closed(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -31,7 +31,10 @@ def unwritable(error: OSError) -> str:
 
 def writable(folder: Path) -> Path:
     """This folder, or that of results in the home where nothing can be written to it."""
-    with suppress(OSError), tempfile.TemporaryFile(dir=folder):
+    with suppress(OSError):
+        probe = folder / f".timo-{uuid.uuid4().hex}"  # tempfile tries for hours in such a folder on Windows
+        probe.touch(exist_ok=False)
+        probe.unlink()
         return folder
     with suppress(OSError):
         return Settings.load().subfolder("results")

@@ -128,7 +128,7 @@ class TimoDock(QgsDockWidget):
     @slot
     def event(self, event: QEvent) -> bool:
         """Keep F1 from QGIS's own help while the keyboard is here."""
-        if event.type() == QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_F1:
+        if event.type() == QEvent.Type.ShortcutOverride and _is_help(event):
             event.accept()
             return True
         return super().event(event)
@@ -136,7 +136,7 @@ class TimoDock(QgsDockWidget):
     @slot
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Open the guide with F1."""
-        if event.key() == Qt.Key.Key_F1:
+        if _is_help(event):
             self.show_help()
         else:
             super().keyPressEvent(event)
@@ -251,3 +251,7 @@ class TimoDock(QgsDockWidget):
         elif job.task == "embed":
             with inside_qgis():
                 self.shared.iface.addRasterLayer(outputs["features"], job.name)
+
+
+def _is_help(event: QKeyEvent) -> bool:
+    return event.key() == Qt.Key.Key_F1 and event.modifiers() == Qt.KeyboardModifier.NoModifier

@@ -257,7 +257,7 @@ class PredictPage(Page):
     def _doubt(self) -> str:
         """What lets the map be worse than the model's figures promise."""
         model = self.model()
-        if model is None or model.problem or not model.date_count or self._series.why_not(1):
+        if model is None or model.problem or self._series.why_not(1):
             return ""
         doubts = []
         roles = self._series.roles()
@@ -270,7 +270,7 @@ class PredictPage(Page):
                 "say on the page Series what their bands measure.",
                 len(missing), names=", ".join(missing)))  # fmt: skip
         dates = self._series.date_count()
-        if dates != model.date_count:
+        if model.date_count and dates != model.date_count:
             doubts.append(tr(
                 "The series has {dates} dates, and the model was trained on {count}: "
                 "it can be used, but the map may be poorer than the model's accuracy says.",

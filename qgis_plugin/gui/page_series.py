@@ -276,8 +276,9 @@ class SeriesPage(Page):
         """Show a date's images on the map, and no others of the series; what is not of it stays as it is."""
         self.view.go_to(mark.layers[0])
         rows = frames.ticked(self.rows) or [row for row in self.rows if row.date]
-        images = [row.layer_id for row in rows if row.layer_id in mark.layers and not row.mask]
-        shown = images or mark.layers[:1]
+        images = [row for row in self.rows if row.layer_id in mark.layers and not row.mask]
+        ticked = [row for row in images if row.ticked]
+        shown = [row.layer_id for row in ticked or images] or mark.layers[:1]
         with inside_qgis():
             show_only(self._project, shown, {*(row.layer_id for row in rows), *self._seen, *shown})
         self._seen = shown

@@ -55,7 +55,11 @@ def confirm_cancel(parent: QWidget, jobs: Sequence[JobView], done: Callable[[], 
         tr("Cancel {name}?", name=lost[0].name)
         if len(jobs) == 1
         else trn("Cancel {count} job?", "Cancel {count} jobs?", len(jobs)),
-        tr("It ends without a result. Try again, later, goes on from what it has kept by then."),
+        trn(
+            "It ends without a result. Try again, later, goes on from what it has kept by then.",
+            "{count} have begun and end without a result. Try again, later, goes on from what was kept.",
+            len(lost),
+        ),
         tr("Cancel it") if len(jobs) == 1 else tr("Cancel them"),
         done,
     )

@@ -193,13 +193,15 @@ class RunBox(QFrame):
     def _on_cancel(self) -> None:
         job = self.job
         if job is not None:
-            confirm_cancel(self, [job], lambda: self._cancel(job.id))
+            confirm_cancel(self, [job], lambda: self._cancel(job))
 
-    def _cancel(self, job: str) -> None:
-        if self.job is not None and self.job.id == job:
+    def _cancel(self, job: JobView) -> None:
+        """Cancel it, unless it has ended, or was tried again, while the question stood there."""
+        now = self.job
+        if now is not None and (now.id, now.attempt) == (job.id, job.attempt) and not now.final:
             self.cancel.setEnabled(False)
             self._refusal, self._cancelling = "", True
-        self.cancelled.emit(job)
+            self.cancelled.emit(job.id)
 
     @slot
     def _on_open(self) -> None:

@@ -57,7 +57,9 @@ class AddButton(QPushButton):
 
     @slot
     def offer(self) -> None:
-        """Open the menu."""
+        """Open the menu, unless files are being added."""
+        if not self.isEnabled():
+            return
         self.menu().popup(self.mapToGlobal(self.rect().bottomLeft()))
 
     @slot

@@ -91,11 +91,11 @@ class SeriesModel(QAbstractTableModel):
     def show_clear(self, found: Dict[str, Clear]) -> None:
         """Show what was read in some rows' pixels."""
         self._clear.update(found)
-        self._place(CLEAR)  # a date that is being typed in stays
+        self._place()
         self.counted.emit()
 
-    def _place(self, first: int = LAYER) -> None:
-        """Make the rows, which differ from this column on; what is selected stays if the layers do."""
+    def _place(self) -> None:
+        """Make the rows; what is selected stays if the layers do, what is typed if shares alone came."""
         rows = check(self._maker.rows(self._facts, self.store.current, self._clear))
         order = {row.layer_id: row for row in rows}
         if set(order) != {row.layer_id for row in self.rows}:
@@ -104,8 +104,9 @@ class SeriesModel(QAbstractTableModel):
             self.endResetModel()
             return
         old, self.rows = self.rows, [order[row.layer_id] for row in self.rows]
-        pairs = enumerate(zip(self.rows, old))
+        pairs = list(enumerate(zip(self.rows, old)))
         new = [number for number, (row, was) in pairs if row != was or row.clear != was.clear]
+        first = LAYER if any(row != was for _, (row, was) in pairs) else CLEAR
         if new:
             self.dataChanged.emit(self.index(new[0], first), self.index(new[-1], len(COLUMNS) - 1))
 

@@ -122,7 +122,7 @@ class UnsureDialog(TaskDialog):
 
 
 def _find(result: Result, count: int, distance: int, each: bool, tick: Tick) -> Found:
-    """In a thread of its own: what is found, written beside the map."""
+    """In a thread of its own: what is found, written beside the map if it can be."""
     from ..layers.unsure import most_unsure  # loads numpy, which takes a while
 
     family = relatives(result)

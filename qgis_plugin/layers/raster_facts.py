@@ -96,10 +96,13 @@ class FactsReader:
             None if there were new ones in a limited time, or not all were read: they are known at the next
             call, whose time is for what is done with them.
         """
-        until, before, found = time.perf_counter() + seconds, self.reads, {}
+        until, before, found = math.inf, self.reads, {}
         for layer in layers:
+            began = time.perf_counter()
             found[layer.id()] = self.read(layer)
-            if self.reads > before and time.perf_counter() > until:
+            if self.reads > before:
+                until = min(until, began + seconds)
+            if time.perf_counter() > until:
                 break
         return found if self.reads == before or seconds == math.inf else None
 

@@ -71,6 +71,13 @@ def test_card_shows_classes_bands_dates_accuracy_and_origin(write_model, page, q
         assert part in text
 
 
+def test_place_across_the_date_line_is_told_and_a_broken_one_is_left_out(write_model, page, qtbot):
+    training = {"extents": [[179.8, -18.1, -178.2, -17.9], [None, 1, 2, 3]]}
+    write_model("woods", training=training)
+    refresh(page, qtbot, 1)
+    assert "179.20°W,18.00°S" in shown(page)
+
+
 def test_models_are_listed_newest_first_and_the_last_used_is_chosen(write_model, page, qtbot):
     write_model("a", name="a")
     refresh(page, qtbot, 1)
@@ -142,7 +149,7 @@ def test_bands_that_the_series_lacks_are_said_where_all_of_its_are_known(
     series = dock.series.store.current
     series.bands["sentinel-2"] = {"blue": "", "green": "", "red": "", "nir": ""}
     dock.series.model.keep()
-    assert not page.fit.isVisible(), "what the bands measure is not known"
+    assert page.fit.text() == "", "what the bands measure is not known"
 
 
 def test_model_that_cannot_be_used_is_not_chosen_by_itself(write_model, page, qtbot):

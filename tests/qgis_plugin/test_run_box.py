@@ -154,6 +154,16 @@ def test_cancelling_asks_where_work_would_be_lost(tell, box, backend, qtbot, agr
     assert box.cancel.isEnabled() != agree
 
 
+def test_job_that_ends_while_the_question_stands_there_is_not_cancelled(tell, box, backend, qtbot):
+    tell(state="running", fraction=0.9, attempt=1)
+    press(qtbot, box.cancel)
+    asked = box.findChild(QMessageBox, "timoQuestion")
+    tell(state="succeeded", attempt=1)
+    with qtbot.waitSignal(asked.destroyed):
+        press(qtbot, next(b for b in asked.buttons() if b.text().replace("&", "") == "Cancel it"))
+    assert not backend.sent
+
+
 def test_other_jobs_refusals_are_not_shown(tell, box, backend):
     tell(state="running")
     backend._on_refused("pause of-another", {"message": "No."})

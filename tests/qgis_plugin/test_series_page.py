@@ -73,6 +73,7 @@ def test_layer_without_a_date_is_named_and_can_be_given_one(add_raster, dock, pa
     assert text(page, 0, NOTE) == "No date"
     assert dock.findChild(QLabel, "timoSeriesProblems_no_date") is None
     click(qtbot, dock, "timoSeriesTickAll")
+    qtbot.waitUntil(lambda: dock.findChild(QLabel, "timoSeriesProblems_no_date") is not None)
     assert "summer" in dock.findChild(QLabel, "timoSeriesProblems_no_date").text()
     table = dock.findChild(QTableView, "timoSeriesTable")
     table.edit(cell(page, 0, DATE))

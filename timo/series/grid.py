@@ -107,15 +107,20 @@ class Grid:
 
     @cached_property
     def degrees(self) -> tuple[float, float, float, float] | None:
-        """West, south, east and north in degrees of WGS 84, to a metre; None where no CRS tells them."""
+        """West, south, east and north in degrees of WGS 84, to a metre; None where no CRS tells them.
+
+        West is greater than east where the date line lies between.
+        """
         crs = self.rasterio_crs
         if crs is None or not (crs.is_geographic or crs.is_projected):
             return None
         try:
             west, south, east, north = rasterio.warp.transform_bounds(crs, "EPSG:4326", *self.bounds)
-            return round(west, 5), round(south, 5), round(east, 5), round(north, 5)
-        except rasterio.errors.CRSError:
+        except (rasterio.errors.CRSError, rasterio.errors.RasterioError):
             return None
+        if not all(map(math.isfinite, (west, south, east, north))):
+            return None
+        return round(west, 5), round(south, 5), round(east, 5), round(north, 5)
 
     @cached_property
     def ground_sample_distance(self) -> float | None:

@@ -58,6 +58,11 @@ def test_degrees_tell_where_a_grid_lies():
     west, south, east, north = grid.degrees
     assert west == pytest.approx(3, abs=1e-4) and east - west == pytest.approx(0.01422, abs=1e-4)
     assert 50.54 < south < north < 50.56
+    beyond = Grid(UTM, Affine(1e7, 0, 1e9, 0, -1e7, 1e9), 60, 60)  # of no place on Earth
+    assert beyond.degrees is None
+    fiji = Grid("EPSG:32760", Affine(10, 0, 800_000, 0, -10, 8_000_000), 20_000, 100)
+    west, _, east, _ = fiji.degrees
+    assert west > 179 and east < -178
     own = 'LOCAL_CS["site",UNIT["metre",1]]'
     for crs in (None, own):
         assert Grid(crs, Affine(10, 0, 0, 0, -10, 0), 9, 9).degrees is None
