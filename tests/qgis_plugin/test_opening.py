@@ -12,24 +12,32 @@ import pytest
 
 
 def test_modules_are_loaded_beside_the_interface(package):
-    """In a process of its own: once the thread has ended, the dock needs none of ours besides."""
+    """In a process of its own: once the thread has ended, making the dock loads none of ours besides."""
     script = (
-        "import sys; from qgis.PyQt.QtWidgets import QApplication\n"
+        "import os, sys; from qgis.core import QgsApplication\n"
+        "app = QgsApplication([], True); app.initQgis()\n"
+        "from conftest import Iface\n"
         "import timo_qgis.plugin; from timo_qgis.opening import Opening\n"
         "def ours(): return {name for name in sys.modules if name.startswith('timo_qgis')}\n"
-        "before, opening = ours(), Opening(None)\n"
+        "before, opening = ours(), Opening(Iface())\n"
         "assert opening.loading()\n"
         "opening._loader.join(60); assert not opening.loading()\n"
         "loaded = ours()\n"
-        "from timo_qgis.gui.dock import TimoDock\n"
-        "print(len(loaded - before), sorted(ours() - loaded))\n"
+        "while opening.step(): pass\n"
+        "assert opening.dock.tabs.count() == 4\n"
+        "print(len(loaded - before), sorted(ours() - loaded), flush=True)\n"
+        "opening.dock.shared.backend.close()\n"
+        "os._exit(0)\n"
     )
+    folders = (Path(package.__file__).parents[1], Path(__file__).parent)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])},
-        check=True, capture_output=True, text=True, timeout=120,
+        env={**environment, "PYTHONPATH": os.pathsep.join(map(str, folders))},
+        check=False, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    count, late = done.stdout.split(maxsplit=1)
+    assert done.returncode == 0, done.stderr
+    count, late = done.stdout.splitlines()[-1].split(maxsplit=1)
     assert int(count) > 50 and late.strip() == "[]"
 
 
