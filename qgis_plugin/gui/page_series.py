@@ -185,10 +185,16 @@ class SeriesPage(Page):
 
     @slot
     def _refresh(self) -> None:
-        with self._in_turns():
-            known = self.model.refresh(TURN)
-        if not known:  # hundreds of layers have come: the interface has its turn between
+        """Read what has come, hundreds of layers perhaps: the interface has its turn between."""
+        if self.model.read(TURN):
+            QTimer.singleShot(0, self._show_read)
+        else:
             self._later.start(0)
+
+    @slot
+    def _show_read(self) -> None:
+        with self._in_turns():
+            self.model.show()
 
     @slot
     def _on_project(self) -> None:

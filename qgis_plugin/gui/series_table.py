@@ -67,21 +67,23 @@ class SeriesModel(QAbstractTableModel):
         self.store.save()
         self.show()
 
-    def refresh(self, seconds: float = math.inf) -> bool:
-        """Read the layers again, and show them.
+    def refresh(self) -> None:
+        """Read the layers again, and show them."""
+        self.read()
+        self.show()
+
+    def read(self, seconds: float = math.inf) -> bool:
+        """Read the layers again; ``show`` shows them.
 
         Args:
             seconds: The longest that may take; of layers that are new, the rest waits for the next call.
 
         Returns:
-            Whether all are shown now.
+            Whether all are read now.
         """
         facts = self.reader.read_all(fitting(self._project), seconds)
-        if facts is None:
-            return False
-        self._facts = facts
-        self.show()
-        return True
+        self._facts = self._facts if facts is None else facts
+        return facts is not None
 
     def show(self) -> None:
         """Show what is known."""

@@ -235,6 +235,12 @@ def add_raster(write_raster):
 
 
 @pytest.fixture
+def shown(dock, qtbot):
+    """Waits until the whole Series page shows so many layers, and the other pages have been told."""
+    return lambda count: qtbot.waitUntil(lambda: len((dock.series._told or ("", ()))[1]) == count)
+
+
+@pytest.fixture
 def make_map(write_raster):
     """Writes a class map as ``timo predict`` does: colours, names, nodata 255 and tags of how it was made."""
 

@@ -137,10 +137,12 @@ def link(package):
 
 
 def test_jobs_that_a_list_of_all_lacks_are_gone(link):
+    from timo_qgis.backend.thread import LIST_PAGE
+
     link.ask(1000)
     link._book.know("submitted meanwhile", "predict", {})
     link.answer("c", more=True)
-    assert link.gone == [] and link.core.sent[-1] == ("jobs", {"limit": 999, "before": "c"})
+    assert link.gone == [] and link.core.sent[-1] == ("jobs", {"limit": LIST_PAGE, "before": "c"})
     link.answer("a")
     assert link.gone == ["b"]
     assert link._book.known() == {"a", "c", "submitted meanwhile"}

@@ -41,10 +41,16 @@ def contrast(one, other):
 
 
 @pytest.mark.parametrize("name", ["default", DARK])
-def test_dates_below_the_time_line_can_be_read(dock, twelve_dates, theme, qtbot, name):
+def test_dates_below_the_time_line_can_be_read(dock, twelve_dates, theme, shown, qtbot, name):
     theme(name)
-    qtbot.waitUntil(lambda: len(dock.series.rows) == 12)
+    shown(12)
     line = dock.series.timeline
+
+    def in_sight():
+        dock.series.scroller.ensureWidgetVisible(line)
+        return dock.rect().contains(line.rect().translated(line.mapTo(dock, line.rect().topLeft())))
+
+    qtbot.waitUntil(in_sight)
     image = dock.grab().toImage()
     place = line.mapTo(dock, line.rect().topLeft())
     ratio = image.devicePixelRatio()

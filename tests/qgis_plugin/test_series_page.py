@@ -227,11 +227,11 @@ def test_layer_whose_file_is_gone_is_named(twelve_dates, dock, page, qtbot, tmp_
 
 
 def test_looking_at_the_layers_again_tells_the_other_pages_nothing_unless_something_changed(
-    dock, add_raster, qtbot
+    dock, add_raster, shown
 ):
     series = dock.series
     add_raster("S2_20200115.tif")
-    qtbot.waitUntil(lambda: len(series.rows) == 1)
+    shown(1)
     told = []
     series.changed.connect(lambda: told.append(None))
     series.model.refresh()
