@@ -32,6 +32,11 @@ STATES = {
     "failed": tr("Failed"),
     "cancelled": tr("Cancelled"),
 }
+LISTED = (
+    "task", "state", "created", "started", "ended", "message", "error", "summary", "spec", "last_seq",
+    "attempt", "priority", "place", "parent", "device",
+)  # fmt: skip
+"""What the backend's list tells of a job."""
 LOG_LINES = 2000
 
 Points = Tuple[Tuple[int, float], ...]
@@ -190,7 +195,7 @@ class JobBook:
 
     def __init__(self) -> None:
         self._records: Dict[str, _Record] = {}
-        self._changed: Set[str] = set()
+        self._changed: Dict[str, None] = {}  # the first that changed is told first
         self._removed: Set[str] = set()
 
     def known(self) -> FrozenSet[str]:
@@ -205,7 +210,8 @@ class JobBook:
         """
         gone = [job for job in jobs if self._records.pop(job, None) is not None]
         self._removed.update(gone)
-        self._changed.difference_update(gone)
+        for job in gone:
+            self._changed.pop(job, None)
         return gone
 
     def seen(self, job: str) -> int:
@@ -213,37 +219,20 @@ class JobBook:
         record = self._records.get(job)
         return record.seen if record else 0
 
-    def list(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take the backend's list: it is right, unless events have told something newer."""
-        names = (
-            "task",
-            "state",
-            "created",
-            "started",
-            "ended",
-            "message",
-            "error",
-            "summary",
-            "spec",
-            "last_seq",
-            "attempt",
-            "priority",
-            "place",
-            "parent",
-            "device",
-        )
-        for row in rows:
-            if row["id"] in self._removed:
-                continue
-            record = self._records.setdefault(str(row["id"]), _Record(str(row["id"])))
-            if record.seen > int(row.get("last_seq") or 0):
-                continue  # the events are ahead of this answer
-            record.listed = int(row.get("last_seq") or 0)
-            new = {name: row[name] for name in names if row.get(name) is not None}
-            new["fraction"] = float(row.get("fraction") or 0.0)
-            if any(record.values.get(name) != value for name, value in new.items()):
-                record.values.update(new)
-                self._changed.add(str(row["id"]))
+    def take_listed(self, row: Mapping[str, Any]) -> None:
+        """Take a job as the backend lists it: that is right, unless events have told something newer."""
+        ident = str(row["id"])
+        if ident in self._removed:
+            return
+        record = self._records.setdefault(ident, _Record(ident))
+        if record.seen > int(row.get("last_seq") or 0):
+            return  # the events are ahead of this answer
+        record.listed = int(row.get("last_seq") or 0)
+        new = {name: row[name] for name in LISTED if row.get(name) is not None}
+        new["fraction"] = float(row.get("fraction") or 0.0)
+        if any(record.values.get(name) != value for name, value in new.items()):
+            record.values.update(new)
+            self._changed[ident] = None
 
     def know(self, job: str, task: str, spec: Mapping[str, Any]) -> None:
         """Take what was submitted: events may come before the list that says it."""
@@ -251,7 +240,7 @@ class JobBook:
         values.setdefault("task", task)
         values.setdefault("spec", spec)
         values.setdefault("place", inf)  # behind all others, until the list says where
-        self._changed.add(job)
+        self._changed[job] = None
 
     def apply(self, job: str, seq: int, kind: str, ts: float, body: Mapping[str, Any]) -> bool:
         """Take one event.
@@ -265,7 +254,7 @@ class JobBook:
         if seq <= record.seen:
             return False
         record.seen = seq
-        self._changed.add(job)
+        self._changed[job] = None
         values = record.values
         values["last_seq"] = max(seq, values.get("last_seq", 0))
         old = seq < record.listed  # replayed: how it stands is known, and does not go back
@@ -295,12 +284,14 @@ class JobBook:
         for name, curve in curves.items():
             pairs = zip(curve["steps"], curve["values"])
             record.curve(name, [(int(step), float(value)) for step, value in pairs if value is not None])
-        self._changed.add(job)
+        self._changed[job] = None
 
-    def take_changed(self) -> List[JobView]:
-        """The jobs that changed since the last call, as they are now."""
-        changed, self._changed = self._changed, set()
-        return [self._records[job].view() for job in changed]
+    def take_changed(self, most: Optional[int] = None) -> List[JobView]:
+        """The jobs that changed since they were last taken, as they are now; no more than so many of them."""
+        taken = list(self._changed)[:most]
+        for job in taken:
+            del self._changed[job]
+        return [self._records[job].view() for job in taken]
 
     @staticmethod
     def _state(record: _Record, ts: float, body: Mapping[str, Any]) -> None:

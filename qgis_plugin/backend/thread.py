@@ -18,12 +18,13 @@ from .._client.protocol import Message, read_connection
 from ..i18n import tr
 from .jobs import FINAL, JobBook
 from .launcher import Launcher, Trouble
+from .pauses import Pauses
 
 POLL_MS = 50
 TELL_EVERY = 0.1
 LIST_EVERY = 2.0
 LIST_ALL, LIST_NEW = sys.maxsize, 200  # at first and after an order; then those that can have changed
-LIST_PAGE = 100  # told at once: to read more would hold Python's lock, and the interface with it, for long
+AT_ONCE = 100  # jobs that are listed in one answer, and told to the interface in one turn
 MOST_FOLLOWED = 200  # jobs whose events are asked for before they end; the others' states come with the list
 HELLO_WITHIN = 5.0
 SILENT_AFTER = 15.0
@@ -88,6 +89,7 @@ class LinkThread(QThread):
         self._list = 0
         self._removals: Optional[int] = None
         self._starts: List[float] = []
+        self._pause = Pauses()
 
     def ask(self, request: str, body: Mapping[str, Any], token: str) -> None:
         """Send a request when connected; ``answered`` or ``refused`` comes with its token."""
@@ -251,8 +253,9 @@ class LinkThread(QThread):
             for message in core.poll(POLL_MS):
                 heard = now
                 self._take(core, message)
+                self._pause()
             if now - told > TELL_EVERY:
-                changed = self._book.take_changed()
+                changed = self._book.take_changed(AT_ONCE)
                 if changed:
                     self.jobs_changed.emit(changed)
                 told = now
@@ -260,7 +263,7 @@ class LinkThread(QThread):
                 raise _LostError
 
     def _ask_for_list(self, core: Core, wanted: int, lost: FrozenSet[str], **before: str) -> None:
-        asked = {"limit": min(wanted, LIST_PAGE), **before}
+        asked = {"limit": min(wanted, AT_ONCE), **before}
         self._unanswered[core.send("jobs", asked)] = Command("jobs", asked, wanted=wanted, lost=lost)
 
     def _send(self, core: Core, command: Command) -> None:
@@ -331,8 +334,9 @@ class LinkThread(QThread):
         if self._removals not in (None, removals):  # by whomever: a list of all tells which are gone
             self._list = LIST_ALL
         self._removals = removals
-        self._book.list(rows)
         for row in rows:
+            self._pause()
+            self._book.take_listed(row)
             if row["state"] in FINAL:
                 self._live.discard(row["id"])
             elif row["state"] not in IDLE or len(self._live) < MOST_FOLLOWED:

@@ -19,8 +19,18 @@ def book(package):
     return JobBook()
 
 
+def test_hundreds_of_jobs_are_told_in_turns_and_the_first_that_changed_first(book):
+    for ident in "cab":
+        book.take_listed({**ROW, "id": ident})
+    assert [job.id for job in book.take_changed(2)] == ["c", "a"]
+    book.apply("c", 4, "progress", 2.0, {"fraction": 0.6})
+    book.apply("b", 4, "progress", 2.0, {"fraction": 0.7})
+    assert [(job.id, job.fraction) for job in book.take_changed(2)] == [("b", 0.7), ("c", 0.6)]
+    assert book.take_changed(2) == []
+
+
 def test_list_and_events_make_one_job(book):
-    book.list([ROW])
+    book.take_listed(ROW)
     book.apply("a", 1, "state", 1.0, {"state": "queued", "attempt": 1, "error": None, "summary": None})
     book.apply("a", 2, "metric", 2.0, {"name": "train_loss", "value": 0.9, "step": 1})
     book.apply("a", 3, "progress", 2.0, {"fraction": 0.6, "message": "Epoch 2 of 2", "eta_s": 12.0})
@@ -47,12 +57,12 @@ def test_list_that_is_behind_the_events_changes_nothing(book):
     for seq in range(1, 5):
         book.apply("a", seq, "state", 9.0, {"state": "succeeded" if seq == 4 else "running", "attempt": 1})
     book.take_changed()
-    book.list([ROW])
+    book.take_listed(ROW)
     assert book.take_changed() == []
 
 
 def test_end_of_a_job_is_seen_with_its_summary(book):
-    book.list([ROW])
+    book.take_listed(ROW)
     shown = {"path": "/home/x/models/wood.training/preview.tif", "kind": "preview"}
     assert not book.apply("a", 3, "artifact", 3.0, shown), "no output: it goes with the training"
     assert not book.apply("a", 4, "artifact", 3.0, {"path": "/home/x/models/wood", "kind": "bundle"})
@@ -88,9 +98,10 @@ def test_metric_that_was_no_number_is_left_out(book):
 
 
 def test_removed_job_stays_away_whatever_was_under_way(book):
-    book.list([ROW, {**ROW, "id": "b"}])
+    for row in (ROW, {**ROW, "id": "b"}):
+        book.take_listed(row)
     assert book.drop(["a", "unknown"]) == ["a"]
-    book.list([ROW])
+    book.take_listed(ROW)
     book.apply("a", 9, "progress", 2.0, {"fraction": 0.6})
     book.take_curves("a", {"val_loss": {"steps": [1], "values": [0.9]}})
     assert [job.id for job in book.take_changed()] == ["b"]
@@ -137,12 +148,12 @@ def link(package):
 
 
 def test_jobs_that_a_list_of_all_lacks_are_gone(link):
-    from timo_qgis.backend.thread import LIST_PAGE
+    from timo_qgis.backend.thread import AT_ONCE
 
     link.ask(1000)
     link._book.know("submitted meanwhile", "predict", {})
     link.answer("c", more=True)
-    assert link.gone == [] and link.core.sent[-1] == ("jobs", {"limit": LIST_PAGE, "before": "c"})
+    assert link.gone == [] and link.core.sent[-1] == ("jobs", {"limit": AT_ONCE, "before": "c"})
     link.answer("a")
     assert link.gone == ["b"]
     assert link._book.known() == {"a", "c", "submitted meanwhile"}
@@ -190,7 +201,7 @@ def test_time_left_is_told_in_words(package, seconds, words):
 
 def test_job_that_is_replayed_does_not_run_again(book):
     """A finished job is picked: its events are told from the first, and its state stays what it is."""
-    book.list([{**ROW, "state": "succeeded", "fraction": 1.0, "last_seq": 6}])
+    book.take_listed({**ROW, "state": "succeeded", "fraction": 1.0, "last_seq": 6})
     book.take_changed()
     for seq, state in enumerate(["queued", "starting", "running"], 1):
         book.apply("a", seq, "state", 1.0, {"state": state, "attempt": 1})
@@ -203,7 +214,7 @@ def test_job_that_is_replayed_does_not_run_again(book):
 
 
 def test_attempt_and_device_come_with_the_events(book):
-    book.list([ROW])
+    book.take_listed(ROW)
     book.apply("a", 4, "state", 1.0, {"state": "starting", "attempt": 2, "device": "cpu"})
     (job,) = book.take_changed()
     assert (job.attempt, job.device) == (2, "cpu")

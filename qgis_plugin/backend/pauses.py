@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Short pauses of a thread that computes, in which the interface's thread gets Python's lock back.
+
+QGIS's bindings let go of the lock at every call into QGIS. Where another thread computes, the interface then
+waits five milliseconds for it (``sys.getswitchinterval``), call after call, unless that thread stops itself.
+"""
+
+from __future__ import annotations
+
+import time
+
+WORK_S = 0.001
+PAUSE_S = 0.0003
+
+
+class Pauses:
+    """To be called between pieces of work, each well below a millisecond: sleeps where one is due."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    def __call__(self) -> None:
+        """Sleep for a moment if the last pause was long enough ago."""
+        if time.perf_counter() - self._since > WORK_S:
+            time.sleep(PAUSE_S)
+            self._since = time.perf_counter()
