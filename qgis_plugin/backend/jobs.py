@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
@@ -118,9 +119,9 @@ class JobView:
         """The state in words."""
         return STATES.get(self.state, self.state)
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """The name of what it makes."""
+        """The name of what it makes; a filter of the table asks all jobs for it."""
         return Path(str(self.spec.get("out", self.id))).name
 
     def outputs(self) -> Dict[str, str]:

@@ -40,6 +40,8 @@ def make_pages(shared: Shared, made: List[Any]) -> Iterator[str]:
     train = TrainPage(shared, series)
     made.append(train)
     yield "train"
+    train.make_form()
+    yield "form"
     train.build()
     yield "built"
     train.begin()

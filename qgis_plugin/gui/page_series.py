@@ -80,7 +80,7 @@ class SeriesPage(Page):
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._refresh)
         self._connect()
-        self._refresh()
+        self._later.start(0)
 
     @property
     def rows(self) -> List[frames.Row]:

@@ -58,10 +58,27 @@ class TrainPage(Page):
         self._suggested = ""
         self._like = ""
         """What the analyst called the last model; the next one's name is like it."""
-        self._widgets()
+        self.labels = LabelsBox(shared, series.places)
+        self.name = QLineEdit()
+        self.name.setObjectName("timoTrainName")
+        self.name.setAccessibleName(tr("Model name"))
+
+    def make_form(self) -> None:
+        """Make the form, which has many parts: a turn of the interface."""
+        self.form = SpecForm("timoTrain", _parameters(), self.shared.settings.finetune)
+        self.fields = LabelFields(self.labels, self.form, self._series, self.shared.background, self)
+        self.preset = label("", "timoTrainPreset", muted=True)
+        self.start = StartBox(self.shared)
+        self.effort = EffortBox()
+        self.preset.setContentsMargins(caption("").minimumWidth() + 6, 0, 0, 0)
+        self.form.between.addWidget(self.preset)
+        self.form.between.addWidget(self.start)
+        self.form.between.addWidget(self.effort)
 
     def build(self) -> None:
-        """Put it together; another turn of the interface than making the form."""
+        """Put it together, in a turn of its own."""
+        self.curve = CurveWidget("timoTrainCurve")
+        self.preview = PreviewBox(self.shared, "timoTrain")
         self.box = RunBox("timoTrain", tr("Use this model"), self.curve, self.preview)
         self.result = ResultBox(self.shared, "timoTrain")
         self.check = QPushButton(tr("Check a model on other labels…"))
@@ -77,23 +94,6 @@ class TrainPage(Page):
         self.labels.start()
         self.start.refresh()
         self._on_form()
-
-    def _widgets(self) -> None:
-        self.labels = LabelsBox(self.shared, self._series.places)
-        self.name = QLineEdit()
-        self.name.setObjectName("timoTrainName")
-        self.name.setAccessibleName(tr("Model name"))
-        self.form = SpecForm("timoTrain", _parameters(), self.shared.settings.finetune)
-        self.fields = LabelFields(self.labels, self.form, self._series, self.shared.background, self)
-        self.preset = label("", "timoTrainPreset", muted=True)
-        self.start = StartBox(self.shared)
-        self.effort = EffortBox()
-        self.preset.setContentsMargins(caption("").minimumWidth() + 6, 0, 0, 0)
-        self.form.between.addWidget(self.preset)
-        self.form.between.addWidget(self.start)
-        self.form.between.addWidget(self.effort)
-        self.curve = CurveWidget("timoTrainCurve")
-        self.preview = PreviewBox(self.shared, "timoTrain")
 
     def _build(self) -> None:
         form = form_layout()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Tuple
 
-from qgis.PyQt.QtCore import QElapsedTimer, QObject
+from qgis.PyQt.QtCore import QElapsedTimer, QObject, QTimer
 
 from ..background import Background
 from ..layers.clear import Clear, Question, measure
@@ -30,7 +30,10 @@ class ClearCounter(QObject):
         self._busy = False
         self._shown = QElapsedTimer()
         self._shown.start()
-        model.changed.connect(self.look)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.look)
+        model.changed.connect(self._soon.start)  # another turn of the interface than showing the rows
 
     @slot
     def look(self) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from typing import Any, Dict, List, Sequence
 
@@ -82,8 +83,11 @@ class SeriesModel(QAbstractTableModel):
             Whether all are read now.
         """
         facts = self.reader.read_all(fitting(self._project), seconds)
-        self._facts = self._facts if facts is None else facts
-        return facts is not None
+        if facts is None:
+            return False
+        self._facts = facts
+        self._maker.rows(facts, self.store.current, self._clear)  # which keeps them for `show`
+        return True
 
     def show(self) -> None:
         """Show what is known."""
@@ -117,6 +121,8 @@ class SeriesModel(QAbstractTableModel):
         row = self.rows[number]
         if column == CLEAR:
             return -1.0 if row.clear is None else row.clear
+        if column == DATE:
+            return row.date or dt.date.min
         if column in (BANDS, SIZE):
             return len(row.bands) if column == BANDS else row.width * row.height
         return _text(row, column).lower()
