@@ -137,7 +137,8 @@ def test_exported_model_takes_any_batch_dates_and_size(shallow, name, given):
             assert_same(program(*inputs), model(*inputs))
 
 
-@pytest.mark.parametrize("name", ["encoder by date", pytest.param("segmenter", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["encoder by date", "segmenter"])
 def test_a_single_date_is_an_export_of_its_own(shallow, name):
     model = MODELS[name](shallow).eval()
     series, dates = torch.randn(2, 1, 4, 64, 96), torch.full((2, 1), 18000)
@@ -150,6 +151,7 @@ def test_a_single_date_is_an_export_of_its_own(shallow, name):
         assert_same(program.module()(series, None, dates), model(series, None, dates))
 
 
+@pytest.mark.slow
 def test_a_side_of_32_is_an_export_of_its_own(shallow):
     model = MODELS["encoder by date"](shallow).eval()
     B, T, w = Dim("B", max=64), Dim("T", min=2, max=60), Dim("w", min=2, max=64)

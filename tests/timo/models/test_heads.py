@@ -187,7 +187,8 @@ def test_autocast_keeps_the_head_within_bfloat16():
         assert (low.float() - full).norm() < 3e-2 * full.norm()
 
 
-@pytest.mark.parametrize("training", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("training", [False, True])
 def test_a_compiled_head_computes_the_same(training):
     head, other = UPerNet(DIMS, 8).train(training), UPerNet(DIMS, 8).train(training)
     other.load_state_dict(head.state_dict())
