@@ -191,8 +191,11 @@ def plugin(package, iface, qtbot):
 
 
 @pytest.fixture
-def dock(plugin):
-    return plugin.open()
+def dock(plugin, qtbot):
+    """The dock, once it has looked at the project."""
+    made = plugin.open()
+    qtbot.waitUntil(lambda: made.series._told is not None)
+    return made
 
 
 @pytest.fixture
