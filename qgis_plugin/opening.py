@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -43,7 +44,10 @@ class Opening:
             ImportError: pyzmq is missing.
         """
         self._loader.join()
-        return next(self._steps, None) is not None
+        more = next(self._steps, None) is not None
+        if not more:
+            gc.freeze()
+        return more
 
     def give_up(self) -> None:
         """Leave nothing of what is made so far."""
@@ -84,7 +88,12 @@ class Opening:
 
 
 def _load() -> None:
-    """Load what the dock stands on, pyzmq from our own folder where QGIS has none."""
+    """Load what the dock stands on, pyzmq from our own folder where QGIS has none.
+
+    What is there for good is frozen, here and once the dock is made: to look through all of QGIS for garbage,
+    as Python does when many things are new, holds the interface for a tenth of a second. ``unload`` thaws it.
+    """
+    gc.freeze()
     with suppress(ImportError):  # raised again, and said, when the dock is made
         if find_spec("zmq") is None:
             from .backend.pyzmq import offer

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any, Optional
 
@@ -89,6 +90,7 @@ class TimoPlugin:
             shared.background.deleteLater()
             self.dock.deleteLater()
             self.dock = None
+        gc.unfreeze()  # what opening froze
         if self.options is not None:
             self.iface.unregisterOptionsWidgetFactory(self.options)
             self.options = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..i18n import tr
+from .points import Curve, Points
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 TASKS = {
@@ -39,8 +40,6 @@ LISTED = (
 )  # fmt: skip
 """What the backend's list tells of a job."""
 LOG_LINES = 2000
-
-Points = Tuple[Tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ class _Record:
 
     def __init__(self, ident: str) -> None:
         self.values: Dict[str, Any] = {"id": ident}
-        self.metrics: Dict[str, List[Tuple[int, float]]] = {}
+        self.metrics: Dict[str, Curve] = {}
         self.logs: List[Tuple[str, str]] = []
         self.told = 0  # lines of the log
         self.artifacts: Dict[str, str] = {}
@@ -159,14 +158,11 @@ class _Record:
         self._lines: Optional[Tuple[Tuple[str, str], ...]] = ()
 
     def point(self, name: str, step: int, value: float) -> None:
-        points = self.metrics.setdefault(name, [])
-        while points and points[-1][0] >= step:  # the job goes on from a checkpoint before these
-            points.pop()
-        points.append((step, value))
+        self.metrics.setdefault(name, Curve()).add(step, value)
         self._curves.pop(name, None)
 
-    def curve(self, name: str, points: List[Tuple[int, float]]) -> None:
-        self.metrics[name] = points
+    def curve(self, name: str, points: Points) -> None:
+        self.metrics[name] = Curve(points)
         self._curves.pop(name, None)
 
     def line(self, level: str, message: str) -> None:
@@ -177,9 +173,9 @@ class _Record:
         self._lines = None
 
     def view(self) -> JobView:
-        for name, points in self.metrics.items():
+        for name, curve in self.metrics.items():
             if name not in self._curves:
-                self._curves[name] = tuple(points)
+                self._curves[name] = curve.points()
         if self._lines is None:
             self._lines = tuple(self.logs[-LOG_LINES:])
         return JobView(

@@ -10,17 +10,25 @@ from __future__ import annotations
 import time
 
 WORK_S = 0.001
-PAUSE_S = 0.0003
+MOST_S = 0.005
 
 
 class Pauses:
-    """To be called between pieces of work, each well below a millisecond: sleeps where one is due."""
+    """To be called between pieces of work, each well below a millisecond: sleeps where a pause is due.
+
+    A pause is as long as the work before it, also where a busy machine made that longer.
+    """
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Work begins, after the thread has waited for something."""
         self._since = time.perf_counter()
 
     def __call__(self) -> None:
         """Sleep for a moment if the last pause was long enough ago."""
-        if time.perf_counter() - self._since > WORK_S:
-            time.sleep(PAUSE_S)
-            self._since = time.perf_counter()
+        worked = time.perf_counter() - self._since
+        if worked > WORK_S:
+            time.sleep(min(worked, MOST_S))
+            self.begin()

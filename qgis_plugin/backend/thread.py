@@ -25,7 +25,7 @@ TELL_EVERY = 0.1
 LIST_EVERY = 2.0
 LIST_ALL, LIST_NEW = sys.maxsize, 200  # at first and after an order; then those that can have changed
 AT_ONCE = 100  # jobs that are listed in one answer, and told to the interface in one turn
-MOST_FOLLOWED = 200  # jobs whose events are asked for before they end; the others' states come with the list
+MOST_FOLLOWED = 40  # jobs whose events are asked for before they end; the others' states come with the list
 HELLO_WITHIN = 5.0
 SILENT_AFTER = 15.0
 START_WITHIN = 60.0
@@ -250,7 +250,9 @@ class LinkThread(QThread):
                 listed, self._list = now, 0
             for command in self._drain():
                 self._send(core, command)
-            for message in core.poll(POLL_MS):
+            messages = core.poll(POLL_MS)
+            self._pause.begin()
+            for message in messages:
                 heard = now
                 self._take(core, message)
                 self._pause()

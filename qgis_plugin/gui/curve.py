@@ -10,7 +10,7 @@ from qgis.PyQt.QtGui import QColor, QContextMenuEvent, QFocusEvent, QFontMetrics
 from qgis.PyQt.QtGui import QPainter as Painter
 from qgis.PyQt.QtWidgets import QMenu, QSizePolicy, QStyle, QStyleOptionFocusRect, QWidget
 
-from ..backend.jobs import Points
+from ..backend.points import Points
 from ..compat import Ink
 from ..i18n import tr
 from ..timing import slot

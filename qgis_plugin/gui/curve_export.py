@@ -11,7 +11,7 @@ from typing import Callable, Mapping
 from qgis.PyQt.QtGui import QGuiApplication
 from qgis.PyQt.QtWidgets import QFileDialog, QWidget
 
-from ..backend.jobs import Points
+from ..backend.points import Points
 from ..i18n import tr
 from ..layers.sources import safe_name
 from ..log import log

@@ -9,7 +9,7 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence
 from qgis.PyQt.QtCore import QPointF, QRectF, Qt
 from qgis.PyQt.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
-from ..backend.jobs import Points
+from ..backend.points import Points
 from .curve_scale import thin, ticks, value_ticks
 
 

@@ -7,7 +7,7 @@ from math import ceil, floor, log10
 from operator import itemgetter
 from typing import List, Mapping, Optional, Sequence, Tuple
 
-from ..backend.jobs import Points
+from ..backend.points import Points
 
 _step, _value = itemgetter(0), itemgetter(1)
 

@@ -42,7 +42,7 @@ INTRO = tr(
 )
 SOON = 50
 """Milliseconds; changes of many layers come one by one."""
-TURN = 0.01
+TURN = 0.005
 """Seconds that new layers are looked into at a stretch."""
 
 

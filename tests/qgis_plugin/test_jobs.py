@@ -242,3 +242,21 @@ def test_long_log_keeps_its_end_and_says_what_is_new(book, package):
             assert len(job.logs) == min(seq, LOG_LINES)
             assert job.logged == seq and len(job.logged_since(known)) == 700
             known = job.logged
+
+
+def test_points_are_those_of_their_moment_whatever_comes_after(package):
+    from timo_qgis.backend.points import Curve
+
+    curve = Curve([(1, 0.9), (2, 0.8)])
+    before = curve.points()
+    curve.add(3, 0.7)
+    longer = curve.points()
+    curve.add(2, 0.5)  # the job goes on from a checkpoint
+    assert before == ((1, 0.9), (2, 0.8)) and longer == ((1, 0.9), (2, 0.8), (3, 0.7))
+    assert curve.points() == ((1, 0.9), (2, 0.5))
+    assert (
+        longer[-1] == (3, 0.7) and longer[1:] == ((2, 0.8), (3, 0.7)) and list(before) == [(1, 0.9), (2, 0.8)]
+    )
+    assert before[:1] == ((1, 0.9),) and len(longer[::2]) == 2 and not Curve().points()
+    with pytest.raises(IndexError):
+        before[2]

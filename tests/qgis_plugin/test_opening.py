@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -70,7 +71,14 @@ def test_a_fault_while_the_dock_is_being_made_leaves_nothing(plugin, iface, monk
     assert plugin.dock is None and plugin._opening is None
 
 
-@pytest.mark.parametrize("steps", range(13))
+def test_python_looks_through_all_that_is_there_for_garbage_again_once_the_plugin_is_unloaded(plugin):
+    plugin.open()
+    assert gc.get_freeze_count() > 0
+    plugin.unload()
+    assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.parametrize("steps", range(14))
 def test_unloading_while_the_dock_is_being_made_leaves_nothing(plugin, iface, qtbot, steps):
     from timo_qgis.opening import Opening
 
