@@ -60,12 +60,15 @@ class Banner(QFrame):
         layout.insertWidget(3, self.setup, 0, Qt.AlignmentFlag.AlignLeft)
         self.retry.clicked.connect(self._on_retry)
         self.setup.clicked.connect(self._on_setup)
-        self.show_state(LinkState())
+        self._tell(LinkState())
 
     def show_state(self, state: LinkState) -> None:
-        """Say how it stands."""
-        trouble = state.phase in ("missing", "failed")
+        """Say how it stands; nothing where it is well."""
         self.setVisible(not state.ready)
+        self._tell(state)
+
+    def _tell(self, state: LinkState) -> None:
+        trouble = state.phase in ("missing", "failed")
         self.setStyleSheet(TROUBLE if trouble else CALM)
         self.message.setText(state.message or tr("The backend is not connected yet."))
         self.action.setText(state.action)

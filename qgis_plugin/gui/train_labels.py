@@ -171,13 +171,11 @@ class LabelsBox(QWidget):
         form.addRow(caption(""), self.selected)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        for part in (self.classes, self.checks, self.note, self.hint):
-            part.setVisible(part is self.classes)
         whole.addLayout(form)
         whole.addWidget(self.classes)
-        whole.addWidget(self.checks)
-        whole.addWidget(self.note)
-        whole.addWidget(self.hint)
+        for part in (self.checks, self.note, self.hint):
+            whole.addWidget(part)
+            part.hide()
 
     @slot
     def _on_layer(self, layer: Optional[QgsMapLayer]) -> None:

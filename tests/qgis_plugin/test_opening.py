@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from qgis.PyQt.QtCore import QEvent, QObject
 
 
 def test_modules_are_loaded_beside_the_interface(package):
@@ -69,6 +70,23 @@ def test_a_fault_while_the_dock_is_being_made_leaves_nothing(plugin, iface, monk
         plugin.open()
     qtbot.waitUntil(lambda: len(iface.window.children()) <= before)
     assert plugin.dock is None and plugin._opening is None
+
+
+def test_no_part_of_the_dock_is_a_window_before_it_is_put_in(plugin, qgis_app):
+    """It would flash on the screen, and take most of the time that opening takes."""
+    shown = []
+
+    class Watch(QObject):
+        def eventFilter(self, widget, event):
+            if event.type() == QEvent.Type.Show and widget.isWidgetType() and widget.isWindow():
+                shown.append(widget.objectName() or widget)
+            return False
+
+    watch = Watch()
+    qgis_app.installEventFilter(watch)
+    plugin.open()
+    qgis_app.removeEventFilter(watch)
+    assert shown == []
 
 
 def test_python_looks_through_all_that_is_there_for_garbage_again_once_the_plugin_is_unloaded(plugin):
