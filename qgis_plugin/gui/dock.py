@@ -42,9 +42,8 @@ def make_pages(shared: Shared, made: List[Any]) -> Iterator[str]:
     yield "train"
     train.make_form()
     yield "form"
-    train.build()
-    yield "built"
-    train.begin()
+    train.make_rest()
+    yield "rest"
     made.append(PredictPage(shared, series))
     yield "predict"
     made.append(JobsPage(shared))
@@ -103,6 +102,8 @@ class TimoDock(QgsDockWidget):
         ):
             self.tabs.addTab(page, icon(name), title)
             yield name
+            if page is self.train:
+                yield from self.train.fill()
         self.results = ResultMenu(
             self.shared, self._run_again, lambda: self.tabs.setCurrentIndex(TRAIN), self
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
@@ -75,8 +75,9 @@ class TrainPage(Page):
         self.form.between.addWidget(self.start)
         self.form.between.addWidget(self.effort)
 
-    def build(self) -> None:
-        """Put it together, in a turn of its own."""
+    def make_rest(self) -> None:
+        """Make all else, in a turn of its own."""
+        self.series_text = label("", "timoTrainSeries")
         self.curve = CurveWidget("timoTrainCurve")
         self.preview = PreviewBox(self.shared, "timoTrain")
         self.box = RunBox("timoTrain", tr("Use this model"), self.curve, self.preview)
@@ -86,30 +87,32 @@ class TrainPage(Page):
         self.check.setToolTip(tr("Judges a model by labels of places that it never saw"))
         self.footer_row = RunFooter("timoTrain", tr("Train"), "train")
         self.follower = Follower(self.shared.backend, "finetune", self)
-        self._build()
         self._connect()
 
-    def begin(self) -> None:
-        """Look at the layers and the models that there are."""
-        self.labels.start()
-        self.start.refresh()
-        self._on_form()
-
-    def _build(self) -> None:
+    def fill(self) -> Iterator[str]:
+        """Put it together, once it is in the dock: the style looks at each widget that is put in there."""
         form = form_layout()
-        self.series_text = label("", "timoTrainSeries")
         form.addRow(caption(tr("Series"), top=True), self.series_text)
         self.body.addLayout(form)
         self.body.addWidget(self.labels)
         form = form_layout()
         form.addRow(caption(tr("Model name")), self.name)
         self.body.addLayout(form)
+        yield "labels"
         self.body.addWidget(self.form)
+        yield "form"
         self.body.addWidget(self.box)
         self.body.addWidget(self.result)
         self.body.addWidget(self.check, 0, Qt.AlignmentFlag.AlignLeft)
         self.body.addStretch(1)
         self.footer.addWidget(self.footer_row)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Look at the layers and the models that there are."""
+        self.labels.start()
+        self.start.refresh()
+        self._on_form()
 
     def _connect(self) -> None:
         self.labels.picked.connect(self._on_picked)

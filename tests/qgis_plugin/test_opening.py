@@ -96,7 +96,7 @@ def test_python_looks_through_all_that_is_there_for_garbage_again_once_the_plugi
     assert gc.get_freeze_count() == 0
 
 
-@pytest.mark.parametrize("steps", range(14))
+@pytest.mark.parametrize("steps", range(16))
 def test_unloading_while_the_dock_is_being_made_leaves_nothing(plugin, iface, qtbot, steps):
     from timo_qgis.opening import Opening
 
