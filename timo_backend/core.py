@@ -103,8 +103,11 @@ class Core:
         self._put(data)
         return message.id
 
-    def poll(self, timeout_ms: int = 0) -> List[Message]:
+    def poll(self, timeout_ms: int = 0, most: int = protocol.UNDER_WAY) -> List[Message]:
         """What has arrived, in order; waits up to ``timeout_ms`` for something to arrive.
+
+        Reads so many messages at ``most``, each of which may bring a hundred events: a flood of them does not
+        keep the caller in here.
 
         Types: ``reply`` and ``error`` (one for each request, with its id), ``event`` (with the id of its
         ``subscribe``), and ``lost`` (the server is gone; body: an error).
@@ -114,7 +117,7 @@ class Core:
         if self._monitor in ready:
             messages.extend(self._watch())
         if self._socket in ready:
-            messages.extend(self._receive())
+            messages.extend(self._receive(most))
         return messages
 
     def reconnect(self, connection: Mapping[str, Any]) -> None:
@@ -154,9 +157,8 @@ class Core:
                 retryable=True,
             ) from error
 
-    def _receive(self) -> Iterator[Message]:
-        # No more than may be under way, so that a flood of events cannot keep the caller in here.
-        for _ in range(protocol.UNDER_WAY):
+    def _receive(self, most: int) -> Iterator[Message]:
+        for _ in range(most):
             try:
                 data = self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:

@@ -250,7 +250,7 @@ class LinkThread(QThread):
                 listed, self._list = now, 0
             for command in self._drain():
                 self._send(core, command)
-            messages = core.poll(POLL_MS)
+            messages = core.poll(POLL_MS, most=1)
             self._pause.begin()
             for message in messages:
                 heard = now
