@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the dock piece by piece: QGIS's interface has its turn while modules load, and between the pages."""
+"""Makes the dock piece by piece: QGIS's interface has its turn while modules load, and between the pages.
+
+What Python holds then, of QGIS and of other plugins, too, is frozen until this one is unloaded: to look
+through all of it for garbage, as Python does when many things are new, holds the interface for a tenth of a
+second. The price: what of it becomes garbage in a circle meanwhile is taken away after that.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,23 @@ from typing import Any, Generator, List
 from qgis.PyQt.QtCore import Qt
 
 from .timing import inside_qgis
+
+_frozen = False
+
+
+def freeze() -> None:
+    """Have Python look no more for garbage among what there is."""
+    global _frozen  # noqa: PLW0603  one for the process
+    gc.freeze()
+    _frozen = True
+
+
+def thaw() -> None:
+    """Have it look there again, if it was we who stopped it."""
+    global _frozen  # noqa: PLW0603
+    if _frozen:
+        gc.unfreeze()
+        _frozen = False
 
 
 class Opening:
@@ -46,18 +68,19 @@ class Opening:
         self._loader.join()
         more = next(self._steps, None) is not None
         if not more:
-            gc.freeze()
+            freeze()
         return more
 
     def give_up(self) -> None:
         """Leave nothing of what is made so far."""
         self._loader.join()  # QGIS takes the plugin's modules away next
         self._steps.close()
+        thaw()
 
     def _make(self) -> Generator[str, None, None]:
         from .backend.link import Backend
         from .background import Background
-        from .gui.dock import TimoDock, make_pages
+        from .gui.dock import TimoDock, TrainPage, make_pages
         from .settings import Settings
         from .shared import Shared
 
@@ -81,19 +104,17 @@ class Opening:
             shared.background.close()
             if backend.close():
                 made.append(backend)
+            made += [part for page in made if isinstance(page, TrainPage) for part in page.loose]
             for one in (*made, shared.background):
                 one.deleteLater()
+            thaw()
             raise
         self.dock = dock
 
 
 def _load() -> None:
-    """Load what the dock stands on, pyzmq from our own folder where QGIS has none.
-
-    What is there for good is frozen, here and once the dock is made: to look through all of QGIS for garbage,
-    as Python does when many things are new, holds the interface for a tenth of a second. ``unload`` thaws it.
-    """
-    gc.freeze()
+    """Load what the dock stands on, pyzmq from our own folder where QGIS has none."""
+    freeze()
     with suppress(ImportError):  # raised again, and said, when the dock is made
         if find_spec("zmq") is None:
             from .backend.pyzmq import offer

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import Any, Optional
 
@@ -14,7 +13,7 @@ from qgis.PyQt.QtWidgets import QAction, QDialog, QWidget
 from . import log
 from .compat import icon
 from .i18n import tr
-from .opening import Opening
+from .opening import Opening, thaw
 from .timing import slot
 
 NO_PYZMQ = tr(
@@ -90,7 +89,7 @@ class TimoPlugin:
             shared.background.deleteLater()
             self.dock.deleteLater()
             self.dock = None
-        gc.unfreeze()  # what opening froze
+        thaw()
         if self.options is not None:
             self.iface.unregisterOptionsWidgetFactory(self.options)
             self.options = None

@@ -106,8 +106,8 @@ class Core:
     def poll(self, timeout_ms: int = 0, most: int = protocol.UNDER_WAY) -> List[Message]:
         """What has arrived, in order; waits up to ``timeout_ms`` for something to arrive.
 
-        Reads so many messages at ``most``, each of which may bring a hundred events: a flood of them does not
-        keep the caller in here.
+        Reads so many messages at ``most``, each of which may bring hundreds of events: a flood of them does
+        not keep the caller in here.
 
         Types: ``reply`` and ``error`` (one for each request, with its id), ``event`` (with the id of its
         ``subscribe``), and ``lost`` (the server is gone; body: an error).

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..i18n import tr
-from .points import Curve, Points
+from .points import Curve, Point, Points
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 TASKS = {
@@ -161,7 +161,7 @@ class _Record:
         self.metrics.setdefault(name, Curve()).add(step, value)
         self._curves.pop(name, None)
 
-    def curve(self, name: str, points: Points) -> None:
+    def curve(self, name: str, points: Iterable[Point]) -> None:
         self.metrics[name] = Curve(points)
         self._curves.pop(name, None)
 
@@ -198,6 +198,12 @@ class JobBook:
     def known(self) -> FrozenSet[str]:
         """The ids of all."""
         return frozenset(self._records)
+
+    def depth(self) -> int:
+        """How many of the newest jobs the list has to tell of, so that no job is left out that goes on."""
+        open_ones = [one.values for one in self._records.values() if one.values.get("state") not in FINAL]
+        oldest = min((values.get("created") or inf for values in open_ones), default=inf)
+        return sum((one.values.get("created") or inf) >= oldest for one in self._records.values())
 
     def drop(self, jobs: Iterable[str]) -> List[str]:
         """Forget jobs that were removed, for good: answers and events that tell of them may be under way.
@@ -237,7 +243,7 @@ class JobBook:
         values.setdefault("task", task)
         values.setdefault("spec", spec)
         values.setdefault("place", inf)  # behind all others, until the list says where
-        self._changed[job] = None
+        self._changed = {job: None, **self._changed}  # pages wait for it
 
     def apply(self, job: str, seq: int, kind: str, ts: float, body: Mapping[str, Any]) -> bool:
         """Take one event.
@@ -280,7 +286,7 @@ class JobBook:
             return
         for name, curve in curves.items():
             pairs = zip(curve["steps"], curve["values"])
-            record.curve(name, [(int(step), float(value)) for step, value in pairs if value is not None])
+            record.curve(name, ((int(step), float(value)) for step, value in pairs if value is not None))
         self._changed[job] = None
 
     def take_changed(self, most: Optional[int] = None) -> List[JobView]:

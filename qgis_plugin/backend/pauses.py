@@ -14,9 +14,10 @@ MOST_S = 0.005
 
 
 class Pauses:
-    """To be called between pieces of work, each well below a millisecond: sleeps where a pause is due.
+    """To be called between pieces of work, each of a few milliseconds at most: sleeps where a pause is due.
 
-    A pause is as long as the work before it, also where a busy machine made that longer.
+    A pause is as long as the work before it, also where a busy machine made that longer; five milliseconds at
+    most.
     """
 
     def __init__(self) -> None:

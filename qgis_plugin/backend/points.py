@@ -14,8 +14,8 @@ Points = Sequence[Point]
 class CurvePoints(Sequence[Point]):
     """Points (step, value) by step, as they were when it was made; it costs nothing to make.
 
-    Tens of thousands of tuples would cost: each time that Python looks for garbage it looks at them, which
-    holds up all threads. Numbers in an array it does not look at.
+    Tens of thousands of tuples, in a new one at each change, would keep Python looking for garbage, which
+    holds up all threads. It does not look at numbers in an array.
     """
 
     __slots__ = ("_count", "_steps", "_values")
@@ -36,17 +36,16 @@ class CurvePoints(Sequence[Point]):
     def __getitem__(self, place: slice) -> CurvePoints: ...
 
     def __getitem__(self, place: Union[int, slice]) -> Union[Point, CurvePoints]:
-        places = range(self._count)[place]
-        if isinstance(places, int):
-            return self._steps[places], self._values[places]
-        steps = self._steps[places.start : places.stop : places.step]
-        return CurvePoints(steps, self._values[places.start : places.stop : places.step], len(steps))
+        if isinstance(place, slice):
+            steps = self._steps[: self._count][place]
+            return CurvePoints(steps, self._values[: self._count][place], len(steps))
+        number = range(self._count)[place]
+        return self._steps[number], self._values[number]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, (CurvePoints, tuple)) and tuple(self) == tuple(other)
 
-    def __hash__(self) -> int:
-        return hash(tuple(self))
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"CurvePoints({list(self)})"

@@ -25,7 +25,7 @@ TELL_EVERY = 0.1
 LIST_EVERY = 2.0
 LIST_ALL, LIST_NEW = sys.maxsize, 200  # at first and after an order; then those that can have changed
 AT_ONCE = 100  # jobs that are listed in one answer, and told to the interface in one turn
-MOST_FOLLOWED = 40  # jobs whose events are asked for before they end; the others' states come with the list
+MOST_FOLLOWED = 200  # jobs that wait whose events are asked for; the others' states come with the list
 HELLO_WITHIN = 5.0
 SILENT_AFTER = 15.0
 START_WITHIN = 60.0
@@ -246,12 +246,14 @@ class LinkThread(QThread):
         while not self._ending.is_set():
             now = time.monotonic()
             if self._list or now - listed > LIST_EVERY:
-                self._ask_for_list(core, self._list or LIST_NEW, self._book.known())
+                wanted = self._list or max(LIST_NEW, self._book.depth())
+                self._ask_for_list(core, wanted, self._book.known())
                 listed, self._list = now, 0
             for command in self._drain():
                 self._send(core, command)
             messages = core.poll(POLL_MS, most=1)
-            self._pause.begin()
+            if not messages:  # it has waited
+                self._pause.begin()
             for message in messages:
                 heard = now
                 self._take(core, message)
@@ -260,7 +262,9 @@ class LinkThread(QThread):
                 changed = self._book.take_changed(AT_ONCE)
                 if changed:
                     self.jobs_changed.emit(changed)
-                told = now
+                    self._pause()
+                if len(changed) < AT_ONCE:  # else more are to be told
+                    told = now
             if now - heard > SILENT_AFTER:
                 raise _LostError
 
@@ -324,6 +328,8 @@ class LinkThread(QThread):
             self._list = LIST_NEW
         elif command.type in ("retry", "order"):  # the list has the new job, or the new places
             self._list = LIST_ALL
+            if command.type == "retry":
+                self._subscribe(core, str(message.body["job"]))
 
     def _take_list(self, core: Core, command: Command, body: Mapping[str, Any]) -> None:
         rows = body["jobs"]

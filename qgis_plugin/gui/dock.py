@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Iterator, List, Mapping, Optional, Sequence
 
 from qgis.gui import QgsDockWidget
-from qgis.PyQt.QtCore import QEvent, QSize, Qt, QUrl
+from qgis.PyQt.QtCore import QEvent, QSize, Qt, QTimer, QUrl
 from qgis.PyQt.QtGui import QDesktopServices, QKeyEvent
 from qgis.PyQt.QtWidgets import QTabWidget, QToolButton, QVBoxLayout, QWidget
 
@@ -30,6 +30,8 @@ from .setup import SetupDialog
 
 SERIES, TRAIN, PREDICT, JOBS = range(4)
 GUIDE = ("series", "train", "predict", "jobs")
+SOON = 50
+"""Milliseconds; old jobs are told in turns, a hundred in each."""
 
 
 def make_pages(shared: Shared, made: List[Any]) -> Iterator[str]:
@@ -82,6 +84,8 @@ class TimoDock(QgsDockWidget):
         self.tabs.setCornerWidget(self.help)
         self._guide: Optional[HelpWindow] = None
         self.arrivals = Arrivals(shared, self)
+        self._models_came = QTimer(self)
+        self._models_came.setSingleShot(True)
         self.results: Optional[ResultMenu] = None
         self._content = QWidget()
         layout = QVBoxLayout(self._content)
@@ -149,6 +153,7 @@ class TimoDock(QgsDockWidget):
         backend.state_changed.connect(self.banner.show_state)
         backend.state_changed.connect(self._on_state)
         backend.jobs_changed.connect(self._on_jobs)
+        self._models_came.timeout.connect(self.predict.refresh)
         self.banner.retried.connect(self._on_retry)
         self.banner.setup_asked.connect(self._on_setup)
         self.train.model_ready.connect(self._on_model)
@@ -216,7 +221,7 @@ class TimoDock(QgsDockWidget):
     @slot
     def _on_jobs(self, changed: list) -> None:
         if any(job.task == "finetune" and job.state == "succeeded" for job in changed):
-            self.predict.refresh()
+            self._models_came.start(SOON)
 
     @slot
     def _on_asked(self, job: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QLineEdit, QPushButton
+from qgis.PyQt.QtWidgets import QLineEdit, QPushButton, QWidget
 
 from ..backend.jobs import JobView, in_words
 from ..compat import caption, form_layout, label
@@ -62,6 +62,8 @@ class TrainPage(Page):
         self.name = QLineEdit()
         self.name.setObjectName("timoTrainName")
         self.name.setAccessibleName(tr("Model name"))
+        self.loose: List[QWidget] = [self.labels, self.name]
+        """Parts that are not put together yet."""
 
     def make_form(self) -> None:
         """Make the form, which has many parts: a turn of the interface."""
@@ -74,6 +76,7 @@ class TrainPage(Page):
         self.form.between.addWidget(self.preset)
         self.form.between.addWidget(self.start)
         self.form.between.addWidget(self.effort)
+        self.loose.append(self.form)
 
     def make_rest(self) -> None:
         """Make all else, in a turn of its own."""
@@ -87,6 +90,7 @@ class TrainPage(Page):
         self.check.setToolTip(tr("Judges a model by labels of places that it never saw"))
         self.footer_row = RunFooter("timoTrain", tr("Train"), "train")
         self.follower = Follower(self.shared.backend, "finetune", self)
+        self.loose += [self.series_text, self.box, self.result, self.check, self.footer_row]
         self._connect()
 
     def fill(self) -> Iterator[str]:
@@ -106,12 +110,14 @@ class TrainPage(Page):
         self.body.addWidget(self.check, 0, Qt.AlignmentFlag.AlignLeft)
         self.body.addStretch(1)
         self.footer.addWidget(self.footer_row)
+        self.loose.clear()
         self._begin()
 
     def _begin(self) -> None:
         """Look at the layers and the models that there are."""
         self.labels.start()
         self.start.refresh()
+        self.start.show_bands(self._series.bands())
         self._on_form()
 
     def _connect(self) -> None:

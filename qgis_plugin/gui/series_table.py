@@ -77,7 +77,7 @@ class SeriesModel(QAbstractTableModel):
         """Read the layers again; ``show`` shows them.
 
         Args:
-            seconds: The longest that may take; of layers that are new, the rest waits for the next call.
+            seconds: The longest that looking into new layers may take; the rest waits for the next call.
 
         Returns:
             Whether all are read now.
@@ -86,7 +86,7 @@ class SeriesModel(QAbstractTableModel):
         if facts is None:
             return False
         self._facts = facts
-        self._maker.rows(facts, self.store.current, self._clear)  # which keeps them for `show`
+        self._maker.rows(facts, self.store.current, self._clear)  # it keeps what it makes
         return True
 
     def show(self) -> None:

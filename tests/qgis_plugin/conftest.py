@@ -240,7 +240,7 @@ def add_raster(write_raster):
 @pytest.fixture
 def shown(dock, qtbot):
     """Waits until the whole Series page shows so many layers, and the other pages have been told."""
-    return lambda count: qtbot.waitUntil(lambda: len((dock.series._told or ("", ()))[1]) == count)
+    return lambda count: qtbot.waitUntil(lambda: len(dock.series._told[1]) == count)
 
 
 @pytest.fixture

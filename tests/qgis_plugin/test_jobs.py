@@ -159,6 +159,56 @@ def test_jobs_that_a_list_of_all_lacks_are_gone(link):
     assert link._book.known() == {"a", "c", "submitted meanwhile"}
 
 
+def test_a_list_comes_page_by_page_until_as_many_are_told_as_are_wanted(link):
+    link.ask(150)
+    assert link.core.sent[-1] == ("jobs", {"limit": 100})
+    link.answer(*(f"n{number}" for number in range(100)), more=True)
+    assert link.core.sent[-1] == ("jobs", {"limit": 50, "before": "n99"})
+    link.answer(*(f"m{number}" for number in range(50)), more=True)
+    assert link.core.sent[-1] == ("jobs", {"limit": 50, "before": "n99"}) and link.gone == []
+
+
+def test_the_list_reaches_the_oldest_job_that_goes_on(book):
+    for number in range(9):
+        state = "queued" if number == 4 else "succeeded"
+        book.take_listed({**ROW, "id": str(number), "created": 1.0 + number, "state": state})
+    assert book.depth() == 5
+    book.apply("4", 9, "state", 2.0, {"state": "cancelled"})
+    assert book.depth() == 0
+
+
+def test_job_that_was_tried_again_is_followed_at_once(link):
+    from timo_qgis._client.protocol import Message
+    from timo_qgis.backend.thread import Command
+
+    link._unanswered["x"] = Command("retry", {"job": "a"})
+    link._take(link.core, Message("reply", {"job": "d"}, "x"))
+    assert link.core.sent[-1] == ("subscribe", {"job": "d", "after": 0})
+
+
+def test_what_was_submitted_is_told_before_all_else(book):
+    book.take_listed(ROW)
+    book.know("new", "predict", {})
+    assert [job.id for job in book.take_changed(1)] == ["new"]
+
+
+def test_the_thread_pauses_as_long_as_it_has_worked(package, monkeypatch):
+    from timo_qgis.backend import pauses
+
+    now, slept = [0.0], []
+    monkeypatch.setattr(pauses.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(pauses.time, "sleep", slept.append)
+    pause = pauses.Pauses()
+    for spent in (0.0004, 0.0004, 0.0004, 0.0004, 0.0012, 0.2):
+        now[0] += spent
+        pause()
+    assert slept == pytest.approx([0.0012, 0.0016, 0.005])
+    now[0] += 1.0
+    pause.begin()  # it waited
+    pause()
+    assert len(slept) == 3
+
+
 def test_list_of_the_newest_says_nothing_of_the_others(link):
     link.ask(1)
     link.answer("c", more=True)
@@ -254,9 +304,8 @@ def test_points_are_those_of_their_moment_whatever_comes_after(package):
     curve.add(2, 0.5)  # the job goes on from a checkpoint
     assert before == ((1, 0.9), (2, 0.8)) and longer == ((1, 0.9), (2, 0.8), (3, 0.7))
     assert curve.points() == ((1, 0.9), (2, 0.5))
-    assert (
-        longer[-1] == (3, 0.7) and longer[1:] == ((2, 0.8), (3, 0.7)) and list(before) == [(1, 0.9), (2, 0.8)]
-    )
-    assert before[:1] == ((1, 0.9),) and len(longer[::2]) == 2 and not Curve().points()
+    assert longer[-1] == (3, 0.7) and list(before) == [(1, 0.9), (2, 0.8)]
+    assert longer[1:] == ((2, 0.8), (3, 0.7)) and before[::-1] == ((2, 0.8), (1, 0.9))
+    assert not Curve().points()
     with pytest.raises(IndexError):
         before[2]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from qgis.PyQt.QtCore import QEvent, QObject
+from qgis.PyQt.QtWidgets import QApplication
 
 
 def test_modules_are_loaded_beside_the_interface(package):
@@ -100,10 +101,11 @@ def test_python_looks_through_all_that_is_there_for_garbage_again_once_the_plugi
 def test_unloading_while_the_dock_is_being_made_leaves_nothing(plugin, iface, qtbot, steps):
     from timo_qgis.opening import Opening
 
-    before = len(iface.window.children())
+    before, windows = len(iface.window.children()), set(QApplication.topLevelWidgets())
     plugin._opening = Opening(iface)
     for _ in range(steps):
         assert plugin._opening.step()
     plugin.unload()
     qtbot.waitUntil(lambda: len(iface.window.children()) <= before)
-    assert plugin.dock is None
+    qtbot.waitUntil(lambda: not set(QApplication.topLevelWidgets()) - windows)
+    assert plugin.dock is None and gc.get_freeze_count() == 0

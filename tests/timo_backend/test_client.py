@@ -184,6 +184,19 @@ def test_the_core_tells_once_that_the_server_is_gone_and_goes_on_with_the_next(s
     core.close()
 
 
+def test_the_core_reads_no_more_messages_at_once_than_its_caller_wants(server):
+    core = Core(read_connection(server.home))
+    ids = [core.send("jobs", {"limit": 1}) for _ in range(3)]
+    seen = []
+    while len(seen) < len(ids):
+        messages = core.poll(int(PATIENCE_S * 1000), most=1)
+        assert len(messages) <= 1
+        seen += [message.id for message in messages]
+        time.sleep(0.1)  # the others lie there
+    assert seen == ids
+    core.close()
+
+
 def test_a_stop_is_not_sent_again_to_the_next_server(server):
     core = Core(read_connection(server.home))
     ping = core.send("ping", {})
