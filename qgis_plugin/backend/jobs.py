@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Container, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..i18n import tr
 from .points import Curve, Point, Points
@@ -199,10 +199,18 @@ class JobBook:
         """The ids of all."""
         return frozenset(self._records)
 
-    def depth(self) -> int:
-        """How many of the newest jobs the list has to tell of, so that no job is left out that goes on."""
-        open_ones = [one.values for one in self._records.values() if one.values.get("state") not in FINAL]
-        oldest = min((values.get("created") or inf for values in open_ones), default=inf)
+    def depth(self, followed: Container[str]) -> int:
+        """How many of the newest jobs the list has to tell of, so that none is left out that goes on.
+
+        Args:
+            followed: Jobs whose events tell how they stand: they need no list.
+        """
+        unheard = (
+            one.values
+            for job, one in self._records.items()
+            if job not in followed and one.values.get("state") not in FINAL
+        )
+        oldest = min((values.get("created") or inf for values in unheard), default=inf)
         return sum((one.values.get("created") or inf) >= oldest for one in self._records.values())
 
     def drop(self, jobs: Iterable[str]) -> List[str]:

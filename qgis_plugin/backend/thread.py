@@ -246,7 +246,7 @@ class LinkThread(QThread):
         while not self._ending.is_set():
             now = time.monotonic()
             if self._list or now - listed > LIST_EVERY:
-                wanted = self._list or max(LIST_NEW, self._book.depth())
+                wanted = self._list or max(LIST_NEW, self._book.depth(self._subscribed))
                 self._ask_for_list(core, wanted, self._book.known())
                 listed, self._list = now, 0
             for command in self._drain():

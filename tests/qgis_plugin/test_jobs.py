@@ -168,13 +168,14 @@ def test_a_list_comes_page_by_page_until_as_many_are_told_as_are_wanted(link):
     assert link.core.sent[-1] == ("jobs", {"limit": 50, "before": "n99"}) and link.gone == []
 
 
-def test_the_list_reaches_the_oldest_job_that_goes_on(book):
+def test_the_list_reaches_the_oldest_job_that_goes_on_and_is_not_followed(book):
     for number in range(9):
         state = "queued" if number == 4 else "succeeded"
         book.take_listed({**ROW, "id": str(number), "created": 1.0 + number, "state": state})
-    assert book.depth() == 5
+    assert book.depth(followed=()) == 5
+    assert book.depth(followed={"4"}) == 0
     book.apply("4", 9, "state", 2.0, {"state": "cancelled"})
-    assert book.depth() == 0
+    assert book.depth(followed=()) == 0
 
 
 def test_job_that_was_tried_again_is_followed_at_once(link):
