@@ -102,7 +102,7 @@ class Analyst(RuleBasedStateMachine):
 
     @rule()
     def kill_the_worker(self):
-        for row in self.client.jobs():
+        for row in map(self.client.job, self.asked):  # those of earlier examples have ended
             if row["state"] in ("running", "cancelling", "pausing"):
                 self.kill_worker_of(row)
 
@@ -117,7 +117,8 @@ class Analyst(RuleBasedStateMachine):
 
     def teardown(self):
         deadline = time.monotonic() + PATIENCE_S
-        while left := {job for job in self.asked if not self.has_ended(job)}:
+        left = set(self.asked)
+        while left := {job for job in left if not self.has_ended(job)}:
             assert time.monotonic() < deadline, f"jobs {left} do not end"
             time.sleep(0.01)
         for job, asked in self.asked.items():
