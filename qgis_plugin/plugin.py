@@ -12,6 +12,7 @@ from qgis.PyQt.QtWidgets import QAction, QDialog, QWidget
 
 from . import log
 from .compat import icon
+from .guide_links import GuideLinks
 from .i18n import tr
 from .opening import Opening, thaw
 from .timing import slot
@@ -40,6 +41,7 @@ class TimoPlugin:
         self.provider: Any = None
         self._opening: Optional[Opening] = None
         self._installer: Any = None
+        self._guide: Optional[GuideLinks] = None
 
     def initProcessing(self) -> None:
         """Add the algorithms; all there is where QGIS has no window, as in ``qgis_process``."""
@@ -54,6 +56,7 @@ class TimoPlugin:
         from .gui.options import OptionsFactory
 
         self.initProcessing()
+        self._guide = GuideLinks(self.iface.mainWindow())
         log.attach(self.iface.messageBar())
         self.action = QAction(icon("timo"), tr("TiMo: map image time series"), self.iface.mainWindow())
         self.action.setObjectName("timoAction")
@@ -70,6 +73,9 @@ class TimoPlugin:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
         log.attach(None)
+        if self._guide is not None:
+            self._guide.close()
+            self._guide = None
         self._drop_installer()
         if self._opening is not None:
             self._opening.give_up()

@@ -16,6 +16,7 @@ from ..compat import label
 from ..i18n import tr, trn
 from ..shared import Shared
 from ..timing import slot
+from .help_button import HelpButton
 from .times import size
 
 LOST = tr("Logs and curves are deleted, and what jobs that failed or were cancelled have kept to go on from.")
@@ -78,6 +79,7 @@ class CleanUpDialog(QDialog):
         old.addWidget(self.days)
         old.addStretch(1)
         row = QHBoxLayout()
+        row.addWidget(HelpButton("jobs", self))
         row.addStretch(1)
         row.addWidget(self.end)
         row.addWidget(self.remove)

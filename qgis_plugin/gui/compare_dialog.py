@@ -63,6 +63,7 @@ class CompareDialog(TaskDialog):
                 "differs."
             ),
             tr("Compare"),
+            "results",
             parent,
         )
         layers = [one for one in QgsProject.instance().mapLayers().values() if is_class_map(one)]

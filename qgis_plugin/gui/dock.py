@@ -8,7 +8,7 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence
 from qgis.gui import QgsDockWidget
 from qgis.PyQt.QtCore import QEvent, QSize, Qt, QTimer, QUrl
 from qgis.PyQt.QtGui import QDesktopServices, QKeyEvent
-from qgis.PyQt.QtWidgets import QTabWidget, QToolButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from ..arrivals import Arrivals
 from ..backend.jobs import JobView
@@ -20,7 +20,7 @@ from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .banner import Banner
-from .help_window import HelpWindow
+from .help_button import HelpButton
 from .page_jobs import JobsPage
 from .page_predict import PredictPage
 from .page_series import SeriesPage
@@ -75,14 +75,8 @@ class TimoDock(QgsDockWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.setIconSize(QSize(18, 18))
         self.series, self.train, self.predict, self.jobs = made
-        self.help = QToolButton()
-        self.help.setObjectName("timoHelpButton")
-        self.help.setIcon(icon("help"))
-        self.help.setAutoRaise(True)
-        self.help.setToolTip(tr("User guide of this page (F1)"))
-        self.help.setAccessibleName(tr("User guide of this page"))
+        self.help = HelpButton(GUIDE[0], self, key="")  # F1 is QGIS's in its window: see keyPressEvent
         self.tabs.setCornerWidget(self.help)
-        self._guide: Optional[HelpWindow] = None
         self.arrivals = Arrivals(shared, self)
         self._models_came = QTimer(self)
         self._models_came.setSingleShot(True)
@@ -115,6 +109,7 @@ class TimoDock(QgsDockWidget):
         self.predict.box.layout().addWidget(self.more)
         self.predict.follower.changed.connect(self.more.show_job)
         self.tabs.setCurrentIndex(min(max(self.shared.settings.page, 0), JOBS))
+        self.help.page = GUIDE[self.tabs.currentIndex()]
         self.tabs.currentChanged.connect(self._on_page)
         yield "results"
 
@@ -144,7 +139,7 @@ class TimoDock(QgsDockWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Open the guide with F1."""
         if _is_help(event):
-            self.show_help()
+            self.help.show_guide()
         else:
             super().keyPressEvent(event)
 
@@ -163,17 +158,10 @@ class TimoDock(QgsDockWidget):
         self.jobs.opened.connect(self._on_open)
         self.arrivals.asked.connect(self._on_asked)
         self.opened.connect(backend.start)
-        self.help.clicked.connect(self.show_help)
-
-    @slot
-    def show_help(self) -> None:
-        """Open the user guide at the page that is shown."""
-        if self._guide is None:
-            self._guide = HelpWindow(self)
-        self._guide.show_page(GUIDE[self.tabs.currentIndex()])
 
     @slot
     def _on_page(self, number: int) -> None:
+        self.help.page = GUIDE[number]
         self.shared.settings.save(page=number)
         if number == PREDICT:
             self.predict.refresh()

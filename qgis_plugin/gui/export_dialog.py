@@ -49,6 +49,7 @@ class ExportDialog(TaskDialog):
             tr("Export {name}", name=title),
             tr("A copy of the map in another shape, with its colours, class names and origin."),
             tr("Export"),
+            "results",
             parent,
         )
         self._shared, self._result, self._crs, self._title = shared, result, crs, title

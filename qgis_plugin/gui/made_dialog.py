@@ -22,6 +22,7 @@ from ..layers.provenance import facts, spec_of
 from ..layers.result_files import Result
 from ..schema import parameters
 from ..timing import slot
+from .help_button import HelpButton
 
 Rows = Sequence[Tuple[str, str]]
 
@@ -71,6 +72,7 @@ class MadeDialog(QDialog):
         close.setObjectName("timoMadeClose")
         close.setDefault(True)
         row = QHBoxLayout()
+        row.addWidget(HelpButton("results", self))
         row.addWidget(self.copy)
         row.addWidget(self.repeat)
         row.addStretch(1)

@@ -31,6 +31,7 @@ from ..i18n import tr
 from ..models import Model, find_models
 from ..shared import Shared
 from ..timing import inside_qgis, slot
+from .help_button import HelpButton
 from .model_card import ModelCard
 from .train_result import ScoresDialog
 
@@ -141,6 +142,7 @@ class ModelsDialog(QDialog):
             actions.addWidget(one)
         actions.addStretch(1)
         last = QHBoxLayout()
+        last.addWidget(HelpButton("predict", self))
         last.addWidget(self.report)
         last.addStretch(1)
         last.addWidget(self.use)

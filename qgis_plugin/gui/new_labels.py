@@ -37,6 +37,7 @@ from ..models import find_models
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .class_editor import ClassEditor
+from .help_button import HelpButton
 
 
 class NewLabelsDialog(QDialog):
@@ -82,6 +83,7 @@ class NewLabelsDialog(QDialog):
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
+        self.buttons.addButton(HelpButton("train", self), QDialogButtonBox.ButtonRole.HelpRole)
         self.ok = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
         self.ok.setText(tr("Start drawing"))
         self.ok.setObjectName("timoNewLabelsMake")
@@ -205,6 +207,7 @@ class ClassesDialog(QDialog):
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
+        self.buttons.addButton(HelpButton("train", self), QDialogButtonBox.ButtonRole.HelpRole)
         self.ok = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
         self.ok.setObjectName("timoClassesOk")
         whole = QVBoxLayout(self)

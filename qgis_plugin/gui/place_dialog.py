@@ -20,6 +20,7 @@ from ..layers.result_files import Result
 from ..shared import Shared
 from ..timing import slot
 from .date_chart import Bars, DateChart
+from .help_button import HelpButton
 from .map_tool import Loan
 
 MARK = QColor(230, 126, 34)
@@ -89,6 +90,7 @@ class PlaceDialog(QDialog):
         row = QHBoxLayout()
         row.addWidget(self.head, 1)
         row.addWidget(self.shown)
+        row.addWidget(HelpButton("results", self))
         whole = QVBoxLayout(self)
         whole.addLayout(row)
         whole.addWidget(self.chart, 1)

@@ -22,6 +22,7 @@ from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..layers.frames import UNUSED, Row
 from ..layers.raster_facts import band_key
+from .help_button import HelpButton
 
 
 def bands_of(rows: Sequence[Row]) -> Dict[str, Tuple[int, str]]:
@@ -63,6 +64,7 @@ class BandsDialog(QDialog):
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
+        buttons.addButton(HelpButton("series", self), QDialogButtonBox.ButtonRole.HelpRole)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)

@@ -27,6 +27,7 @@ from ..compat import caption, form_layout, label
 from ..i18n import tr, trn
 from ..shared import Shared
 from ..timing import inside_qgis, slot
+from .help_button import HelpButton
 
 CATALOGUES = (
     "https://earth-search.aws.element84.com/v1",
@@ -95,6 +96,7 @@ class StacDialog(QDialog):
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
+        self.buttons.addButton(HelpButton("series", self), QDialogButtonBox.ButtonRole.HelpRole)
         self.take = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
         self.take.setObjectName("timoStacTake")
         self.take.setText(tr("Use as series"))

@@ -17,6 +17,7 @@ from ..compat import label
 from ..i18n import tr
 from ..shared import Shared
 from ..timing import slot
+from .help_button import HelpButton
 from .setup_choice import EXISTING, HERE, Choices
 from .setup_progress import ProgressBox
 
@@ -64,6 +65,7 @@ class SetupDialog(QDialog):
         buttons.addButton(self.start, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.addButton(self.cancel, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.addButton(self.leave, QDialogButtonBox.ButtonRole.RejectRole)
+        buttons.addButton(HelpButton("install", self), QDialogButtonBox.ButtonRole.HelpRole)
         layout = QVBoxLayout(self)
         layout.setSpacing(10)
         for widget in (self.intro, self.choices, self.progress, line, buttons):

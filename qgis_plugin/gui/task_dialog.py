@@ -13,6 +13,7 @@ from ..i18n import tr
 from ..layers.raster_blocks import Tick
 from ..layers.task import RasterTask
 from ..timing import slot
+from .help_button import HelpButton
 
 
 class TaskDialog(QDialog):
@@ -23,10 +24,11 @@ class TaskDialog(QDialog):
         title: Of the window.
         intro: One or two sentences at its top.
         verb: The main button's text.
+        page: The user guide's page that tells of it.
         parent: The window above which it stands.
     """
 
-    def __init__(self, name: str, title: str, intro: str, verb: str, parent: QWidget) -> None:
+    def __init__(self, name: str, title: str, intro: str, verb: str, page: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName(name)
         self.setWindowTitle(title)
@@ -51,6 +53,7 @@ class TaskDialog(QDialog):
         self.end.setObjectName(f"{name}Close")
         self.end.setAutoDefault(False)
         row = QHBoxLayout()
+        row.addWidget(HelpButton(page, self))
         row.addWidget(self.bar, 1)
         row.addWidget(self.end)
         row.addWidget(self.go)

@@ -25,6 +25,7 @@ from ..shared import Shared
 from ..timing import slot
 from .follow import Follower
 from .form import SpecForm
+from .help_button import HelpButton
 from .page import RunFooter
 from .page_series import SeriesPage
 from .run_box import RunBox
@@ -132,6 +133,7 @@ class EvaluateDialog(QDialog):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inner)
         close = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        close.addButton(HelpButton("train", self), QDialogButtonBox.ButtonRole.HelpRole)
         close.rejected.connect(self.reject)
         whole = QVBoxLayout(self)
         whole.addWidget(scroll, 1)

@@ -21,6 +21,7 @@ from ..scores import Scores, read_scores
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .confusion import Confusion
+from .help_button import HelpButton
 
 
 class ResultBox(QFrame):
@@ -175,6 +176,7 @@ class ScoresDialog(QDialog):
         self.result = ResultBox(shared, "timoScores", trusted=False)
         self.result.show_folder(model.folder, None, "")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.addButton(HelpButton("train", self), QDialogButtonBox.ButtonRole.HelpRole)
         buttons.rejected.connect(self.reject)
         note = tr(
             "The model came from elsewhere: its report page is not opened, as such pages may run scripts."

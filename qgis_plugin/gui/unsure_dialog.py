@@ -46,6 +46,7 @@ class UnsureDialog(TaskDialog):
                 "sure first; you give each its class and train again."
             ),
             tr("Find places"),
+            "results",
             parent,
         )
         self._shared, self._result, self._train = shared, result, train

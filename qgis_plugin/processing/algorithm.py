@@ -21,6 +21,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ..compat import icon
+from ..guide_links import address
 from ..i18n import tr
 from .definitions import OUTPUTS, asked, definitions, help_text, source_help, source_title, title
 
@@ -95,6 +96,10 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
             if parameter.format == "series":
                 lines.append(_paragraph(source_title(), source_help()))
         return "\n".join(lines)
+
+    def helpUrl(self) -> str:
+        """Where Processing's button Help leads: the plugin opens its guide there."""
+        return address("processing")
 
     def initAlgorithm(self, _configuration: Mapping[str, Any] = {}) -> None:
         """Make the parameters."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from qgis.PyQt.QtCore import Qt, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtWidgets import QApplication, QToolButton, QWidget
 
 
 @pytest.fixture
@@ -49,11 +49,33 @@ def test_report_without_a_backend_says_what_to_do(page):
     assert "choose it" in page.report.toPlainText()
 
 
+def the_guide(window):
+    return window.findChild(QWidget, "timoHelp")
+
+
+def test_f1_and_a_button_open_the_guide_above_a_dialog(plugin, iface, qtbot):
+    from timo_qgis.gui.clean_up import CleanUpDialog
+
+    dialog = CleanUpDialog(plugin.open().shared, iface.window)
+    dialog.open()  # which blocks all other windows
+    QApplication.setActiveWindow(dialog)
+    qtbot.keyClick(dialog.remove, Qt.Key.Key_F1)
+    qtbot.waitUntil(lambda: the_guide(dialog) is not None)
+    guide = the_guide(dialog)
+    assert guide.view.source().fileName() == "jobs.md"
+    qtbot.mouseClick(guide.home, Qt.MouseButton.LeftButton)
+    assert guide.view.source().fileName() == "index.md"
+    dialog.findChild(QToolButton, "timoHelpButton").click()
+    assert guide.view.source().fileName() == "jobs.md"
+    dialog.reject()
+
+
 def test_f1_opens_the_guide_at_this_page(dock, iface, qtbot):
     dock.tabs.setCurrentIndex(1)
     qtbot.mouseClick(dock.help, Qt.MouseButton.LeftButton)
-    guide = dock._guide
+    guide = the_guide(dock)
     assert guide.isVisible()
+    assert guide.view.source().fileName() == "train.md"
     assert guide.view.toPlainText().strip()
     guide.close()
     QApplication.setActiveWindow(iface.window)  # no window manager does it on a virtual screen
@@ -65,8 +87,8 @@ def test_f1_opens_the_guide_at_this_page(dock, iface, qtbot):
 def test_links_go_to_other_pages_and_addresses_to_the_browser(dock, monkeypatch, qtbot):
     opened = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toString()))
-    dock.show_help()
-    guide = dock._guide
+    dock.help.click()
+    guide = the_guide(dock)
     guide._on_link(QUrl("https://arxiv.org/abs/2505.08723"))
     assert opened == ["https://arxiv.org/abs/2505.08723"]
     guide._on_link(QUrl("index.md"))

@@ -17,6 +17,8 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtGui import QDesktopServices
 
 TASKS = ("predict", "finetune", "evaluate", "pretrain", "embed")
 
@@ -105,6 +107,16 @@ def test_help_tells_of_every_parameter(algorithm, task):
     for definition in one.parameterDefinitions():
         assert any(definition.description() in line and definition.help() in line for line in lines)
     assert one.displayName() and one.group() and not one.icon().isNull()
+
+
+def test_help_of_processing_is_the_shipped_guide(plugin, iface, algorithm, package):
+    from timo_qgis.gui.help_window import HelpWindow
+
+    assert QDesktopServices.openUrl(QUrl(algorithm("predict").helpUrl()))  # as Processing's button does
+    guide = iface.window.findChild(HelpWindow)
+    assert guide.isVisible() and guide.view.source().fileName() == "processing.md"
+    plugin.unload()
+    assert not guide.isVisible()
 
 
 # what stops a run
