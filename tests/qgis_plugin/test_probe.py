@@ -230,7 +230,7 @@ def test_unloaded_no_task_of_ours_goes_on(dialog, plugin, iface, qtbot):
         while tick(0.5):
             time.sleep(0.01)
 
-    TaskDialog("timoExport", "a", "b", "c", iface.window).work("Wait", work, lambda _: None)
+    TaskDialog("timoExport", "a", "b", "c", "results", iface.window).work("Wait", work, lambda _: None)
     plugin.unload()
     qtbot.waitUntil(lambda: QgsApplication.taskManager().countActiveTasks() == 0)
 
