@@ -8,11 +8,13 @@ from typing import Any, Callable, List, Optional, Tuple
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsGeometry,
+    QgsMapLayer,
     QgsMapLayerProxyModel,
     QgsVectorLayer,
     QgsWkbTypes,
 )
 from qgis.gui import QgsMapLayerComboBox, QgsRubberBand
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -45,6 +47,7 @@ class AreaBox(QWidget):
         self._tool: Optional[DrawTool] = None
         self._loan: Optional[Loan] = None
         self._shown: Optional[QgsRubberBand] = None
+        self._watched: Optional[QgsMapLayer] = None
         self.kind = QComboBox()
         self.kind.setObjectName(f"{name}Area")
         self.kind.setAccessibleName(tr("Area to map"))
@@ -75,9 +78,9 @@ class AreaBox(QWidget):
         whole.addWidget(self.layer)
         whole.addWidget(self.hint)
         self.kind.currentIndexChanged.connect(self._on_kind)
-        self.layer.layerChanged.connect(self._on_kind)
+        self.layer.layerChanged.connect(self._on_layer)
         self.draw.toggled.connect(self._on_draw)
-        self._on_kind()
+        self._on_layer(self.layer.currentLayer())
 
     @property
     def chosen(self) -> str:
@@ -123,6 +126,21 @@ class AreaBox(QWidget):
     def _layer(self) -> Optional[QgsVectorLayer]:
         layer = self.layer.currentLayer()
         return layer if isinstance(layer, QgsVectorLayer) else None
+
+    @slot
+    def _on_layer(self, layer: Optional[QgsMapLayer]) -> None:
+        """Another layer is chosen; what is selected in it counts from now on."""
+        watched, self._watched = self._watched, layer
+        if watched is not None and not sip.isdeleted(watched):
+            watched.selectionChanged.disconnect(self._on_selection)
+        if layer is not None:
+            layer.selectionChanged.connect(self._on_selection)
+        self._on_kind()
+
+    @slot
+    def _on_selection(self) -> None:
+        if self.chosen == SELECTED:
+            self.changed.emit()
 
     @slot
     def _on_kind(self) -> None:

@@ -49,6 +49,8 @@ class ModelsDialog(QDialog):
 
     changed = pyqtSignal()
     """A model came, went, or has another name."""
+    renamed = pyqtSignal(str, str)
+    """The folder that a model had, and the one it has now."""
     chosen = pyqtSignal(str)
     """The folder of the model that shall be used."""
 
@@ -301,10 +303,12 @@ class ModelsDialog(QDialog):
             )
         name = name.strip()
         if said and name and name != model.name:
-            self._work(model.name, lambda: bundles.rename(model, name), self._on_renamed)
+            self._work(model.name, lambda: (model.folder, bundles.rename(model, name)), self._on_renamed)
 
-    def _on_renamed(self, folder: Path) -> None:
-        self.refresh(str(folder))
+    def _on_renamed(self, folders: Tuple[Path, Path]) -> None:
+        before, now = map(str, folders)
+        self.refresh(now)
+        self.renamed.emit(before, now)
         self.changed.emit()
 
     @slot

@@ -44,6 +44,8 @@ class PredictPage(Page):
         self._series = series
         self._models: List[Model] = []
         self._wanted = shared.settings.bundle
+        self._asked = ""
+        """The folder that something else than the list asked for, until it is found there."""
         self._suggested = ""
         self._like: Optional[Path] = None
         self._preparing = False
@@ -63,7 +65,7 @@ class PredictPage(Page):
 
     def choose(self, folder: str) -> None:
         """Use the model in this folder, as soon as it is read."""
-        self._wanted = folder
+        self._wanted = self._asked = folder
         own = self.shared.settings.home_folder / "models"
         if Path(folder).parent != own and folder not in self.shared.settings.bundles:
             self.shared.settings.save(bundles=[*self.shared.settings.bundles, folder])
@@ -156,7 +158,11 @@ class PredictPage(Page):
             )
         usable = [number for number, model in enumerate(models) if not model.problem]
         wanted = [number for number, model in enumerate(models) if str(model.folder) == current]
-        chosen = (wanted or usable or list(range(len(models))) or [-1])[0]
+        if wanted:
+            self._asked = ""
+        # Another than was asked for is not chosen in its place.
+        others = [] if self._asked else usable or list(range(len(models)))
+        chosen = (wanted or others or [-1])[0]
         self.models.setCurrentIndex(chosen)
         self.models.blockSignals(False)
         self._show_model()
@@ -175,6 +181,8 @@ class PredictPage(Page):
     def _on_model(self) -> None:
         self._show_model()
         model = self.model()
+        if model is not None:
+            self._asked = ""
         if model is not None and not model.problem:
             self._wanted = str(model.folder)
             self.shared.settings.save(bundle=self._wanted)
@@ -198,8 +206,14 @@ class PredictPage(Page):
         dialog = ModelsDialog(self.shared, self.window())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.changed.connect(self.refresh)
+        dialog.renamed.connect(self._on_renamed)
         dialog.chosen.connect(self.choose)
         dialog.open()
+
+    @slot
+    def _on_renamed(self, before: str, now: str) -> None:
+        if before == self._wanted:
+            self.choose(now)
 
     # the run
 
@@ -208,6 +222,11 @@ class PredictPage(Page):
         if not self.shared.backend.state.ready:
             return tr("The backend is not ready: see the top of this panel.")
         model = self.model()
+        if model is None and self._asked:
+            return tr(
+                "There is no model in {folder} any more: it was renamed, moved or deleted. Pick another one.",
+                folder=self._asked,
+            )
         series = self._series.why_not(model.date_minimum if model else 1)
         if series:
             return series
@@ -298,6 +317,7 @@ class PredictPage(Page):
         """Write the files that the job reads, and use the spec that names them."""
         model = self.model()
         if self.why_not() or model is None:
+            self._validate()  # What was there when the button was enabled is there no more.
             return
         out = Path(self.out.filePath().strip())
         try:

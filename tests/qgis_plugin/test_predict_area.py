@@ -62,6 +62,21 @@ def test_a_layer_s_polygons_are_taken_all_or_the_selected_ones(box, make_labels,
     assert polygons(box, tmp_path).extent().width() == pytest.approx(20)
 
 
+def test_what_is_selected_later_counts_at_once(box, make_labels, qtbot):
+    first, other = make_labels([("a", (0, 0, 2, 2))], "first"), make_labels([("b", (4, 4, 6, 6))], "other")
+    box.choose("selected")
+    for layer in (first, other):
+        box.layer.setLayer(layer)
+        with qtbot.waitSignal(box.changed, timeout=1000):
+            layer.selectAll()
+        assert box.why_not() == ""
+        with qtbot.waitSignal(box.changed, timeout=1000):
+            layer.removeSelection()
+        assert layer.name() in box.why_not()
+    with qtbot.assertNotEmitted(box.changed):
+        first.selectAll()  # which is not chosen any more
+
+
 def test_a_layer_without_polygons_is_named(box, make_labels, tmp_path):
     from timo_qgis.layers.area import AreaError
 

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from qgis.PyQt.QtWidgets import QLabel
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QDialog, QInputDialog, QLabel
 
 CARD = {
     "format": 1,
@@ -102,6 +103,38 @@ def test_model_of_another_folder_is_kept(write_model, page, qtbot, tmp_path):
     qtbot.waitUntil(lambda: page.model() is not None)
     assert page.shared.settings.bundles == [str(elsewhere)]
     assert page.model().folder == elsewhere
+
+
+def test_model_that_is_gone_is_said_and_no_other_is_taken_for_it(write_model, page, qtbot, tmp_path):
+    from timo_qgis.backend.link import LinkState
+
+    write_model("woods")
+    refresh(page, qtbot, 1)
+    page.shared.backend._on_state(LinkState("ready"))
+    gone = str(tmp_path / "home" / "models" / "oaks")
+    page.choose(gone)
+    qtbot.waitUntil(lambda: page.model() is None)
+    assert gone in page.footer_row.reason.text() and not page.footer_row.button.isEnabled()
+    write_model("birches")
+    refresh(page, qtbot, 2)
+    assert page.model() is None
+    page.models.setCurrentIndex(0)
+    assert page.model() is not None and gone not in page.footer_row.reason.text()
+
+
+def test_model_that_is_renamed_stays_chosen(write_model, page, qtbot, monkeypatch):
+    write_model("woods", name="woods")
+    write_model("oaks", name="oaks")
+    refresh(page, qtbot, 2)
+    page.models.setCurrentText("woods")
+    page.manage.click()
+    dialog = page.window().findChild(QDialog, "timoModels")
+    qtbot.waitUntil(lambda: dialog.list.count() == 2)
+    dialog.list.setCurrentItem(dialog.list.findItems("woods", Qt.MatchFlag.MatchExactly)[0])
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("ashes", True))
+    dialog.rename.click()
+    qtbot.waitUntil(lambda: page.model() is not None and page.model().name == "ashes")
+    dialog.reject()
 
 
 def test_map_gets_a_name_that_is_free(write_model, page, qtbot, tmp_path):
