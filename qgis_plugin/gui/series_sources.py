@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, List, Optional, Sequence
 
 from qgis.core import QgsLayerTreeGroup, QgsProject, QgsRasterLayer
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QFileDialog, QMenu, QPushButton
 
@@ -43,6 +44,9 @@ class AddButton(QPushButton):
         self._bad: List[Path] = []
         self._group: Optional[QgsLayerTreeGroup] = None
         self._series: Optional[Series] = None
+        self._folder: Optional[Path] = None
+        """The folder that is being looked through."""
+        self._project.cleared.connect(self._on_cleared)
         menu = QMenu(self)
         menu.setObjectName("timoSeriesAddMenu")
         menu.addAction(tr("Files…")).triggered.connect(self._on_files)
@@ -91,6 +95,7 @@ class AddButton(QPushButton):
     def add_folder(self, folder: Path) -> None:
         """Add the dated rasters below a folder."""
         self.setEnabled(False)
+        self._folder = folder
 
         def failed(why: str) -> None:
             self.setEnabled(True)
@@ -123,6 +128,8 @@ class AddButton(QPushButton):
     @slot
     def _on_found(self, found: Any) -> None:
         folder, paths = found
+        if folder != self._folder:
+            return  # The project that it was for is closed.
         self.setEnabled(True)
         layers = self._model.layer_rows()
         here = {row.path: row.layer_id for row in layers}
@@ -139,8 +146,22 @@ class AddButton(QPushButton):
             self.add([path for path in paths if path not in here])
 
     @slot
+    def _on_cleared(self) -> None:
+        """The project is closed: its successor does not get what was to be added to it."""
+        self._waiting, self._opened, self._bad = [], [], []
+        self._group = self._series = self._folder = None
+        self.setEnabled(True)
+
+    @slot
     def _next(self) -> None:
         """Open some more files; when all are open, the project gets them."""
+        if self._group is None:
+            return
+        if sip.isdeleted(self._group):  # The analyst took the group away: no more is wanted.
+            self._waiting, self._group = [], None
+            self._opened = [layer for layer in self._opened if not sip.isdeleted(layer)]
+            self._finish()
+            return
         until, batch = time.perf_counter() + _TURN, []
         while self._waiting and time.perf_counter() < until:
             path = self._waiting.pop(0)
@@ -154,8 +175,7 @@ class AddButton(QPushButton):
         with inside_qgis():
             self._project.addMapLayers(batch, False)
             for layer in batch:
-                if self._group is not None:
-                    self._group.addLayer(layer)
+                self._group.addLayer(layer)
         self._opened += batch
         QTimer.singleShot(0, self._next if self._waiting else self._finish)
 

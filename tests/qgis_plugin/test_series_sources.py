@@ -105,6 +105,48 @@ def test_files_go_to_the_series_that_was_shown_when_they_were_added(page, qtbot,
     assert page.date_count() == 2
 
 
+def many(write_raster, tmp_path):
+    folder = tmp_path / "scenes"
+    return [write_raster(f"S2_2020{month:02}{day:02}.tif", folder=folder) for month in range(1, 13)
+            for day in range(1, 28)]  # fmt: skip
+
+
+def test_project_closed_while_files_are_added_gets_none_of_them_nor_does_the_next(
+    page, qtbot, write_raster, tmp_path
+):
+    project = QgsProject.instance()
+    page.add.add(many(write_raster, tmp_path))
+    qtbot.waitUntil(lambda: 0 < len(project.mapLayers()) < 324)
+    project.clear()
+    assert page.add.isEnabled()
+    page.add.add([write_raster("S2_20210101.tif")])
+    wait_rows(qtbot, page, 1)
+    assert len(project.mapLayers()) == 1
+
+
+def test_folder_that_is_looked_through_while_the_project_is_closed_is_not_added(
+    page, qtbot, write_raster, tmp_path
+):
+    write_raster("S2_20200101.tif", folder=tmp_path / "scenes")
+    told = []
+    page.add.add_folder(tmp_path / "scenes")
+    page.shared.background.run(lambda: 1, told.append)  # comes after it
+    QgsProject.instance().clear()
+    qtbot.waitUntil(lambda: told == [1])
+    assert page.add.isEnabled() and not QgsProject.instance().layerTreeRoot().findGroups()
+
+
+def test_group_taken_away_while_files_are_added_ends_it(page, qtbot, write_raster, tmp_path):
+    project = QgsProject.instance()
+    page.add.add(many(write_raster, tmp_path))
+    qtbot.waitUntil(lambda: 0 < len(project.mapLayers()) < 324)
+    (group,) = project.layerTreeRoot().findGroups()
+    project.removeMapLayers(group.findLayerIds())
+    project.layerTreeRoot().removeChildNode(group)
+    qtbot.waitUntil(page.add.isEnabled)
+    assert not project.mapLayers() and not project.layerTreeRoot().findGroups()
+
+
 def test_a_folder_without_dates_says_so(page, qtbot, write_raster, tmp_path, iface):
     write_raster("elevation.tif", folder=tmp_path / "scenes")
     page.add.add_folder(tmp_path / "scenes")
