@@ -58,6 +58,8 @@ class CleanUpDialog(QDialog):
         self.days.setClearValue(30)
         self.days.setValue(30)
         self.days.setSuffix(tr(" days"))
+        letter = self.days.fontMetrics().averageCharWidth()
+        self.days.setMinimumWidth(self.days.sizeHint().width() + 3 * letter)  # its button that clears it
         self.found = label("", "timoCleanUpFound")
         self.remove = QPushButton(tr("Remove"))
         self.remove.setObjectName("timoCleanUpRemove")

@@ -6,9 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from qgis.PyQt.QtCore import QSize, Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtGui import QResizeEvent
-from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFrame, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QDialogButtonBox, QFrame, QPushButton, QVBoxLayout, QWidget
 
 from ..backend.installer import Installer, Progress, Ready, Request
 from ..backend.setup_plan import environment_of
@@ -17,12 +16,13 @@ from ..compat import label
 from ..i18n import tr
 from ..shared import Shared
 from ..timing import slot
+from .fitting_dialog import FittingDialog
 from .help_button import HelpButton
 from .setup_choice import EXISTING, HERE, Choices
 from .setup_progress import ProgressBox
 
 
-class SetupDialog(QDialog):
+class SetupDialog(FittingDialog):
     """Does not block QGIS; closed while it works, it goes on, and can be opened again.
 
     Args:
@@ -78,21 +78,6 @@ class SetupDialog(QDialog):
         """Wide enough for a sentence to be read, and for the details."""
         return QSize(560, max(super().sizeHint().height(), 420))
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep room for all the lines that its texts take at this width."""
-        super().resizeEvent(event)
-        self._fit()
-
-    @slot
-    def _fit(self) -> None:
-        needed = self.layout().totalHeightForWidth(self.width())
-        if needed > self.height():
-            self.resize(self.width(), needed)
-
-    @slot
-    def _fit_soon(self) -> None:
-        QTimer.singleShot(0, self._fit)  # when the texts have been laid out
-
     def open_for(self) -> None:
         """Show it, and look at the computer again unless it works."""
         if not self.installer.busy:
@@ -108,7 +93,7 @@ class SetupDialog(QDialog):
 
     def _connect(self) -> None:
         self.surveyor.found.connect(self._on_survey)
-        self.progress.details.collapsedStateChanged.connect(self._fit_soon)
+        self.progress.details.collapsedStateChanged.connect(self.fit_soon)
         self.choices.changed.connect(self._on_choice)
         self.start.clicked.connect(self._on_start)
         self.cancel.clicked.connect(self._on_cancel)
@@ -139,7 +124,7 @@ class SetupDialog(QDialog):
     @slot
     def _on_choice(self) -> None:
         self.start.setEnabled(not self.installer.busy and self._request() is not None)
-        self._fit_soon()
+        self.fit_soon()
 
     def _request(self) -> Optional[Request]:
         """What is chosen; None while it is not complete."""

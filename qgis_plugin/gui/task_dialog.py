@@ -6,17 +6,18 @@ from __future__ import annotations
 from typing import Any, Callable, Optional
 
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from ..compat import ProgressBar, label
 from ..i18n import tr
 from ..layers.raster_blocks import Tick
 from ..layers.task import RasterTask
 from ..timing import slot
+from .fitting_dialog import FittingDialog
 from .help_button import HelpButton
 
 
-class TaskDialog(QDialog):
+class TaskDialog(FittingDialog):
     """Not modal: the map stays usable. Closing it stops the work.
 
     Args:
@@ -100,6 +101,7 @@ class TaskDialog(QDialog):
         """Show a sentence below the form; an empty one hides it."""
         self.message.setText(sentence)
         self.message.setVisible(bool(sentence))
+        self.fit_soon()
 
     def validate(self) -> None:
         """Enable the main button if nothing speaks against it, and say what does."""

@@ -8,6 +8,7 @@ from qgis.core import QgsApplication
 from qgis.gui import QgsMessageBar
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import (
+    QLineEdit,
     QMessageBox,
     QPushButton,
     QTextBrowser,
@@ -177,3 +178,18 @@ def test_message_with_a_button_that_leads_on_is_cut_to_its_line(bar, qtbot):
     assert [one.text() for one in buttons] == ["Show the job"]
     buttons[0].click()
     assert pressed == [1]
+
+
+def test_a_sentence_that_comes_later_covers_nothing(iface, qtbot, package):
+    from timo_qgis.gui.task_dialog import TaskDialog
+
+    dialog = TaskDialog("timoExport", "a", "Short.", "Run", "results", iface.window)
+    dialog.body.addWidget(QLineEdit())
+    dialog.show()
+    dialog.adjustSize()
+    dialog.tell("A sentence that takes many lines in a window as narrow as this. " * 6)
+    qtbot.waitUntil(lambda: dialog.height() >= dialog.layout().totalHeightForWidth(dialog.width()))
+    field = dialog.findChild(QLineEdit)
+    assert field.geometry().bottom() < dialog.message.geometry().top()
+    assert field.height() >= field.sizeHint().height()
+    dialog.reject()
