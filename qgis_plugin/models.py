@@ -15,6 +15,7 @@ from .percent import percent
 CARD = "model.json"
 PRETRAINING = "pretraining"
 LARGEST = 4 * 1024 * 1024
+MOST_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Model:
     accuracy: Optional[float] = None
     mean_iou: Optional[float] = None
     trained: str = ""
+    told: str = ""
+    """What it was trained on, in a sentence."""
     pixel: float = 0.0
     """Width of a pixel in training, in units of ``crs``."""
     crs: str = ""
@@ -114,6 +117,23 @@ def find_models(home: Path, others: Iterable[str]) -> List[Model]:
     return [read_model(folder) for folder in bundle_folders(home, others)]
 
 
+def seen(card: Mapping[str, Any]) -> str:
+    """What it saw: without labels or with which classes, on which dates, and from what it began itself."""
+    dates = card.get("dates") or {}
+    on = tr(
+        "{count} dates from {first} to {last}",
+        count=dates.get("count", "?"), first=dates.get("first", "?"), last=dates.get("last", "?"),
+    )  # fmt: skip
+    began = str((card.get("training") or {}).get("started_from") or "random weights").partition(" (")[0]
+    if began == "random weights":
+        began = tr("random weights")
+    names = [str(one["name"]) for one in card.get("classes") or ()]
+    if card["task"] == "pretraining" or not names:
+        return tr("Pre-trained without labels on {seen}, from {began}.", seen=on, began=began)
+    shown = ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
+    return tr("Learnt {classes} on {seen}, from {began}.", classes=shown, seen=on, began=began)
+
+
 def _model(folder: Path, card: Mapping[str, Any]) -> Model:
     if card["task"] not in ("segmentation", PRETRAINING):
         return Model(
@@ -139,6 +159,7 @@ def _model(folder: Path, card: Mapping[str, Any]) -> Model:
         accuracy=_number(metrics.get("overall_accuracy")),
         mean_iou=_number(metrics.get("mean_iou")),
         trained=_trained(card.get("training", {})),
+        told=seen(card),
         pixel=_number((card.get("ground_sample_distance") or [None])[0]) or 0.0,
         crs=str(card.get("crs") or ""),
         places=_places(card.get("training", {})),

@@ -6,12 +6,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, FrozenSet, Iterable, List, Mapping, Optional
+from typing import FrozenSet, Iterable, List, Optional
 
-from .i18n import tr
-from .models import CARD, LARGEST, bundle_folders
-
-MOST_NAMED = 6
+from .models import CARD, LARGEST, bundle_folders, seen
 
 
 @dataclass(frozen=True)
@@ -59,24 +56,7 @@ def read_start(folder: Path) -> Optional[Start]:
             str(card.get("name") or folder.name),
             bands,
             str(card["architecture"]["name"]),
-            _told(card),
+            seen(card),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-
-
-def _told(card: Mapping[str, Any]) -> str:
-    """What it saw: without labels or with which classes, on which dates, and from what it began itself."""
-    dates = card.get("dates") or {}
-    seen = tr(
-        "{count} dates from {first} to {last}",
-        count=dates.get("count", "?"), first=dates.get("first", "?"), last=dates.get("last", "?"),
-    )  # fmt: skip
-    began = str((card.get("training") or {}).get("started_from") or "random weights").partition(" (")[0]
-    if began == "random weights":
-        began = tr("random weights")
-    names = [str(one["name"]) for one in card.get("classes") or ()]
-    if card["task"] == "pretraining" or not names:
-        return tr("Pre-trained without labels on {seen}, from {began}.", seen=seen, began=began)
-    shown = ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
-    return tr("Learnt {classes} on {seen}, from {began}.", classes=shown, seen=seen, began=began)

@@ -57,6 +57,7 @@ class EvaluateDialog(QDialog):
         self.models.setObjectName("timoEvaluateModel")
         self.models.setAccessibleName(tr("Model"))
         self.models.setToolTip(tr("The model to be judged"))
+        self.told = label("", "timoEvaluateTold", muted=True)
         self.models.setMinimumContentsLength(12)
         self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.labels = LabelsBox(shared, series.places, "timoEvaluate", learn=False)
@@ -122,6 +123,7 @@ class EvaluateDialog(QDialog):
         self.series_text = label("", "timoEvaluateSeries")
         form.addRow(caption(tr("Series"), top=True), self.series_text)
         form.addRow(caption(tr("Model")), self.models)
+        form.addRow(caption(""), self.told)
         body.addLayout(form)
         for part in (self.labels, self.form, self.box, self.result):
             body.addWidget(part)
@@ -185,6 +187,7 @@ class EvaluateDialog(QDialog):
     @slot
     def _validate(self) -> None:
         model = self.model()
+        self.told.setText(model.told if model is not None else "")
         self.form.ask("date_field", model is not None and model.per_date)
         self.series_text.setText(self._series.sentence())
         self.footer.show_reason(self.why_not())

@@ -23,6 +23,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..compat import icon
 from ..guide_links import address
 from ..i18n import tr
+from ..models import read_model
 from .definitions import OUTPUTS, asked, definitions, help_text, source_help, source_title, title
 
 if TYPE_CHECKING:
@@ -186,6 +187,8 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         spec = self._request.write(Settings.load(), feedback)
         if feedback.isCanceled():
             return {}
+        for told in self._bundles(spec):
+            feedback.pushInfo(told)
         job = run_job(self.TASK, spec, self._proxy, feedback)
         if job.state != "succeeded":
             feedback.pushInfo(tr("The job was cancelled."))
@@ -205,6 +208,12 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
     def more(self, _job: Any) -> Dict[str, Any]:
         """Outputs beside the files that were asked for, from the JobView of the succeeded job."""
         return {}
+
+    def _bundles(self, spec: Mapping[str, Any]) -> List[str]:
+        """What the models that are used were trained on."""
+        names = [parameter.name for parameter in asked(self.TASK) if parameter.format == "bundle"]
+        models = [read_model(Path(spec[name])) for name in names if spec.get(name)]
+        return [f"{model.name}: {model.told}" for model in models if model.told]
 
     def _temporary_folders(self) -> List[str]:
         folder = Path(QgsProcessingUtils.tempFolder())

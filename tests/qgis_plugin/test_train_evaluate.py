@@ -51,6 +51,10 @@ def sent(dialog, monkeypatch):
     return specs
 
 
+def test_what_the_model_was_trained_on_is_told(dialog):
+    assert "Learnt oak, birch on 12 dates" in dialog.told.text() and "random weights" in dialog.told.text()
+
+
 def test_reason_is_said_until_all_is_there(dialog, make_labels, qtbot):
     assert "Add a layer of polygons" in dialog.why_not()
     make_labels(ROWS)

@@ -79,15 +79,17 @@ def test_from_labels_to_a_styled_map_and_its_evaluation(
     # and as a script does it, from a folder
     import processing
 
+    feedback = make_feedback()
     report = processing.run(
         "timo:evaluate",
         {
             "series_source": str(tmp_path), "model": str(tmp_path / "model"), "labels": fields,
             "class_field": "class", "areas": False, "out": str(tmp_path / "report"), "device": "cpu",
         },
-        feedback=make_feedback(),
+        feedback=feedback,
     )  # fmt: skip
     assert Path(report["report"]).is_file()
+    assert any("Learnt " in text and "random weights" in text for text in feedback.lines)
     assert 0 <= report["accuracy"] <= 1
 
 
