@@ -46,6 +46,7 @@ class Model:
     """What it was trained on, in a sentence."""
     pixel: float = 0.0
     """Width of a pixel in training, in units of ``crs``."""
+    pixel_height: float = 0.0
     crs: str = ""
     places: Tuple[Tuple[float, float], ...] = ()
     """(Longitude, latitude) of the middle of each place that it was trained on."""
@@ -145,6 +146,7 @@ def _model(folder: Path, card: Mapping[str, Any]) -> Model:
     classes = () if pretrained else card["classes"]
     dates = card.get("dates", {})
     metrics = card.get("metrics", {})
+    pixels = [_number(size) or 0.0 for size in card.get("ground_sample_distance") or ()] or [0.0]
     return Model(
         folder=folder,
         name=str(card.get("name") or folder.name),
@@ -160,7 +162,8 @@ def _model(folder: Path, card: Mapping[str, Any]) -> Model:
         mean_iou=_number(metrics.get("mean_iou")),
         trained=_trained(card.get("training", {})),
         told=seen(card),
-        pixel=_number((card.get("ground_sample_distance") or [None])[0]) or 0.0,
+        pixel=pixels[0],
+        pixel_height=pixels[-1],
         crs=str(card.get("crs") or ""),
         places=_places(card.get("training", {})),
         per_date=bool(card["architecture"].get("per_date", False)),

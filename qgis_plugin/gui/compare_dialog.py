@@ -26,6 +26,7 @@ from ..layers.raster_blocks import RasterError, Tick
 from ..layers.result_files import CHANGE, DATED, MAP, Result, read_result
 from ..layers.results import dress, layer_of
 from ..layers.sources import JOB_PROPERTY, KIND_PROPERTY, is_result, layer_file, unique_path
+from ..percent import percent
 from ..settings import writable
 from ..timing import inside_qgis, slot
 from .task_dialog import TaskDialog
@@ -59,8 +60,9 @@ class CompareDialog(TaskDialog):
             "timoCompare",
             tr("Compare maps"),
             tr(
-                "Two maps of one grid: of two dates, or of two models. The map of changes shows only what "
-                "differs."
+                "Two maps of one place: of two dates, or of two models. The map of changes shows only what "
+                "differs. If their grids differ, the later map is brought onto the earlier's (nearest "
+                "neighbour), and they are compared where both have data."
             ),
             tr("Compare"),
             "results",
@@ -197,11 +199,20 @@ class CompareDialog(TaskDialog):
                 self.table.setItem(number, column, cell)
         self.table.show()
         self.copy.show()
-        self.resize(self.width(), max(self.height(), 420))
         if changes.rows:
-            self.tell(tr("The map of changes is in the project: {name}.", name=changes.path.name))
+            sentence = tr("The map of changes is in the project: {name}.", name=changes.path.name)
         else:
-            self.tell(tr("The two maps are the same wherever both have data."))
+            sentence = tr("The two maps are the same wherever both have data.")
+        if changes.share is not None:
+            sentence += " " + tr(
+                "The grids differ: {hectares} ha were compared, which is {share} % of the earlier map, on "
+                "its pixels (nearest neighbour).",
+                hectares=_amount(changes.hectares, 0),
+                share=percent(changes.share),
+            )
+        self.tell(sentence)
+        needed = self.layout().totalHeightForWidth(self.width())  # of the sentence's lines too
+        self.resize(self.width(), max(self.height(), 420, needed))
 
     @slot
     def _on_copy(self) -> None:

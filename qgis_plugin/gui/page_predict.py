@@ -13,8 +13,8 @@ from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton
 
 from ..backend.jobs import JobView, in_words
 from ..compat import caption, form_layout, icon, label
-from ..i18n import tr, trn
-from ..layers import area
+from ..i18n import tr
+from ..layers import area, fit
 from ..layers.sources import unique_path, without_number
 from ..models import Model, find_models, read_model
 from ..schema import select
@@ -48,6 +48,7 @@ class PredictPage(Page):
         """The folder that something else than the list asked for, until it is found there."""
         self._suggested = ""
         self._like: Optional[Path] = None
+        self._unfit = ""
         self._preparing = False
         self._changes = 0
         self._widgets()
@@ -236,7 +237,7 @@ class PredictPage(Page):
             return model.problem
         if self._preparing or self.follower.submitting:
             return tr("The job is being prepared.")
-        return self.area.why_not() or self._why_not_out()
+        return self._unfit or self.area.why_not() or self._why_not_out()
 
     def _why_not_out(self) -> str:
         text = self.out.filePath().strip()
@@ -266,35 +267,19 @@ class PredictPage(Page):
     @slot
     def _validate(self) -> None:
         self.series_text.setText(self._series.sentence())
-        doubt = self._doubt()
-        self.fit.setText(doubt)
-        self.fit.setVisible(bool(doubt))
+        self._judge()
         why_not = self.why_not()
         self.footer_row.show_reason(why_not)
         self.estimate.button.setEnabled(not why_not)
 
-    def _doubt(self) -> str:
-        """What lets the map be worse than the model's figures promise."""
-        model = self.model()
-        if model is None or model.problem or self._series.why_not(1):
-            return ""
-        doubts = []
-        roles = self._series.roles()
-        missing = [band for band in model.bands if roles and band.lower() not in roles]
-        if missing:
-            doubts.append(trn(
-                "The model needs the band {names}, which the series does not have: tick other layers, or "
-                "say on the page Series what their bands measure.",
-                "The model needs the bands {names}, which the series does not have: tick other layers, or "
-                "say on the page Series what their bands measure.",
-                len(missing), names=", ".join(missing)))  # fmt: skip
-        dates = self._series.date_count()
-        if model.date_count and dates != model.date_count:
-            doubts.append(tr(
-                "The series has {dates} dates, and the model was trained on {count}: "
-                "it can be used, but the map may be poorer than the model's accuracy says.",
-                dates=dates, count=model.date_count))  # fmt: skip
-        return " ".join(doubts)
+    def _judge(self) -> None:
+        """Whether model and series fit, once for all that ask: a series may have a thousand dates."""
+        model, doubts = self.model(), []
+        self._unfit = ""
+        if model is not None and not model.problem and not self._series.why_not(1):
+            self._unfit, doubts = fit.judge(model, self._series.rows)
+        self.fit.setText(" ".join(doubts))
+        self.fit.setVisible(bool(doubts))
 
     @slot
     def _on_run(self) -> None:

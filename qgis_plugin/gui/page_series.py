@@ -116,12 +116,6 @@ class SeriesPage(Page):
         """Names of its bands, in small letters; those without a name are not among them."""
         return frozenset(band for row in frames.ticked(self.rows) for band in row.bands if band)
 
-    def roles(self) -> FrozenSet[str]:
-        """What its bands measure, and their names; empty where that is not known of all of them."""
-        rows = [row for row in frames.ticked(self.rows) if not row.mask]
-        known = all(row.bands and all(row.roles) for row in rows)
-        return frozenset(one for row in rows for one in (*row.bands, *row.roles)) if known else frozenset()
-
     def crs(self) -> QgsCoordinateReferenceSystem:
         """Its first raster's coordinate system; one that is not valid if there is none."""
         places = self.places()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What changed between two class maps of one grid: a map of the changes, and their areas. No Qt; any size.
+"""What changed between two class maps: a map of the changes, and their areas. No Qt; any size.
 
-The maps are read twice, block by block: first for which changes there are, then to write them.
+The maps are read twice, block by block: first for which changes there are, then to write them. A later map of
+another grid is seen on the earlier's.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from osgeo import gdal
 
 from ..i18n import tr
+from .onto import onto
 from .raster_blocks import (
     RasterError,
     Tick,
@@ -24,7 +26,6 @@ from .raster_blocks import (
     flush,
     hectares,
     opened,
-    same_grid,
     set_classes,
     step,
     whole,
@@ -66,12 +67,23 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """All kinds of change, the largest first, and what stayed as it was."""
+    """All kinds of change, the largest first, and what stayed as it was.
+
+    Attributes:
+        share: How much of the earlier map was compared, 0 to 1; None where both lie on one grid.
+    """
 
     path: Path
     rows: Tuple[Change, ...]
     same_pixels: int
     same_hectares: Optional[float]
+    share: Optional[float] = None
+
+    @property
+    def hectares(self) -> Optional[float]:
+        """What was compared; None where the maps have no place on earth."""
+        parts = (self.same_hectares, *(row.hectares for row in self.rows))
+        return sum(part or 0.0 for part in parts) if self.same_hectares is not None else None
 
     @property
     def classes(self) -> Classes:
@@ -79,10 +91,19 @@ class Changes:
         return tuple((row.value, row.name, row.color) for row in self.rows)
 
 
+class _Maps(NamedTuple):
+    """Two maps on one grid."""
+
+    first: gdal.Dataset
+    second: gdal.Dataset
+    names: Tuple[str, str]
+
+
 def compare(before: Result, after: Result, out: Path, tick: Tick = lambda _share: True) -> Changes:
     """Write a map of what changed between two maps: 0 where nothing did, a value for each change.
 
-    Classes are the same if their names are. Where one of the maps has no data, neither has the result.
+    Classes are the same if their names are. It lies on the earlier map's grid. Where one of the maps has no
+    data, neither has the result.
 
     Args:
         before: The earlier map, with its classes.
@@ -91,26 +112,27 @@ def compare(before: Result, after: Result, out: Path, tick: Tick = lambda _share
         tick: Told how far it is; see ``raster_blocks.Tick``.
 
     Raises:
-        RasterError: The maps have different grids, or a file cannot be read or written.
+        RasterError: The maps do not overlap, or see ``onto``, or a file cannot be read or written.
         StoppedError: ``tick`` said so; nothing is left.
     """
-    first, second = opened(before.path), opened(after.path)
-    if not same_grid(first, second):
+    titles = (before.path.name, after.path.name)
+    first, own = opened(before.path), opened(after.path)
+    maps = _Maps(first, onto(first, own, *titles), titles)
+    counted, share = _count(maps, tick)
+    if not counted:
         raise RasterError(
             tr(
-                "{one} and {other} do not lie on the same grid: export one with the other's CRS, extent and "
-                "pixel size first, or make both maps from series with one grid.",
-                one=before.path.name,
-                other=after.path.name,
+                "{one} and {other} have data nowhere in common: pick maps of one place.",
+                one=titles[0],
+                other=titles[1],
             )
         )
     names = [{value: name for value, name, _ in result.classes} for result in (before, after)]
     colors = [{value: color for value, _, color in result.classes} for result in (before, after)]
-    counted = _count(first, second, tick)
     grouped: Dict[Tuple[str, str], List[Pair]] = {}
     for pair in counted:
-        titles = tuple(names[side].get(pair[side], str(pair[side])) for side in (0, 1))
-        grouped.setdefault((titles[0], titles[1]), []).append(pair)
+        kinds = tuple(names[side].get(pair[side], str(pair[side])) for side in (0, 1))
+        grouped.setdefault((kinds[0], kinds[1]), []).append(pair)
     areas = {
         key: (sum(counted[pair][0] for pair in pairs), sum(counted[pair][1] for pair in pairs))
         for key, pairs in grouped.items()
@@ -130,8 +152,9 @@ def compare(before: Result, after: Result, out: Path, tick: Tick = lambda _share
         tuple(rows),
         sum(areas[key][0] for key in same),
         sum(areas[key][1] for key in same) if placed else None,
+        share if maps.second is not own else None,
     )
-    _write(first, second, values, found, tags_of(before, after, found), tick)
+    _write(maps, values, found, tags_of(before, after, found), tick)
     return found
 
 
@@ -145,11 +168,14 @@ def tags_of(before: Result, after: Result, changes: Changes) -> Dict[str, str]:
     }
 
 
-def _count(first: gdal.Dataset, second: gdal.Dataset, tick: Tick) -> Dict[Pair, Tuple[int, float]]:
-    """Pixels and hectares of each pair of values."""
-    area = hectares(first) or (lambda _row: 0.0)
+def _count(maps: _Maps, tick: Tick) -> Tuple[Dict[Pair, Tuple[int, float]], float]:
+    """Pixels and hectares of each pair of values, and the share of the first map that they are."""
+    area = hectares(maps.first) or (lambda _row: 0.0)
     found: Dict[Pair, Tuple[int, float]] = {}
-    for window, pairs, valid in _pairs(first, second, tick, 0.0):
+    compared = whole_first = 0
+    for window, pairs, (mine, theirs) in _pairs(maps, tick, 0.0):
+        valid = mine & theirs
+        compared, whole_first = compared + int(valid.sum()), whole_first + int(mine.sum())
         of_rows = np.array([area(window.top + row) for row in range(window.height)])
         weights = np.broadcast_to(of_rows[:, None], valid.shape)[valid]
         kinds, which, counts = np.unique(pairs[valid], return_inverse=True, return_counts=True)
@@ -158,32 +184,29 @@ def _count(first: gdal.Dataset, second: gdal.Dataset, tick: Tick) -> Dict[Pair, 
             pair = (kind >> 32, (kind & 0xFFFFFFFF) - (1 << 31))
             pixels, hectare = found.get(pair, (0, 0.0))
             found[pair] = (pixels + count, hectare + total)
-    return found
+    return found, compared / max(whole_first, 1)
 
 
 def _pairs(
-    first: gdal.Dataset, second: gdal.Dataset, tick: Tick, begin: float
-) -> Iterator[Tuple[Window, np.ndarray, np.ndarray]]:
-    """Windows, both values of each pixel as one number (height, width), and where both maps have data."""
-    bands = [dataset.GetRasterBand(1) for dataset in (first, second)]
-    parts = list(windows(first))
+    maps: _Maps, tick: Tick, begin: float
+) -> Iterator[Tuple[Window, np.ndarray, Tuple[np.ndarray, np.ndarray]]]:
+    """Windows, both values of each pixel as one number (height, width), and where each map has data."""
+    bands = [dataset.GetRasterBand(1) for dataset in (maps.first, maps.second)]
+    parts = list(windows(maps.first))
     for number, window in enumerate(parts):
         step(tick, begin + 0.5 * number / len(parts))
-        values = [band.ReadAsArray(*window) for band in bands]
-        if any(one is None for one in values):
-            raise RasterError(
-                tr("{name} cannot be read: the file may be damaged.", name=Path(first.GetDescription()).name)
-            )
-        valid = np.ones(values[0].shape, bool)
-        for band, one in zip(bands, values):
-            if band.GetNoDataValue() is not None:
-                valid &= one != band.GetNoDataValue()
-        yield window, (values[0].astype(np.int64) << 32) + (values[1].astype(np.int64) + (1 << 31)), valid
+        read = []
+        for band, name in zip(bands, maps.names):
+            values, mask = band.ReadAsArray(*window), band.GetMaskBand().ReadAsArray(*window)
+            if values is None or mask is None:
+                raise RasterError(tr("{name} cannot be read: the file may be damaged.", name=name))
+            read.append((values.astype(np.int64), mask > 0))
+        (before, mine), (after, theirs) = read
+        yield window, (before << 32) + (after + (1 << 31)), (mine, theirs)
 
 
 def _write(
-    first: gdal.Dataset,
-    second: gdal.Dataset,
+    maps: _Maps,
     values: Dict[Pair, int],
     changes: Changes,
     tags: Dict[str, str],
@@ -194,19 +217,19 @@ def _write(
     coded = {(a << 32) + b + (1 << 31): value for (a, b), value in values.items()}
     codes = np.array([coded[key] for key in keys.tolist()], np.int64)
     with whole(changes.path) as part:
-        made = create(first, part, kind)
+        made = create(maps.first, part, kind)
         band = made.GetRasterBand(1)
         try:
             made.SetMetadata(tags)
             band.SetNoDataValue(nodata)
             band.SetDescription("change")
             set_classes(band, ((UNCHANGED, "", "#ffffff"), *changes.classes))  # without a name: not shown
-            for window, pairs, valid in _pairs(first, second, tick, 0.5):
+            for window, pairs, (mine, theirs) in _pairs(maps, tick, 0.5):
                 block = np.full(pairs.shape, UNCHANGED, np.int64)
                 if len(keys):
                     at = np.minimum(np.searchsorted(keys, pairs), len(keys) - 1)
                     block = np.where(keys[at] == pairs, codes[at], UNCHANGED)
-                block[~valid] = nodata
+                block[~(mine & theirs)] = nodata
                 if band.WriteArray(block.astype(np.uint16), window.left, window.top):
                     raise cannot_write(changes.path)
             flush(made, changes.path)

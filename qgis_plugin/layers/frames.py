@@ -61,6 +61,8 @@ class Row:
     told_crs: str = ""
     box: Optional[Box] = None
     grid: Tuple[Any, ...] = ()
+    pixel: Optional[float] = None
+    """Side of a square of a pixel's area in metres; None where it is not known."""
     nodata: Optional[float] = None
     tells_nodata: bool = True
     mask: bool = False
@@ -134,6 +136,7 @@ def make_row(layer_id: str, facts: Facts, series: Series, clear: Optional[Clear]
         told_crs=facts.told_crs,
         box=facts.box,
         grid=facts.grid,
+        pixel=facts.pixel,
         nodata=facts.nodata,
         tells_nodata=facts.tells_nodata,
         mask=facts.mask,

@@ -23,6 +23,7 @@ from .._client.band_names import name_from_file, role_of, sensor_of
 from .._client.dates import NameDate, date_from_name
 from .._client.mask_names import is_quality, scheme_of
 from ..timing import inside_qgis
+from .pixels import side
 from .sources import layer_file
 
 _BAND_WORD = re.compile(
@@ -46,6 +47,7 @@ class Facts:
         told_crs: The same where the layer's is not the file's own, else empty.
         box: West, south, east, north in degrees; None if it lies nowhere.
         grid: Equal for rasters on the same grid.
+        pixel: Side of a square of a pixel's area in metres; None without a CRS.
         nodata: The value that the analyst set in QGIS; None if none.
         tells_nodata: Whether the file has a nodata value, a mask or floating-point numbers.
         mask: Whether its bands tell clouds and no ground.
@@ -63,6 +65,7 @@ class Facts:
     told_crs: str
     box: Optional[Box]
     grid: Tuple[Any, ...]
+    pixel: Optional[float]
     nodata: Optional[float]
     tells_nodata: bool
     mask: bool
@@ -161,6 +164,9 @@ def _facts(layer: QgsRasterLayer) -> Facts:
         told_crs=crs if provider and crs and layer.crs() != provider.crs() else "",
         box=_box(layer),
         grid=(crs, layer.width(), layer.height(), round(extent.xMinimum(), 6), round(extent.yMaximum(), 6)),
+        pixel=side(crs, layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY(), extent.center().y())
+        if provider
+        else None,
         nodata=_user_nodata(layer) if provider else None,
         tells_nodata=_tells_nodata(provider),
         mask=bool(bands) and all(map(is_mask, bands)),

@@ -95,11 +95,103 @@ def test_many_blocks_are_one_map(compare):
         assert (values == row.value).sum() == row.pixels
 
 
-def test_maps_of_another_grid_are_refused_in_a_sentence(compare):
+def move(path, place, epsg=32631):
+    """Puts a map elsewhere, or gives it other pixels."""
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    dataset.SetGeoTransform(place)
+    reference = osr.SpatialReference()
+    if epsg:
+        reference.ImportFromEPSG(epsg)
+    dataset.SetProjection(reference.ExportToWkt() if epsg else "")
+
+
+@pytest.fixture
+def compare_moved(package, make_map, tmp_path):
+    """Compares a map with one that lies at another place."""
+    from timo_qgis.layers.change import compare
+    from timo_qgis.layers.result_files import read_result
+
+    def run(before, after, place, epsg=32631, nodata=True):
+        paths = make_map("before.tif", before, BEFORE), make_map("after.tif", after, AFTER)
+        move(paths[1], place, epsg)
+        if not nodata:
+            dataset = gdal.Open(str(paths[1]), gdal.GA_Update)
+            dataset.GetRasterBand(1).DeleteNoDataValue()
+            dataset = None
+        return compare(*(read_result("map", path) for path in paths), tmp_path / "change.tif")
+
+    return run
+
+
+@pytest.mark.parametrize("nodata", [True, False])
+def test_maps_of_two_years_with_other_extents_are_compared_where_both_lie(compare_moved, nodata):
+    after = np.full((10, 20), 5)
+    after[:, 5:10] = 7
+    found = compare_moved(np.full((10, 20), 1), after, (500100, 10, 0, 4999980, 0, -10), nodata=nodata)
+    assert [(row.name, row.pixels) for row in found.rows] == [("wood → town", 5 * 8)]
+    assert found.same_pixels == 5 * 8 and found.share == pytest.approx(80 / 200)
+    assert found.hectares == pytest.approx(0.8, rel=1e-3)
+    dataset = gdal.Open(str(found.path))
+    values = dataset.ReadAsArray()
+    assert dataset.GetGeoTransform() == (500000, 10, 0, 5000000, 0, -10), "the earlier map's grid"
+    assert (values[2:, 15:] == 1).all() and (values[2:, 10:15] == 0).all()
+    assert (values[:2] == 255).all() and (values[:, :10] == 255).all()
+
+
+def test_later_map_of_larger_pixels_counts_in_those_of_the_earlier(compare_moved):
+    after = np.full((5, 5), 5)
+    after[0, 0] = 7
+    found = compare_moved(np.full((9, 9), 1), after, (500000, 30, 0, 5000000, 0, -30))
+    assert [(row.name, row.pixels) for row in found.rows] == [("wood → town", 9)]
+    assert found.share == 1.0 and found.same_pixels == 72
+
+
+def test_later_map_of_the_next_utm_zone_is_compared_too(compare_moved, make_map):
+    grid = osr.SpatialReference()
+    grid.ImportFromEPSG(32631)
+    other = osr.SpatialReference()
+    other.ImportFromEPSG(32632)
+    x, y, _ = osr.CoordinateTransformation(grid, other).TransformPoint(500000, 5000000)
+    found = compare_moved(
+        np.full((40, 40), 1), np.full((90, 90), 7), (x - 200, 10, 0, y + 300, 0, -10), 32632
+    )
+    assert found.rows[0].pixels == 1600 and found.share == 1.0
+
+
+def test_on_one_grid_nothing_is_said_of_a_share(compare):
+    assert compare(*maps()).share is None
+
+
+@pytest.mark.parametrize(
+    ("place", "epsg", "sentence"),
+    [
+        ((600000, 10, 0, 5000000, 0, -10), 32631, "before.tif and after.tif have data nowhere in common"),
+        ((500000, 60, 0, 5000000, 0, -60), 32631, "before.tif has pixels of 10 m, and after.tif of 60 m"),
+        ((500000, 2, 0, 5000000, 0, -2), 32631, "after.tif of 2 m"),
+        ((500050, 10, 0, 5000000, 0, -10), 0, "after.tif has no place on earth"),
+    ],
+)
+def test_maps_that_cannot_be_compared_are_refused_in_a_sentence(
+    compare_moved, tmp_path, place, epsg, sentence
+):
     from timo_qgis.layers.raster_blocks import RasterError
 
-    with pytest.raises(RasterError, match="same grid"):
-        compare(np.full((4, 4), 1), np.full((4, 5), 5))
+    with pytest.raises(RasterError, match=sentence):
+        compare_moved(np.full((10, 20), 1), np.full((10, 20), 5), place, epsg)
+    assert not list(tmp_path.glob("change*"))
+
+
+def test_map_that_is_turned_is_refused_as_the_earlier_one(compare, package, make_map, tmp_path):
+    from timo_qgis.layers.change import compare as compare_files
+    from timo_qgis.layers.raster_blocks import RasterError
+    from timo_qgis.layers.result_files import read_result
+
+    turned, straight = (
+        make_map(f"{name}.tif", np.full((4, 4), 1), BEFORE) for name in ("turned", "straight")
+    )
+    move(turned, (500000, 8, 6, 5000000, 6, -8))
+    with pytest.raises(RasterError, match=r"straight.tif cannot be brought onto the grid of turned.tif"):
+        compare_files(read_result("map", turned), read_result("map", straight), tmp_path / "change.tif")
 
 
 def test_stopped_half_way_nothing_is_left(compare, tmp_path):

@@ -160,29 +160,13 @@ def test_output_that_cannot_be_is_refused_before_the_click(write_model, page, qt
 
 
 def test_other_number_of_dates_than_in_training_is_said(write_model, page, dock, add_raster, qtbot):
-    write_model("woods")
+    write_model("woods", bands=CARD["bands"][:1])
     refresh(page, qtbot, 1)
     for month in (1, 2, 3):
         add_raster(f"S2_2020{month:02}15.tif")
     qtbot.waitUntil(lambda: len(dock.series.rows) == 3)
     dock.series.model.tick([0, 1, 2], True)
     assert "3 dates" in page.fit.text() and "12" in page.fit.text()
-
-
-def test_bands_that_the_series_lacks_are_said_where_all_of_its_are_known(
-    write_model, page, dock, add_raster, qtbot
-):
-    bands = [{"key": name, "name": name, "role": name} for name in ("blue", "nir", "swir16", "swir22")]
-    write_model("woods", bands=bands, dates={"count": 1})
-    refresh(page, qtbot, 1)
-    add_raster("S2_20200115.tif")
-    qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
-    dock.series.model.tick([0], True)
-    assert "needs the bands swir16, swir22, which the series does not have" in page.fit.text()
-    series = dock.series.store.current
-    series.bands["sentinel-2"] = {"blue": "", "green": "", "red": "", "nir": ""}
-    dock.series.model.keep()
-    assert page.fit.text() == "", "what the bands measure is not known"
 
 
 def test_model_that_cannot_be_used_is_not_chosen_by_itself(write_model, page, qtbot):

@@ -204,6 +204,23 @@ def test_compare_gives_a_layer_and_a_table_of_hectares(choose, make_map, package
     assert "wood\tfield & meadow\t1.00" in QApplication.clipboard().text()
 
 
+def test_compare_says_how_much_of_maps_with_other_extents_it_compared(choose, make_map, package, qtbot):
+    from timo_qgis.gui.compare_dialog import CompareDialog
+    from timo_qgis.layers.results import add_results, read_results
+
+    path = make_map("later.tif", np.full((50, 30), 1), CLASSES)  # half as wide, and longer
+    list(add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later"))
+    dialog = choose("Compare", CompareDialog)
+    dialog.before.setCurrentText("map")
+    dialog.after.setCurrentText("later")
+    dialog.go.click()
+    qtbot.waitUntil(lambda: dialog.table.rowCount() == 1)
+    assert dialog.message.text() == (
+        "The two maps are the same wherever both have data. The grids differ: 12.01 ha were compared, which "
+        "is 50 % of the earlier map, on its pixels (nearest neighbour)."
+    )
+
+
 def test_compare_wants_two_maps(choose, package):
     from timo_qgis.gui.compare_dialog import CompareDialog
 
