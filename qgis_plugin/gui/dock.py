@@ -18,7 +18,7 @@ from ..compat import icon
 from ..i18n import tr
 from ..log import log
 from ..shared import Shared
-from ..timing import inside_qgis, slot
+from ..timing import inside_qgis, slot, slot_of
 from .banner import Banner
 from .help_button import HelpButton
 from .page_jobs import JobsPage
@@ -152,9 +152,13 @@ class TimoDock(QgsDockWidget):
         self.banner.retried.connect(self._on_retry)
         self.banner.setup_asked.connect(self._on_setup)
         self.train.model_ready.connect(self._on_model)
+        self.series.wanted.connect(slot_of(self.tabs.setCurrentWidget, self.series))
+        self.predict.train_asked.connect(slot_of(self.tabs.setCurrentWidget, self.train))
         self.predict.box.opened.connect(self._on_add)
         self.train.box.attach(backend)
         self.predict.box.attach(backend)
+        for box in (self.train.box, self.predict.box):
+            box.log_asked.connect(self._on_log)
         self.jobs.opened.connect(self._on_open)
         self.arrivals.asked.connect(self._on_asked)
         self.opened.connect(backend.start)
@@ -210,6 +214,11 @@ class TimoDock(QgsDockWidget):
     def _on_jobs(self, changed: list) -> None:
         if any(job.task == "finetune" and job.state == "succeeded" for job in changed):
             self._models_came.start(SOON)
+
+    @slot
+    def _on_log(self, job: str) -> None:
+        self.tabs.setCurrentWidget(self.jobs)
+        self.jobs.choose(job)
 
     @slot
     def _on_asked(self, job: str) -> None:

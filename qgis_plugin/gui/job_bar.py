@@ -57,6 +57,12 @@ class JobBar(QWidget):
         """State, task and text that are asked for; empty: all."""
         return self.state.currentData(), self.task.currentData(), self.text.text()
 
+    def show_all(self) -> None:
+        """Leave nothing out."""
+        self.state.setCurrentIndex(0)
+        self.task.setCurrentIndex(0)
+        self.text.clear()
+
     @slot
     def _on_change(self) -> None:
         self.changed.emit()

@@ -132,6 +132,14 @@ class JobsView(QTableView):
             return here
         return chosen[0] if chosen else None
 
+    def choose(self, job: str) -> None:
+        """Select this job's row alone, if it is shown."""
+        row = self.proxy.sourceModel().row(job)
+        index = self.proxy.mapFromSource(self.proxy.sourceModel().index(row, JOB))
+        if index.isValid():
+            self.selectRow(index.row())
+            self.scrollTo(index)
+
     @slot
     def event(self, event: QEvent) -> bool:
         """Keep our actions' keys from QGIS's own shortcuts while the table has the focus."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtWidgets import (
     QFrame,
@@ -16,6 +18,8 @@ from qgis.PyQt.QtWidgets import (
 
 from ..compat import icon, label
 from ..shared import Shared
+from ..timing import slot
+from .why import Remedy, Why
 
 MARGIN = 10
 SPACING = 8
@@ -87,16 +91,34 @@ class RunFooter(QWidget):
         self.button.setObjectName(f"{name}Run")
         self.button.setMinimumHeight(32)
         self.button.setMinimumWidth(110)
-        row.addWidget(self.reason, 1)
+        self.remedy = QPushButton()
+        self.remedy.setObjectName(f"{name}Remedy")
+        self.remedy.hide()
+        told = QVBoxLayout()
+        told.setSpacing(4)
+        told.addWidget(self.reason, 1)
+        told.addWidget(self.remedy, 0, Qt.AlignmentFlag.AlignLeft)
+        row.addLayout(told, 1)
         row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignBottom)
+        self._help: Optional[Remedy] = None
+        self.remedy.clicked.connect(self._on_remedy)
 
     def show_reason(self, why_not: str) -> None:
         """Enable the button if nothing speaks against it.
 
         Args:
-            why_not: Why it cannot be pressed; empty if it can.
+            why_not: Why it cannot be pressed, perhaps with what helps; empty if it can.
         """
         self.button.setEnabled(not why_not)
         text = why_not or self.trouble
         if self.reason.text() != text:
             self.reason.setText(text)
+        self._help = text.remedy if isinstance(text, Why) else None
+        self.remedy.setVisible(self._help is not None)
+        if self._help is not None:
+            self.remedy.setText(self._help[0])
+
+    @slot
+    def _on_remedy(self) -> None:
+        if self._help is not None:
+            self._help[1]()

@@ -78,6 +78,11 @@ class JobsPage(Page):
         """The job that the panel shows."""
         return self.view.current()
 
+    def choose(self, job: str) -> None:
+        """Select a job, which shows its log."""
+        self.bar.show_all()
+        self.view.choose(job)
+
     def _build(self) -> None:
         upper = QWidget()
         column = QVBoxLayout(upper)

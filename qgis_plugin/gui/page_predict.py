@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from qgis.core import QgsProject
-from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton
 
 from ..backend.jobs import JobView, in_words
 from ..compat import caption, form_layout, icon, label
 from ..i18n import tr
 from ..layers import area, fit
-from ..layers.sources import unique_path, without_number
 from ..models import Model, find_models, read_model
 from ..schema import select
 from ..settings import unwritable
@@ -25,12 +23,14 @@ from .area_box import AreaBox
 from .estimate_box import EstimateBox
 from .follow import Follower
 from .form import SpecForm
+from .map_file import MapFile
 from .model_card import ModelCard
 from .models_dialog import ModelsDialog
 from .outputs_box import OutputsBox
 from .page import Page, RunFooter
 from .page_series import SeriesPage
 from .run_box import RunBox
+from .why import helped
 
 INTRO = tr("Map the ticked series with a trained model. The map arrives as a layer in the classes' colours.")
 TOLD = ["overwrite", "minimum_area", "shard", "ray", "dry_run"]
@@ -39,6 +39,9 @@ TOLD = ["overwrite", "minimum_area", "shard", "ray", "dry_run"]
 class PredictPage(Page):
     """Submits predict jobs and shows the latest."""
 
+    train_asked = pyqtSignal()
+    """There is no model yet: the page Train makes one."""
+
     def __init__(self, shared: Shared, series: SeriesPage) -> None:
         super().__init__(shared, "timoPredict", INTRO)
         self._series = series
@@ -46,8 +49,6 @@ class PredictPage(Page):
         self._wanted = shared.settings.bundle
         self._asked = ""
         """The folder that something else than the list asked for, until it is found there."""
-        self._suggested = ""
-        self._like: Optional[Path] = None
         self._unfit = ""
         self._preparing = False
         self._changes = 0
@@ -93,12 +94,7 @@ class PredictPage(Page):
         self.manage.setText(tr("Models…"))
         self.manage.setToolTip(tr("See all models; import, export, rename or delete one"))
         self.card = ModelCard("timoPredictCard")
-        self.out = QgsFileWidget()
-        self.out.setObjectName("timoPredictOut")
-        self.out.lineEdit().setAccessibleName(tr("The map to write"))
-        self.out.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
-        self.out.setFilter("GeoTIFF (*.tif)")
-        self.out.setDialogTitle(tr("The map to write"))
+        self.out = MapFile(self.shared, "timoPredictOut")
         self.area = AreaBox("timoPredict", self.shared.iface)
         self.outputs = OutputsBox("timoPredict", self.shared.settings.outputs)
         self.estimate = EstimateBox("timoPredict", self.shared.backend)
@@ -224,33 +220,21 @@ class PredictPage(Page):
             return tr("The backend is not ready: see the top of this panel.")
         model = self.model()
         if model is None and self._asked:
-            return tr(
+            return helped(tr(
                 "There is no model in {folder} any more: it was renamed, moved or deleted. Pick another one.",
-                folder=self._asked,
-            )
+                folder=self._asked), self.manage.text(), self._on_manage)  # fmt: skip
         series = self._series.why_not(model.date_minimum if model else 1)
         if series:
             return series
         if model is None:
-            return tr("Train a model on the Train page first, or pick the folder of one.")
+            none = tr("Train a model on the Train page first, or pick the folder of one.")
+            return helped(none, tr("Page Train"), self.train_asked.emit)
         if model.problem:
             return model.problem
         if self._preparing or self.follower.submitting:
             return tr("The job is being prepared.")
-        return self._unfit or self.area.why_not() or self._why_not_out()
-
-    def _why_not_out(self) -> str:
-        text = self.out.filePath().strip()
-        if not text:
-            return tr("Name the map to write.")
-        path = Path(text)
-        if not path.is_absolute() or path.suffix.lower() not in (".tif", ".tiff"):
-            return tr("Give the map's full path, with a name that ends in .tif.")
-        if path.exists():
-            return tr("{name} exists already: give the map another name.", name=path.name)
-        if self.shared.backend.will_make(path):
-            return tr("A job makes {name} already: give the map another name.", name=path.name)
-        return ""
+        unfit = helped(self._unfit, tr("Page Series"), self._series.wanted.emit)
+        return unfit or self.area.why_not() or self.out.why_not()
 
     @slot
     def _on_input(self) -> None:
@@ -291,11 +275,8 @@ class PredictPage(Page):
         self._prepare(self.estimate.ask)
 
     def _submit(self, spec: Mapping[str, Any]) -> None:
-        out = Path(str(spec["out"]))
-        if str(out) != self._suggested:
-            self._like = out
         self.follower.submit(spec)
-        self._suggested = str(out)
+        self.out.taken(Path(str(spec["out"])))
         self._on_input()
 
     def _prepare(self, use: Callable[[Mapping[str, Any]], None]) -> None:
@@ -304,7 +285,7 @@ class PredictPage(Page):
         if self.why_not() or model is None:
             self._validate()  # What was there when the button was enabled is there no more.
             return
-        out = Path(self.out.filePath().strip())
+        out = self.out.path()
         try:
             if out.parent == self.shared.settings.home_folder / "results":
                 self.shared.settings.subfolder("results")
@@ -374,16 +355,6 @@ class PredictPage(Page):
         self.scroller.ensureWidgetVisible(self.box, 0, 20)
 
     def _suggest_out(self) -> None:
-        """A name that is free, unless the analyst has given one; after a job, one like that job's."""
-        model, text = self.model(), self.out.filePath()
-        if model is None or text not in ("", self._suggested):
-            return
-        home = QgsProject.instance().absolutePath()
-        folder = Path(home) if home else self.shared.settings.home_folder / "results"
-        stem = f"{self._series.series_name()}-{model.folder.name}"
-        if self._like is not None:
-            folder, stem = self._like.parent, without_number(self._like.stem)
-        taken = self.shared.backend.taken("predict")
-        self._suggested = str(unique_path(folder, stem, ".tif", taken))
-        if text != self._suggested:
-            self.out.setFilePath(self._suggested)
+        model = self.model()
+        if model is not None:
+            self.out.suggest(f"{self._series.series_name()}-{model.folder.name}")

@@ -35,6 +35,7 @@ from .series_stac import StacDialog
 from .series_table import SeriesModel
 from .series_view import SeriesView
 from .timeline import Mark, TimeLine
+from .why import helped
 
 INTRO = tr(
     "Tick the raster layers that show your area at different dates. Dates are read from the names; "
@@ -50,6 +51,8 @@ class SeriesPage(Page):
     """Makes the series; the other pages ask it for the file that jobs read."""
 
     changed = pyqtSignal()
+    wanted = pyqtSignal()
+    """What another page says can be done here."""
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared, "timoSeries", INTRO)
@@ -89,7 +92,7 @@ class SeriesPage(Page):
 
     def why_not(self, fewest: int = 1) -> str:
         """Why what is ticked is no series of so many dates; empty if it is."""
-        return frames.why_not(self.rows, fewest)
+        return helped(frames.why_not(self.rows, fewest), tr("Page Series"), self.wanted.emit)
 
     def sentence(self) -> str:
         """The series in a few words, for the other pages."""

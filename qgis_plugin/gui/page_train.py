@@ -37,6 +37,7 @@ from .train_labels import LabelsBox
 from .train_presets import fewest_dates, preset_words
 from .train_result import ResultBox
 from .train_start import StartBox
+from .why import helped
 
 INTRO = tr(
     "Train a model on the ticked series with polygons or points whose field names the class of what is there."
@@ -217,11 +218,18 @@ class TrainPage(Page):
             return tr("Give the model a name.")
         if name != safe_name(name):
             return tr("Use letters, digits, - and _ in the model's name.")
+        taken = ""
         if (self._models() / name).exists():
-            return tr("There is a model '{name}' already: give this one another name.", name=name)
-        if self.shared.backend.will_make(self._models() / name):
-            return tr("A job trains a model '{name}' already: give this one another name.", name=name)
-        return ""
+            taken = tr("There is a model '{name}' already: give this one another name.", name=name)
+        elif self.shared.backend.will_make(self._models() / name):
+            taken = tr("A job trains a model '{name}' already: give this one another name.", name=name)
+        return helped(taken, tr("Take a free name"), self._on_free_name)
+
+    @slot
+    def _on_free_name(self) -> None:
+        self._like = without_number(self.name.text())
+        self._suggested = self.name.text()
+        self._suggest_name()
 
     @slot
     def _on_picked(self) -> None:

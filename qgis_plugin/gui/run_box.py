@@ -32,6 +32,8 @@ class RunBox(QFrame):
     """The id of the job that shall stop."""
     opened = pyqtSignal(str)
     """The id of the job whose result is asked for."""
+    log_asked = pyqtSignal(str)
+    """The id of the job whose log is asked for."""
 
     def __init__(self, name: str, done_text: str, *extra: QWidget) -> None:
         super().__init__()
@@ -70,9 +72,11 @@ class RunBox(QFrame):
         self.cancel.setToolTip(tr("Stop the job without a result"))
         self.retry = _button(f"{name}Retry", "job-retry", tr("Try again"))
         self.retry.setToolTip(tr("The same job once more; it goes on from what this one has left"))
+        self.log = _button(f"{name}Log", "jobs", tr("Log"))
+        self.log.setToolTip(tr("What the job said, on the page Jobs"))
         self.open = QPushButton(done_text)
         self.open.setObjectName(f"{name}Open")
-        for button in (self.pause, self.resume, self.finish, self.cancel, self.retry, self.open):
+        for button in (self.pause, self.resume, self.finish, self.cancel, self.retry, self.log, self.open):
             button.setVisible(False)  # else a page that was not shown yet keeps room for all of them
 
     def _build(self, extra: Sequence[QWidget]) -> None:
@@ -89,12 +93,14 @@ class RunBox(QFrame):
         row.setSpacing(6)
         row.addWidget(self.open)
         row.addWidget(self.retry)
+        row.addWidget(self.log)
         row.addStretch(1)
         for button in (self.pause, self.resume, self.finish, self.cancel):
             row.addWidget(button)
         layout.addLayout(row)
         self.cancel.clicked.connect(self._on_cancel)
         self.open.clicked.connect(self._on_open)
+        self.log.clicked.connect(self._on_log)
         self.pause.clicked.connect(self._on_pause)
         self.resume.clicked.connect(self._on_resume)
         self.finish.clicked.connect(self._on_finish)
@@ -140,6 +146,7 @@ class RunBox(QFrame):
         self.finish.setEnabled(ready and can("finish", job) and self._ending != job.id)
         self.retry.setVisible(ours and can("retry", job))
         self.retry.setEnabled(ready)
+        self.log.setVisible(ours and job.state == "failed")
 
     def _show_texts(self, job: JobView) -> None:
         text = self._sentence(job)
@@ -207,6 +214,11 @@ class RunBox(QFrame):
     def _on_open(self) -> None:
         if self.job is not None:
             self.opened.emit(self.job.id)
+
+    @slot
+    def _on_log(self) -> None:
+        if self.job is not None:
+            self.log_asked.emit(self.job.id)
 
     @slot
     def _on_pause(self) -> None:

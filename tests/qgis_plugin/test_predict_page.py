@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from qgis.core import QgsProject
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QDialog, QInputDialog, QLabel
 
@@ -156,7 +158,58 @@ def test_output_that_cannot_be_is_refused_before_the_click(write_model, page, qt
     write_model("woods")
     refresh(page, qtbot, 1)
     page.out.setFilePath(out)
-    assert word in page._why_not_out()
+    assert word in page.out.why_not()
+
+
+def test_button_beside_the_reason_leads_to_where_it_can_be_mended(write_model, page, dock, add_raster, qtbot):
+    from timo_qgis.backend.link import LinkState
+
+    dock.tabs.setCurrentWidget(page)
+    page.shared.backend._on_state(LinkState("ready"))
+    remedy = page.footer_row.remedy
+    assert "on the Series page" in page.footer_row.reason.text()
+    remedy.click()
+    assert dock.tabs.currentWidget() is dock.series
+    add_raster("S2_20200115.tif")
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
+    dock.series.model.tick([0], True)
+    dock.tabs.setCurrentWidget(page)
+    assert "Train a model" in page.footer_row.reason.text()
+    remedy.click()
+    assert dock.tabs.currentWidget() is dock.train
+    write_model("woods", bands=[{"name": "blue", "role": "blue"}], dates={"count": 1})
+    refresh(page, qtbot, 1)
+    qtbot.waitUntil(page.footer_row.button.isEnabled)
+    assert remedy.isHidden()
+
+
+def test_map_that_exists_gets_a_free_name_by_a_button(write_model, page, dock, add_raster, qtbot, tmp_path):
+    from timo_qgis.backend.link import LinkState
+
+    write_model("woods", bands=[{"name": "blue", "role": "blue"}], dates={"count": 1})
+    refresh(page, qtbot, 1)
+    page.shared.backend._on_state(LinkState("ready"))
+    add_raster("S2_20200115.tif")
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
+    dock.series.model.tick([0], True)
+    (tmp_path / "mine.tif").touch()
+    page.out.setFilePath(str(tmp_path / "mine.tif"))
+    assert "mine.tif exists already" in page.footer_row.reason.text()
+    page.footer_row.remedy.click()
+    assert Path(page.out.filePath()) == tmp_path / "mine-2.tif"
+    assert page.footer_row.button.isEnabled() and page.footer_row.remedy.isHidden()
+
+
+def test_project_in_a_folder_that_cannot_be_written_to_gets_its_maps_elsewhere(
+    write_model, page, qtbot, tmp_path, monkeypatch
+):
+    project = QgsProject.instance()
+    project.setFileName(str(tmp_path / "project.qgz"))
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(tmp_path))
+    write_model("woods")
+    refresh(page, qtbot, 1)
+    assert Path(page.out.filePath()).parent == tmp_path / "home" / "results"
+    project.setFileName("")
 
 
 def test_other_number_of_dates_than_in_training_is_said(write_model, page, dock, add_raster, qtbot):

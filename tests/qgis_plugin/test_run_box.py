@@ -56,7 +56,7 @@ def tell(backend, box, make_job):
 
 
 def buttons(box):
-    names = ("pause", "resume", "finish", "cancel", "retry", "open")
+    names = ("pause", "resume", "finish", "cancel", "retry", "log", "open")
     return {name for name in names if not getattr(box, name).isHidden() and getattr(box, name).isEnabled()}
 
 
@@ -82,7 +82,7 @@ def test_run_box_says_how_it_stands(tell, box):
         ("pausing", "predict", {"cancel"}),
         ("paused", "finetune", {"resume", "finish", "cancel"}),
         ("cancelling", "finetune", set()),
-        ("failed", "finetune", {"retry"}),
+        ("failed", "finetune", {"retry", "log"}),
         ("cancelled", "predict", {"retry"}),
         ("succeeded", "predict", {"open"}),
     ],

@@ -153,3 +153,15 @@ def test_layer_that_is_removed_is_no_longer_the_labels(ready, make_labels, qtbot
     QgsProject.instance().removeMapLayer(layer.id())
     qtbot.waitUntil(lambda: shown(ready.train) == {})
     assert ready.train.labels.layers.currentLayer() is None
+
+
+def test_name_that_is_taken_is_made_free_by_a_button(ready, make_labels, twelve_dates, qtbot, tmp_path):
+    make_labels(ROWS)
+    tick(ready, qtbot, 12)
+    (tmp_path / "home" / "models" / "wood").mkdir(parents=True)
+    qtbot.waitUntil(ready.train.footer_row.button.isEnabled)
+    ready.train.name.setText("wood")
+    assert "There is a model 'wood' already" in ready.train.footer_row.reason.text()
+    ready.train.footer_row.remedy.click()
+    assert ready.train.name.text() == "wood-2"
+    assert ready.train.footer_row.button.isEnabled()

@@ -126,3 +126,17 @@ def test_what_the_backend_refuses_is_said(dock, tell, sent, qtbot, select, press
     refusal = {"code": "stale_attempt", "message": "Job 'a' is at attempt 2, not 1.", "action": "Look again."}
     dock.shared.backend.refused.emit(sent[-1].token, refusal)
     assert page.told.text() == "Job 'a' is at attempt 2, not 1. Look again."
+
+
+def test_log_of_a_failed_job_is_one_click_from_its_page(dock, tell, qtbot):
+    tell(
+        {"id": "old", "state": "succeeded", "spec": {"out": "/x/old"}},
+        {"id": "bad", "state": "failed", "error": {"message": "It ended."}, "spec": {"out": "/x/bad"}},
+    )
+    dock.jobs.bar.state.setCurrentIndex(dock.jobs.bar.state.findData("done"))
+    dock.train.follower.follow("bad")
+    dock.tabs.setCurrentWidget(dock.train)
+    qtbot.waitUntil(lambda: not dock.train.box.log.isHidden())
+    dock.train.box.log.click()
+    assert dock.tabs.currentWidget() is dock.jobs
+    assert dock.jobs.selected().id == "bad"
