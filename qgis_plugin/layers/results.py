@@ -77,6 +77,7 @@ def add_results(
             continue
         if group is None or sip.isdeleted(group):  # it may be taken away meanwhile
             group = project.layerTreeRoot().insertGroup(0, title)
+            group.setCustomProperty(JOB_PROPERTY, job)
         dress(layer, result, job, title)
         if result.date is not None and isinstance(layer, QgsRasterLayer):
             _place_in_time(layer, ranges[result.date])
@@ -114,12 +115,8 @@ def layers_of_job(project: QgsProject, job: str) -> List[QgsMapLayer]:
 
 
 def _group_of(project: QgsProject, job: str) -> Optional[QgsLayerTreeGroup]:
-    for layer in layers_of_job(project, job):
-        node = project.layerTreeRoot().findLayer(layer.id())
-        parent = node.parent() if node is not None else None
-        if isinstance(parent, QgsLayerTreeGroup) and layer.customProperty(KIND_PROPERTY) != DATED:
-            return parent
-    return None
+    groups = project.layerTreeRoot().findGroups(True)
+    return next((group for group in groups if group.customProperty(JOB_PROPERTY) == job), None)
 
 
 def _dated_group(group: QgsLayerTreeGroup) -> QgsLayerTreeGroup:

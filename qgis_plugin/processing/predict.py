@@ -12,7 +12,8 @@ from .algorithm import TaskAlgorithm
 from .groups import MAPS
 
 KINDS = {
-    "out": "map", "polygons": "polygons", "confidence": "confidence", "probabilities": "probabilities"
+    "out": "map", "polygons": "polygons", "per_date": "maps_per_date", "confidence": "confidence",
+    "probabilities": "probabilities",
 }  # fmt: skip
 
 
@@ -26,7 +27,7 @@ class PredictAlgorithm(TaskAlgorithm):
     ICON = "predict"
 
     def arrive(self, job: Any, outputs: Mapping[str, str], context: QgsProcessingContext) -> None:
-        """Style the map, its polygons, the confidence and the probabilities."""
+        """Style the map, its polygons, the confidence and the probabilities; add the maps of each date."""
         from .styling import dress_on_load  # not while QGIS starts: it reads rasters
 
         paths = {kind: outputs[name] for name, kind in KINDS.items() if name in outputs}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List, Mapping
+from typing import Any, List, Mapping, Sequence
 
 from qgis.core import (
     QgsMapLayer,
@@ -13,7 +13,9 @@ from qgis.core import (
     QgsProcessingLayerPostProcessorInterface,
 )
 
+from ..layers.result_files import DATED, MAP
 from ..layers.results import Result, dress, read_results
+from .dates import DatesAdder
 
 _kept: List[Dresser] = []
 """QGIS holds a post-processor weakly; it is done with one before it loads the layers of many later runs."""
@@ -27,32 +29,42 @@ class Dresser(QgsProcessingLayerPostProcessorInterface):
         result: What its file says.
         job: The job's id.
         title: The map's name.
+        dates: What comes beside it: the maps of each date.
     """
 
-    def __init__(self, result: Result, job: str, title: str) -> None:
+    def __init__(self, result: Result, job: str, title: str, dates: Sequence[Result] = ()) -> None:
         super().__init__()
-        self._result, self._job, self._title = result, job, title
+        self._result, self._job, self._title, self._dates = result, job, title, dates
 
     def postProcessLayer(
-        self, layer: QgsMapLayer, _context: QgsProcessingContext, _feedback: QgsProcessingFeedback
+        self, layer: QgsMapLayer, context: QgsProcessingContext, _feedback: QgsProcessingFeedback
     ) -> None:
         """Called by QGIS when the layer is there."""
         dress(layer, self._result, self._job, self._title)
         layer.triggerRepaint()
+        if self._dates:
+            DatesAdder(context.project(), self._dates, self._job, self._title)
 
 
 def dress_on_load(job: Any, paths: Mapping[str, str], context: QgsProcessingContext) -> None:
-    """Have the results styled that QGIS is going to load.
+    """Have the results styled that QGIS is going to load. Maps of each date come if the map does.
 
     Args:
         job: The JobView of the job that made them.
-        paths: Files by kind: ``map``, ``polygons``, ``confidence``, ``probabilities``.
+        paths: Files by kind: ``map``, ``polygons``, ``confidence``, ``probabilities``; of ``maps_per_date``
+            the folder, of which QGIS knows no layers.
         context: Knows which of them are to be loaded.
     """
     wanted = {kind: path for kind, path in paths.items() if context.willLoadLayerOnCompletion(path)}
-    results, _ = read_results(wanted, (job.summary or {}).get("classes") or ())
-    for result in results:
-        dresser = Dresser(result, job.id, Path(paths.get("map", result.path)).stem)
+    if MAP in wanted and DATED in paths:
+        wanted[DATED] = paths[DATED]
+    found, _ = read_results(wanted, (job.summary or {}).get("classes") or ())
+    dates = [result for result in found if result.kind == DATED]
+    for result in found:
+        if result.kind == DATED:
+            continue
+        title = Path(paths.get(MAP, result.path)).stem
+        dresser = Dresser(result, job.id, title, dates if result.kind == MAP else ())
         _kept.append(dresser)
         context.layerToLoadOnCompletionDetails(wanted[result.kind]).setPostProcessor(dresser)
     del _kept[:-KEEP]

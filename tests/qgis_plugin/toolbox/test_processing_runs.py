@@ -93,6 +93,41 @@ def test_from_labels_to_a_styled_map_and_its_evaluation(
     assert 0 <= report["accuracy"] <= 1
 
 
+def test_maps_of_every_date_are_loaded_with_the_map_and_play_in_time(
+    make_feedback, algorithm, context, scene, fields, real_backend, tmp_path, qgis_processing, qtbot
+):
+    from processing.gui.Postprocessing import handleAlgorithmResults
+
+    dates = ("2020-03-01", "2020-05-01")
+    few = scene[:3]
+    place = fields.fields().lookupField("note")
+    for number, feature in enumerate(fields.getFeatures()):
+        fields.dataProvider().changeAttributeValues({feature.id(): {place: dates[number % 2]}})
+    more = {"per_date": True, "date_field": "note", "epochs": 1}
+    _, fine = train(algorithm, context, few, fields, tmp_path / "model", make_feedback(), **more)
+    assert fine
+    one, feedback = algorithm("predict"), make_feedback()
+    values = {
+        "series": few, "model": str(tmp_path / "model"), "device": "cpu", "per_date": str(tmp_path / "days"),
+        "out": QgsProcessingOutputLayerDefinition(str(tmp_path / "map.tif"), QgsProject.instance()),
+    }  # fmt: skip
+    results, fine = one.run(values, context, feedback, {}, False)
+    assert fine and results["per_date"] == str(tmp_path / "days")
+    assert handleAlgorithmResults(one, context, feedback, parameters=values)
+    root = QgsProject.instance().layerTreeRoot()
+    qtbot.waitUntil(lambda: root.findGroup("Every date") is not None)
+    group = root.findGroup("Every date")
+    qtbot.waitUntil(lambda: len(group.findLayers()) == 3)
+    layers = [node.layer() for node in group.findLayers()]
+    assert [layer.name() for layer in layers] == [f"2020-0{month}-01" for month in (3, 4, 5)]
+    spans = [layer.temporalProperties().fixedTemporalRange() for layer in layers]
+    assert all(layer.temporalProperties().isActive() for layer in layers)
+    assert [span.begin().date().month() for span in spans] == [3, 4, 5]
+    assert [span.end().date().month() for span in spans[:2]] == [4, 5]
+    assert {c.label for c in layers[0].renderer().classes()} == {"crop", "bare"}
+    assert group.parent().name() == "map" and not group.isVisible()
+
+
 def test_cancel_ends_the_job_and_then_the_algorithm(
     make_feedback, algorithm, context, scene, fields, real_backend, tmp_path
 ):
