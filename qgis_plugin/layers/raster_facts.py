@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Optional, Tuple
 
 from qgis.core import (
+    Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCsException,
@@ -40,7 +42,7 @@ class Facts:
 
     Attributes:
         path: Its file; None if it has none that the backend could read.
-        found: The date that its names tell.
+        found: The date that its names tell, else the begin of its time in QGIS.
         bands: Names of its bands in lower case; empty strings where they have none.
         colors: red, green or blue where a nameless band is drawn so, else empty.
         crs: A code, or WKT; empty if there is none.
@@ -114,7 +116,7 @@ class FactsReader:
         valid = layer.isValid()
         stamp = (
             layer.source(), layer.name(), valid, layer.crs().authid() or layer.crs().toWkt(),
-            _user_nodata(layer) if valid else None,
+            _user_nodata(layer) if valid else None, _day_in_time(layer),
         )  # fmt: skip
         kept = self._known.get(layer.id())
         if kept is None or kept[0] != stamp:
@@ -151,6 +153,9 @@ def _facts(layer: QgsRasterLayer) -> Facts:
         found = date_from_name(text) if text else None
         if found:
             break
+    day = _day_in_time(layer)
+    if found is None and day is not None:
+        found = NameDate(day)
     by_file = (sensor_of(path.stem, bands) or "") if path else ""
     return Facts(
         name=layer.name(),
@@ -173,6 +178,15 @@ def _facts(layer: QgsRasterLayer) -> Facts:
         file_sensor=by_file,
         sensor=by_file or sensor_of(layer.name()) or "",
     )
+
+
+def _day_in_time(layer: QgsRasterLayer) -> Optional[dt.date]:
+    """When the time begins that the temporal controller shows the layer for; None if it shows it always."""
+    told = layer.temporalProperties()
+    if not told.isActive() or told.mode() != Qgis.RasterTemporalMode.FixedTemporalRange:
+        return None
+    begin = told.fixedTemporalRange().begin()
+    return dt.date(*begin.date().getDate()) if begin.isValid() else None
 
 
 def _code(crs: QgsCoordinateReferenceSystem) -> str:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import csv
 
 import pytest
-from qgis.core import QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import Qt
+from qgis.core import Qgis, QgsDateTimeRange, QgsProject, QgsRasterLayer
+from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QLineEdit, QTableView
 
 LAYER, DATE, SENSOR, BANDS, CLEAR, SIZE, NOTE = range(7)
@@ -49,6 +49,18 @@ def test_date_is_read_from_the_name(add_raster, dock, qtbot, name, date):
     add_raster(name)
     qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
     assert text(dock.series, 0, DATE) == date
+
+
+def test_layer_that_plays_in_time_is_of_that_date(write_raster, dock, qtbot):
+    layer = QgsRasterLayer(str(write_raster("clear.tif")), "clear", "gdal")
+    told = layer.temporalProperties()
+    told.setMode(Qgis.RasterTemporalMode.FixedTemporalRange)
+    day = QDateTime(QDate(2020, 7, 5), QTime(10, 30), Qt.TimeSpec.UTC)
+    told.setFixedTemporalRange(QgsDateTimeRange(day, day.addDays(1)))
+    told.setIsActive(True)
+    QgsProject.instance().addMapLayer(layer)
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
+    assert str(dock.series.rows[0].date) == "2020-07-05"
 
 
 def test_tick_all_makes_the_series_and_the_summary_counts_it(twelve_dates, dock, page, qtbot):
