@@ -45,6 +45,9 @@ def play(task, spec, reporter):
         for _ in range(int(argument)):
             reporter.log("x" * 4000)
         return {}
+    if act == "boast":  # says as much as can be said in the end
+        reporter.progress(1.0, "\x01" * 100_000)
+        return {"names": "x" * (worker.MAX_LINE - 100)}
     if act == "keep":  # has a checkpoint, and goes on
         reporter.checkpoint()
         tries = Path(spec.out).with_suffix(".tries")

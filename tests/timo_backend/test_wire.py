@@ -147,6 +147,24 @@ def test_subscriptions_of_one_client_take_turns(bare, spec):
     assert abs(later.count("c") - later.count("d")) <= 1
 
 
+def test_every_job_that_is_accepted_can_be_listed(bare, spec):
+    """Also one whose parameters are as large as they may be, and that says as much as it may in the end."""
+    bare.greet()
+
+    def submit(size):
+        """Of parameters with so many characters that take three bytes each."""
+        body = {"task": "predict", "spec": {**spec("boast"), "ray": "林" * size}, "key": str(size)}
+        asked = {"v": 1, "id": "a", "type": "submit", "body": body}
+        return bare.ask(json.dumps(asked, ensure_ascii=False).encode())["body"]
+
+    assert submit(340_000)["code"] == "spec_too_large"
+    assert submit(175_000)["code"] == "spec_too_large"
+    job = submit(174_500)["job"]
+    wait_until_ended(bare, job)
+    rows = bare.ask({"v": 1, "id": "b", "type": "jobs", "body": {}})["body"]["jobs"]
+    assert [(row["id"], row["state"], len(row["message"])) for row in rows] == [(job, "succeeded", 4000)]
+
+
 def wait_until_ended(bare, job):
     deadline = time.monotonic() + PATIENCE_S
     while bare.ask({"v": 1, "id": "row", "type": "job", "body": {"job": job}})["body"]["ended"] is None:
