@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plugin's forms are made from the specs as they are; whatever a field is given, it is taken or refused."""
+"""The plugin's forms are made from the specs as they are; a field of any value is taken or refused."""
 
 from __future__ import annotations
 
