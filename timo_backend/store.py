@@ -283,13 +283,6 @@ class Store:
         with self._db.transaction(durable=True):
             self._db.execute("UPDATE jobs SET kept = attempt WHERE id = ?", (ident,))
 
-    def made_new(self, ident: str, now: bool) -> bool:
-        """Whether a job's output was not there when it was first started; ``now`` says so of the present."""
-        with self._db.transaction(durable=True):
-            self._db.execute("UPDATE jobs SET makes_new = coalesce(makes_new, ?) WHERE id = ?", (now, ident))
-        row = self._db.execute("SELECT makes_new FROM jobs WHERE id = ?", (ident,)).fetchone()
-        return bool(row[0])
-
     def settle_lost(self, ident: str, reason: Mapping[str, Any], *, crashed: bool) -> State:
         """Settle a job whose worker is gone without a word: it is queued again, or has failed; its state.
 
