@@ -20,6 +20,8 @@ from timo.errors import AccessError
 VARIABLE = "TIMO_ACCESS"
 PRIVATE = "logs"
 """The folder of a backend's home that is no job's; others, such as those of models, are for jobs."""
+MOST_PATH = 4096
+"""Characters of a path, as many as Linux opens; to resolve a longer one takes seconds."""
 # A drive's letter is no prefix.
 _PREFIX = re.compile(r"/vsi\w*[/?]|[A-Za-z][A-Za-z0-9+_-]+:|[\\/]{2}[?.][\\/]", re.IGNORECASE)
 
@@ -161,4 +163,4 @@ def is_plain(text: str) -> bool:
         text.encode("utf-8")
     except UnicodeError:
         return False
-    return bool(text) and "\0" not in text and not _PREFIX.match(text)
+    return 0 < len(text) <= MOST_PATH and "\0" not in text and not _PREFIX.match(text)

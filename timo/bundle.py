@@ -21,6 +21,7 @@ from timo.card_checks import faults
 from timo.disk import unwritten
 from timo.errors import BundleError, OutputError
 from timo.hashing import sha256_of
+from timo.placing import Placing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -145,6 +146,7 @@ def save(
     split: Path | None = None,
     report: Callable[[Card], str] | None = None,
     overwrite: bool = False,
+    placing: Placing | None = None,
 ) -> None:
     """Write a bundle as a whole: the folder appears when it is complete, or not at all.
 
@@ -155,6 +157,7 @@ def save(
         split: A GeoPackage to take along as ``split.gpkg``.
         report: Makes the page ``report.html`` of the complete description.
         overwrite: Replace a bundle that stands there.
+        placing: Notes it; one that it knows is replaced, too.
 
     Raises:
         OutputError: If the folder cannot be written.
@@ -177,8 +180,11 @@ def save(
             (partial / REPORT).write_text(report(card), encoding="utf-8")
         if split is not None:
             shutil.copyfile(split, partial / SPLIT)
+        check_writable(folder, overwrite=overwrite, placing=placing)
+        if placing is not None:
+            placing.path.parent.mkdir(exist_ok=True)
+            placing.note({folder / CARD: partial / CARD})
         if folder.exists():
-            check_writable(folder, overwrite=overwrite)
             replaced = folder.with_name(folder.name + ".replaced")
             folder.rename(replaced)  # one of the two is whole at any moment
             partial.rename(folder)
@@ -352,8 +358,13 @@ def pixel_ratio(card: Card, grid: Grid) -> float | None:
     return grid.ground_sample_distance / own.ground_sample_distance
 
 
-def check_writable(path: Path, *, overwrite: bool) -> None:
-    """Fail early, before hours of work, if an output cannot be written where it shall stand.
+def check_writable(path: Path, *, overwrite: bool, placing: Placing | None = None) -> None:
+    """Fail early, before hours of work, if a bundle cannot be written where it shall stand.
+
+    Args:
+        path: Its folder.
+        overwrite: Another may stand there already.
+        placing: Knows the one that may stand there all the same.
 
     Raises:
         OutputError: Naming the path and the reason.
@@ -363,7 +374,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
     check_folder(path.parent)
     if not path.exists():
         return
-    if not overwrite:
+    if not overwrite and not (placing and placing.has(path / CARD)):
         raise OutputError(
             "output_exists", f"'{path}' exists already.", "Pick another name, or allow it to be overwritten."
         )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,24 @@ def fresh(path: Path) -> Path:
     """
     path.unlink(missing_ok=True)
     return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put a small file in place as a whole.
+
+    Raises:
+        OSError: It can't be.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh(partial).write_bytes(content)
+    sync(partial)
+    partial.replace(path)
+
+
+def sync(path: Path) -> None:
+    """Have a file's content on the disk."""
+    with path.open("r+b") as file:  # Windows syncs no file that is open for reading alone
+        os.fsync(file.fileno())
 
 
 def is_full(error: BaseException, path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,8 @@ from timo_backend.protocol import CONNECTION_FILE, default_home
 from timo_backend.settings import DEFAULT
 
 __all__ = ["Authenticator", "Home", "Keys", "default_home", "guard", "self_check"]
+
+logger = logging.getLogger(__name__)
 
 ZAP_DOMAIN = "timo"
 HANDSHAKE_MS = 5000
@@ -184,6 +187,13 @@ class Authenticator(AsyncioAuthenticator):
     def callback(self, _domain: str, key: bytes) -> bool:
         """Whether the key, which libzmq has proven to be the peer's, is an owner's."""
         return self._keys.owner(key) is not None
+
+    async def handle_zap_message(self, msg: list[bytes]) -> None:
+        """Answer one question; one that can't be answered costs that connection alone, not all to come."""
+        try:
+            await super().handle_zap_message(msg)
+        except Exception:
+            logger.exception("a connection could not be judged, and is not let in")
 
 
 def guard(socket: zmq.Socket[Any], keys: Keys) -> None:

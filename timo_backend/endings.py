@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from timo_backend.protocol import shortened
+
 
 def crashed(status: int) -> bool:
     """Whether a process ended by no will of its own: by a signal, or by one of Windows' own statuses."""
@@ -31,8 +33,9 @@ def not_started(error: OSError) -> dict[str, Any]:
 
 
 def with_log(error: Mapping[str, Any], log: Path) -> dict[str, Any]:
-    """The error that a task reported, with its log file."""
-    return {**error, "detail": {**error["detail"], "log": str(log)}}
+    """The error that a task reported, shortened, with its log file."""
+    brief = shortened(error)
+    return {**brief, "detail": {**brief["detail"], "log": str(log)}}
 
 
 def died(status: int, log: Path) -> dict[str, Any]:

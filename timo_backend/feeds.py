@@ -9,7 +9,7 @@ server nothing but its place. Sockets are the server's.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,6 +21,8 @@ from timo_backend.history import History, Record
 from timo_backend.protocol import UNDER_WAY, UNDER_WAY_BYTES
 
 FEEDS_PER_CLIENT = 256
+MOST_IDLE = 1024
+"""Connections without a subscription whose counts are kept; one that was forgotten begins anew."""
 BATCH_EVENTS = 200
 BATCH_BYTES = 64 * 1024
 """What one message holds at most; a single event may be larger."""
@@ -74,10 +76,14 @@ class Feeds:
     def __init__(self, history: History) -> None:
         self._history = history
         self._connections: dict[bytes, _Connection] = {}
+        # Without a subscription, the longest so first. Nobody tells which of them have left for good.
+        self._idle: OrderedDict[bytes, _Connection] = OrderedDict()
 
     def open(self, peer: bytes, ident: str, job: str, after: int) -> bool:
         """Begin a subscription, or move it if there is one of this id; False when the client has too many."""
-        feeds = self._connections.setdefault(peer, _Connection()).feeds
+        if peer not in self._connections:
+            self._connections[peer] = self._idle.pop(peer, None) or _Connection()
+        feeds = self._connections[peer].feeds
         if ident not in feeds and len(feeds) >= FEEDS_PER_CLIENT:
             return False
         feeds[ident] = Feed(ident, job, sent=after)
@@ -87,7 +93,14 @@ class Feeds:
         """End a subscription; none of this id is fine."""
         connection = self._connections.get(peer)
         if connection is not None:
-            connection.feeds.pop(ident, None)
+            self._end(peer, connection, ident)
+
+    def _end(self, peer: bytes, connection: _Connection, ident: str) -> None:
+        connection.feeds.pop(ident, None)
+        if not connection.feeds:
+            self._idle[peer] = self._connections.pop(peer)
+            while len(self._idle) > MOST_IDLE:
+                self._idle.popitem(last=False)
 
     def end(self, job: str, last: int) -> list[bytes]:
         """Note that a job was removed, whose last event had this number; who is to be told."""
@@ -100,10 +113,11 @@ class Feeds:
     def drop(self, peer: bytes) -> None:
         """Forget a client that is gone."""
         self._connections.pop(peer, None)
+        self._idle.pop(peer, None)
 
     def acknowledge(self, peer: bytes, count: int) -> None:
         """Note how many messages with events have arrived on this connection, all in all."""
-        connection = self._connections.get(peer)
+        connection = self._connections.get(peer) or self._idle.get(peer)
         if connection is not None:
             connection.acknowledge(count)
 
@@ -145,7 +159,7 @@ class Feeds:
                 connection.count(len(data))
                 feed.sent = records[-1].seq
                 if records[-1].final:
-                    connection.feeds.pop(feed.id, None)
+                    self._end(peer, connection, feed.id)
 
     def _next(self, feed: Feed) -> list[Record]:
         if feed.removed is not None:

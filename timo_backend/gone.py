@@ -30,8 +30,6 @@ class Gone:
     def add(self, idents: Sequence[str], litter: Iterable[str]) -> None:
         """Remove jobs, in one durable step; what they told goes with ``sweep``.
 
-        A job that was begun before one of these made its output must not take that for its own.
-
         Args:
             idents: The jobs.
             litter: Paths that are to be deleted, which ``litter`` tells of until ``forget_litter``.
@@ -43,11 +41,6 @@ class Gone:
                 idents,
             )
             self._db.executemany("INSERT OR IGNORE INTO litter VALUES (?)", ((path,) for path in litter))
-            self._db.execute(
-                "UPDATE jobs SET makes_new = 0 WHERE ended IS NULL AND json_extract(spec, '$.out')"  # noqa: S608
-                f" IN (SELECT path FROM artifacts WHERE job IN ({these}))",
-                idents,
-            )
             self._db.execute(f"DELETE FROM artifacts WHERE job IN ({these})", idents)  # noqa: S608
             self._db.execute(
                 "UPDATE jobs SET owner = ?, key = id, spec = '{}', roots = 'null', error = NULL,"  # noqa: S608

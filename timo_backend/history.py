@@ -107,11 +107,6 @@ class History:
         rows = self._db.execute("SELECT body FROM artifacts WHERE job = ? ORDER BY seq", (job,))
         return [json.loads(body) for (body,) in rows]
 
-    def made_by_another(self, job: str, path: str) -> bool:
-        """Whether another job has told of an output at this path."""
-        query = "SELECT 1 FROM artifacts WHERE path = ? AND job != ? LIMIT 1"
-        return self._db.execute(query, (path, job)).fetchone() is not None
-
     def prune(self) -> Iterator[int]:
         """Remove what is too much: of the jobs that come, newest first, after ``most_events`` are counted.
 

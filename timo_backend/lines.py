@@ -8,6 +8,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+MOST_TEXT = 4000
+"""Characters of a message for the analyst: a job's row has the last one, and must fit into an answer."""
+
 
 class _Line(Struct, frozen=True):
     kind: str
@@ -18,7 +21,7 @@ class Progress(Struct, frozen=True):
     """How far the task is."""
 
     fraction: Annotated[float, Meta(ge=0, le=1)]
-    message: str
+    message: Annotated[str, Meta(max_length=MOST_TEXT)]
     eta_s: float | None = None
 
 
@@ -34,7 +37,7 @@ class Log(Struct, frozen=True):
     """A line for the analyst."""
 
     level: str
-    message: str
+    message: Annotated[str, Meta(max_length=MOST_TEXT)]
 
 
 class Artifact(Struct, frozen=True):

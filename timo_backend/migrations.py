@@ -84,7 +84,7 @@ def _going_on(db: sqlite3.Connection) -> None:
     """What it takes to go on with a job whose worker or server ended."""
     db.execute("ALTER TABLE jobs ADD COLUMN kept INTEGER NOT NULL DEFAULT 0")  # a checkpoint
     db.execute("ALTER TABLE jobs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0")
-    db.execute("ALTER TABLE jobs ADD COLUMN makes_new INTEGER")  # at the first start there was no output
+    db.execute("ALTER TABLE jobs ADD COLUMN makes_new INTEGER")  # which nobody asks any more
 
 
 def _controls(db: sqlite3.Connection) -> None:

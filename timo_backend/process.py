@@ -61,7 +61,6 @@ class Worker:
 
     Args:
         job: What it works on.
-        spec: The job's parameters.
         command: The program that speaks the worker's side of the pipes.
         log: Gets what else it prints.
         variables: Of its environment, beside the server's own; its ``leftovers.VARIABLE`` finds its children.
@@ -74,7 +73,6 @@ class Worker:
     def __init__(
         self,
         job: Job,
-        spec: Mapping[str, Any],
         command: Sequence[str],
         log: Path,
         variables: Mapping[str, str],
@@ -113,7 +111,7 @@ class Worker:
                 **groups.options(),
             )
         self._group = groups.group_of(self._process)
-        self._order({"task": job.task, "spec": spec, "server": os.getpid()})
+        self._order({"task": job.task, "spec": job.spec, "server": os.getpid()})
         self._reader = threading.Thread(target=self._read, name=f"read {job.id}", daemon=True)
         writer = threading.Thread(target=self._write, name=f"write {job.id}", daemon=True)
         waiter = threading.Thread(target=self._wait, name=f"wait {job.id}", daemon=True)

@@ -35,6 +35,9 @@ MOST_LISTED, MOST_REMOVED = 1000, 100
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 """The states that a job does not leave."""
 
+MOST_SAID, MOST_FACT, MOST_DETAIL = 2000, 20_000, 128 * 1024
+"""Characters of an error's sentences and of a text in its ``detail``, and bytes of that."""
+
 _SAME_RELEASE = "Install the same release of the plugin and of the backend."
 
 
@@ -149,6 +152,30 @@ def too_large(size: int) -> ProtocolError:
         f"A message of {size} bytes is over the limit of {MAX_BYTES} bytes.",
         "Name a folder or a CSV of the rasters instead of listing them.",
     )
+
+
+def shortened(error: Mapping[str, Any]) -> Dict[str, Any]:
+    """An error that always fits into a message, whatever it quotes: a long text loses its middle.
+
+    Args:
+        error: As ``BackendError.to_dict`` has it. What of its ``detail`` is too much is left out.
+    """
+    said = {name: _brief(error[name], MOST_SAID) for name in ("message", "action")}
+    room, detail = MOST_DETAIL, {}
+    for name, fact in error["detail"].items():
+        brief = _brief(fact, MOST_FACT) if isinstance(fact, str) else fact
+        text = json.dumps(brief, ensure_ascii=False, default=str).encode("utf-8", "replace")
+        room -= len(text)
+        if room >= 0:
+            detail[name] = json.loads(text)
+    return {**error, **said, "detail": detail}
+
+
+def _brief(text: str, most: int) -> str:
+    """At most about so many characters, of those that UTF-8 has."""
+    if len(text) > most:
+        text = f"{text[: most // 2]} ... {text[-most // 2 :]}"
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def unsupported(version: Any) -> ProtocolError:

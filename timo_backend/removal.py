@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 COPIES = "copies"
 """The home's folder of files that a client made for its jobs."""
-LEARNT, STATE = ".training", ("checkpoint.pt", "checkpoint.partial")
+LEARNT, STATE = ".training", ("checkpoint.pt", "checkpoint.partial", "placing")
 """What a training that has not come to its end leaves in ``OUT.training``."""
 BLOCKS, PLAN = ".partial", "plan.json"
 """A map that has not come to its end leaves the folder ``OUT.partial`` with this file."""

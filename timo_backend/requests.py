@@ -28,7 +28,7 @@ from timo_backend.states import State
 from timo_backend.store import Job, Store
 from timo_backend.supervisor import Supervisor
 
-SPEC_LIMIT = protocol.MAX_BYTES // 2
+SPEC_LIMIT = protocol.MAX_BYTES // 2  # a job's row has it, and what a worker may tell in the end
 REPLY_LIMIT = protocol.MAX_BYTES * 3 // 4
 MOST_CURVES, MOST_POINTS = 300, 10_000
 
@@ -113,13 +113,13 @@ class Requests:
         if known := self._store.find(caller.owner, request.key):
             return self._queue(known, False)
         spec = specs.to_dict(specs.load(request.task, request.spec))
-        paths.demand(request.task, spec, granted)
-        if len(protocol.dumps(spec)) > SPEC_LIMIT:
+        if len(protocol.dumps(spec).encode()) > SPEC_LIMIT:
             raise SpecError(
                 "spec_too_large",
                 f"The parameters of task '{request.task}' are over {SPEC_LIMIT // 1024} KiB.",
                 "Name a folder or a CSV of the rasters instead of listing them.",
             )
+        paths.demand(request.task, spec, granted)
         self._demand_gpu(request.gpu)
         made = self._store.submit(
             request.task, spec, request.key, owner=caller.owner, roots=granted.roots, gpu=request.gpu

@@ -10,8 +10,9 @@ import logging
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from typing import Any
 
 import zmq
 import zmq.asyncio
@@ -81,6 +82,7 @@ class Server:
         self._clients: set[int] = set()
         self._needed = time.monotonic()
         self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
         self._removal = Removal(self._store, home.path, home.logs)
         self._requests = Requests(
             home, self._store, self._supervisor, self._feeds, grants, self._devices, self._serve, self.stop,
@@ -92,6 +94,7 @@ class Server:
 
         Raises:
             BackendError: The self-check found the door open (``not_guarded``).
+            Exception: What the server can't do without has failed.
         """
         context = zmq.asyncio.Context()
         authenticator = Authenticator(context, self._keys)
@@ -114,15 +117,15 @@ class Server:
             self._removal.finish()
             self._catch_signals()
             tasks = [
-                asyncio.create_task(self._receive()),
-                asyncio.create_task(self._watch(monitor)),
-                asyncio.create_task(self._wait_until_idle()),
-                asyncio.create_task(self._prune()),
+                self._keep_up(self._receive(), "answering"),
+                self._keep_up(self._watch(monitor), "counting clients"),
+                self._keep_up(self._wait_until_idle(), "waiting for the end"),
+                self._keep_up(self._prune(), "removing old events"),
             ]
             self.home.write_connection(endpoint, self._keys, __version__)
             logger.info("version %s listens on %s, home %s", __version__, endpoint, self.home.path)
             ready(endpoint)
-            tasks.append(asyncio.create_task(self._try_devices()))
+            tasks.append(self._keep_up(self._try_devices(), "trying the GPUs"))
             self._supervisor.wake()
             await self._stop.wait()
         finally:
@@ -136,10 +139,25 @@ class Server:
             context.destroy(linger=LINGER_MS)
             self._store.close()
             logger.info("ended")
+        if self._failure is not None:
+            raise self._failure
 
     def stop(self) -> None:
         """Have ``run`` come to its end."""
         self._stop.set()
+
+    def _keep_up(self, work: Coroutine[Any, Any, None], what: str) -> asyncio.Task[None]:
+        """Do something beside all else; should it fail, the server ends: half of one is worse than none."""
+
+        def see(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.error("the server ends, for %s failed", what, exc_info=error)
+                self._failure = error
+                self.stop()
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(see)
+        return task
 
     # sockets ----------------------------------------
 
@@ -169,12 +187,12 @@ class Server:
             if isinstance(request, messages.Subscribe):  # the reply comes before the first event
                 self._serve(peer)
         except messages.BadRequestError as error:
-            self._outbox.answer(peer, Message("error", error.to_dict(), error.id))
-        except (BackendError, TimoError) as error:
-            self._outbox.answer(peer, Message("error", error.to_dict(), ident))
+            self._refuse(peer, error.id, error)
+        except (BackendError, TimoError) as error:  # the answer is too large, among others
+            self._refuse(peer, ident, error)
         except sqlite3.Error as error:
             logger.exception("the database failed")
-            self._outbox.answer(peer, Message("error", self._unwritten(error).to_dict(), ident))
+            self._refuse(peer, ident, self._unwritten(error))
         except Exception:
             logger.exception("a request failed")
             failed = RequestError(
@@ -182,7 +200,10 @@ class Server:
                 "The backend failed to answer for a reason that it does not know.",
                 f"Send {self.home.logs / 'server.log'} with a report of what you did.",
             )
-            self._outbox.answer(peer, Message("error", failed.to_dict(), ident))
+            self._refuse(peer, ident, failed)
+
+    def _refuse(self, peer: bytes, ident: str, error: BackendError | TimoError) -> None:
+        self._outbox.answer(peer, Message("error", protocol.shortened(error.to_dict()), ident))
 
     def _unwritten(self, error: sqlite3.Error) -> RequestError:
         if is_full(error):
@@ -238,6 +259,8 @@ class Server:
     async def _try_devices(self) -> None:
         try:
             await self._devices.try_out(self.home.path)
+        except Exception:
+            logger.exception("the GPUs could not be tried out: jobs run without them")
         finally:
             self._supervisor.wake()
 

@@ -279,27 +279,21 @@ class Store:
         return bool(self._db.execute("SELECT enough FROM jobs WHERE id = ?", (ident,)).fetchone()[0])
 
     def keep(self, ident: str) -> None:
-        """Note that a job would go on from a checkpoint."""
+        """Note that a job would go on from a checkpoint of its present attempt."""
         with self._db.transaction(durable=True):
-            self._db.execute("UPDATE jobs SET kept = 1 WHERE id = ?", (ident,))
-
-    def made_new(self, ident: str, now: bool) -> bool:
-        """Whether a job's output was not there when it was first started; ``now`` says so of the present."""
-        with self._db.transaction(durable=True):
-            self._db.execute("UPDATE jobs SET makes_new = coalesce(makes_new, ?) WHERE id = ?", (now, ident))
-        row = self._db.execute("SELECT makes_new FROM jobs WHERE id = ?", (ident,)).fetchone()
-        return bool(row[0])
+            self._db.execute("UPDATE jobs SET kept = attempt WHERE id = ?", (ident,))
 
     def settle_lost(self, ident: str, reason: Mapping[str, Any], *, crashed: bool) -> State:
         """Settle a job whose worker is gone without a word: it is queued again, or has failed; its state.
 
-        It goes on where it has left a checkpoint, after a crash at most ``MOST_CRASHES`` times. One
-        that was being cancelled is cancelled.
+        It goes on where it has left a checkpoint; after a crash only if that is of the attempt that crashed,
+        which so came further than the last, and at most ``MOST_CRASHES`` times. One that was being cancelled
+        is cancelled.
         """
         self.advance(ident, Happening.LOST)
-        query = "SELECT kept, crashes FROM jobs WHERE id = ?"
-        kept, crashes = self._db.execute(query, (ident,)).fetchone()
-        if kept and (not crashed or crashes < MOST_CRASHES):
+        query = "SELECT kept, attempt, crashes FROM jobs WHERE id = ?"
+        kept, attempt, crashes = self._db.execute(query, (ident,)).fetchone()
+        if kept and (not crashed or (kept == attempt and crashes < MOST_CRASHES)):
             self.advance(ident, Happening.REQUEUE, crashed=crashed)
         else:
             self.advance(ident, Happening.GIVE_UP, error=reason)

@@ -7,7 +7,6 @@ import asyncio
 import errno
 import functools
 import logging
-import os
 import sqlite3
 import sys
 import time
@@ -214,7 +213,7 @@ class Supervisor:
 
     def _start(self, job: Job, slot: str) -> bool:
         """Start a job's worker, or record why it can't be; False if there is no room for a process now."""
-        spec, enough = self._spec(job), self._store.wants_end(job.id)
+        enough = self._store.wants_end(job.id)
         refusal = None if slot in (slots.CPU, *(self._devices.gpus or ())) else self._devices.refusal(slot)
         self._store.advance(job.id, Happening.START, device=slot)
         if refusal is not None:  # of a GPU that was there when it was chosen
@@ -222,7 +221,7 @@ class Supervisor:
             return True
         log = self._logs / f"{job.id}.log"
         try:
-            worker = Worker(job, spec, self._command, log, self._environment(job, slot), self)
+            worker = Worker(job, self._command, log, self._environment(job, slot), self)
         except OSError as error:
             scarce = error.errno in SCARCE
             logger.warning("job %s: its worker cannot be started: %s", job.id, error)
@@ -246,17 +245,6 @@ class Supervisor:
             **slots.environment(slot, self._devices.gpus),
             **confinement.environment(job.task, job.spec, allowed),
         }
-
-    def _spec(self, job: Job) -> Mapping[str, Any]:
-        """A job's parameters; one that goes on may replace an output that it has made itself."""
-        out = job.spec.get("out")
-        if not isinstance(out, str):
-            return job.spec
-        there = os.path.lexists(out)
-        its_own = self._store.made_new(job.id, not there) and not self._store.history.made_by_another(
-            job.id, out
-        )
-        return {**job.spec, "overwrite": True} if there and its_own and job.started is not None else job.spec
 
     def record(self, worker: Worker, told: Sequence[bytes]) -> None:
         """Take lines that a worker wrote.

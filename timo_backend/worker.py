@@ -31,6 +31,7 @@ from timo.tasks import run, specs
 from timo.tasks.reporter import Reporter
 from timo_backend import paths
 from timo_backend.fingerprint import digest
+from timo_backend.lines import MOST_TEXT
 from timo_backend.protocol import dumps
 
 NICENESS = 5
@@ -83,7 +84,8 @@ class PipeReporter(Reporter):
             return
         self._told = now
         fraction = min(max(fraction, 0.0), 1.0)
-        self.tell("progress", {"fraction": fraction, "message": message, "eta_s": self._left(now, fraction)})
+        told = {"fraction": fraction, "message": message[:MOST_TEXT], "eta_s": self._left(now, fraction)}
+        self.tell("progress", told)
 
     def _left(self, now: float, fraction: float) -> float | None:
         if not self._pace or now - self._pace[-1][0] >= PACE_EVERY_S:
@@ -101,7 +103,7 @@ class PipeReporter(Reporter):
 
     def log(self, message: str, level: str = "info") -> None:
         """A line for the analyst."""
-        self.tell("log", {"level": level, "message": message[:4000]})
+        self.tell("log", {"level": level, "message": message[:MOST_TEXT]})
 
     def artifact(self, path: Path, kind: str) -> None:
         """A finished output."""

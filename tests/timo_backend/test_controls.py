@@ -75,6 +75,18 @@ def test_a_paused_job_that_goes_on_replaces_no_other_job_s_output(client, spec, 
     assert (tmp_path / "map.tif").read_text() == "a map"
 
 
+def test_a_paused_job_that_goes_on_replaces_no_file_of_the_analyst(client, spec, tmp_path):
+    job = client.submit("predict", spec("keep"))
+    wait_until_running(client, job)
+    client.pause(job)
+    wait_for(client, job, lambda event: event.body.get("state") == "paused")
+    (tmp_path / "map.tif").write_text("the analyst's own")
+    (tmp_path / "act").write_text("made")  # what the job does when it goes on
+    client.resume(job)
+    assert final(client, job)["error"]["code"] == "output_exists"
+    assert (tmp_path / "map.tif").read_text() == "the analyst's own"
+
+
 def test_a_job_that_waits_can_be_paused_and_never_starts_until_it_is_resumed(client, spec):
     first, second = client.submit("predict", spec("hold")), client.submit("predict", spec("succeed"))
     wait_until_running(client, first)

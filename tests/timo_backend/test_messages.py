@@ -120,3 +120,25 @@ def test_every_message_in_the_protocol_s_description_is_valid():
         if message.type not in ("reply", "error", "events"):
             messages.read(text.encode())
     assert seen == {*messages.REQUESTS, "reply", "error", "events"}
+
+
+@given(st.text(), st.dictionaries(st.text(max_size=5), st.recursive(st.text() | st.floats(), st.lists)))
+def test_an_error_always_fits_into_a_message(text, detail):
+    for times in (1, protocol.MAX_BYTES):
+        long = (text * times)[: protocol.MAX_BYTES]
+        facts = {**detail, "text": long, "texts": [long], "path": Path("/x"), "odd": "\udc80"}
+        error = ProtocolError("x", long, long, detail=facts)
+        said = protocol.shortened(error.to_dict())
+        answer = protocol.decode(protocol.encode(Message("error", said)))
+        assert len(answer.body["message"]) < 2100
+        assert set(answer.body["detail"]) <= set(facts)
+
+
+def test_a_short_error_is_told_as_it_is():
+    error = ProtocolError("x", "A sentence.", "Do it.", detail={"jobs": ["a"], "n": 1, "none": None})
+    assert protocol.shortened(error.to_dict()) == error.to_dict()
+
+
+def test_the_end_of_a_long_fact_is_told():
+    error = ProtocolError("x", "A sentence.", detail={"traceback": "x" * 100_000 + "ZeroDivisionError"})
+    assert protocol.shortened(error.to_dict())["detail"]["traceback"].endswith("xZeroDivisionError")

@@ -331,19 +331,3 @@ def test_the_database_gets_smaller(tmp_path):
         assert len(steps) > 20, "other things are done meanwhile"
         assert sum(steps) > 0.9 * said > 4_500_000
     assert path.stat().st_size < large - 4_500_000
-
-
-def test_a_job_that_waits_does_not_take_the_map_of_a_removed_one_for_its_own(tmp_path):
-    """A job that goes on replaces an output that it made itself, and no other's."""
-    with closing(Store(tmp_path / "jobs.sqlite")) as store:
-        waits, made = (store.submit("predict", {"out": "/data/map.tif"}, key)[0].id for key in "ab")
-        store.made_new(waits, True)
-        for happening in (Happening.START, Happening.READY, Happening.PAUSE, Happening.STOPPED):
-            store.advance(waits, happening)
-        store.advance(made, Happening.START)
-        store.advance(made, Happening.READY)
-        store.history.append(made, [("artifact", '{"path": "/data/map.tif", "kind": "map"}', 0.0)])
-        store.advance(made, Happening.SUCCEED, summary={})
-        assert store.made_new(waits, False) and store.history.made_by_another(waits, "/data/map.tif")
-        store.gone.add([made], [])
-        assert not store.made_new(waits, False)

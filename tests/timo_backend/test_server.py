@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Jobs over real sockets, in real processes."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.timo_backend.conftest import facts, final, wait_for, wait_until_gone, wait_until_running
+from timo_backend.auth import Home
 from timo_backend.client import Client
 from timo_backend.errors import ConnectionFailed, RequestError
+from timo_backend.server import Server
 
 
 def states(events):
@@ -373,3 +376,18 @@ def test_a_server_killed_for_good_is_one_sentence(server):
         server.kill()
         with pytest.raises(ConnectionFailed, match=r"does not run any more\. Start it with"):
             client.hello()
+
+
+def test_a_server_that_can_answer_nobody_ends_with_an_error(home, monkeypatch):
+    """Rather than run on: no client could tell, and none would start another."""
+
+    async def deaf(_server):
+        raise ZeroDivisionError("a fault of the code")
+
+    monkeypatch.setattr(Server, "_receive", deaf)
+    place = Home(home)
+    place.lock()
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(Server(place).run())
+    assert not place.connection_file.exists(), "nobody is led to it"
+    place.unlock()

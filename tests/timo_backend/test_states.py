@@ -3,6 +3,7 @@
 
 import json
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from hypothesis import settings
@@ -11,6 +12,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from timo_backend.states import ACTIVE, FINAL, TRANSITIONS, Happening, State, advance
 from timo_backend.store import MOST_CRASHES, Store
+
+REASON = {"code": "interrupted"}
 
 
 def test_a_final_state_is_never_left():
@@ -36,6 +39,37 @@ def test_a_server_that_ends_leaves_no_job_with_a_worker():
     assert all(advance(state, Happening.LOST) not in ACTIVE for state in ACTIVE)
 
 
+def begun(store):
+    """A job whose worker is at work."""
+    job = store.submit("predict", {}, "k")[0].id
+    go_on(store, job)
+    return job
+
+
+def go_on(store, job):
+    store.advance(job, Happening.START)
+    store.advance(job, Happening.READY)
+
+
+def test_a_job_that_crashes_twice_at_the_same_checkpoint_has_failed(tmp_path):
+    with closing(Store(tmp_path / "jobs.sqlite")) as store:
+        job = begun(store)
+        store.keep(job)
+        assert store.settle_lost(job, REASON, crashed=True) is State.QUEUED
+        go_on(store, job)
+        assert store.settle_lost(job, REASON, crashed=True) is State.FAILED
+        assert store.job(job).error == REASON
+
+
+def test_a_job_goes_on_from_its_checkpoint_however_often_the_server_is_ended_in_order(tmp_path):
+    with closing(Store(tmp_path / "jobs.sqlite")) as store:
+        job = begun(store)
+        store.keep(job)
+        for _ in range(2 * MOST_CRASHES):
+            assert store.settle_lost(job, REASON, crashed=False) is State.QUEUED
+            go_on(store, job)
+
+
 class StoreMachine(RuleBasedStateMachine):
     """Anything may happen to any job at any time: the store follows the table and numbers without a gap."""
 
@@ -47,7 +81,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = Store(Path(self.folder.name) / "jobs.sqlite")
         self.expected = {}
         self.keys = {}
-        self.kept = set()
+        self.kept = {}  # the attempts of their last checkpoints
         self.crashes = {}
 
     @rule(target=jobs, key=st.sampled_from("abc"))
@@ -79,16 +113,18 @@ class StoreMachine(RuleBasedStateMachine):
     def keep(self, job):
         if self.expected[job] in ACTIVE:  # there is a worker that says it
             self.store.keep(job)
-            self.kept.add(job)
+            self.kept[job] = self.store.job(job).attempt
 
     @rule()
     def recover(self):
+        attempts = {job: self.store.job(job).attempt for job in self.expected}
         found = self.store.recover({"code": "interrupted"})
         for job, state in self.expected.items():
             if state in (State.CANCELLING, State.PAUSING):
                 self.expected[job] = State.CANCELLED if state is State.CANCELLING else State.PAUSED
             elif state in ACTIVE or state is State.INTERRUPTED:
-                goes_on = job in self.kept and self.crashes.get(job, 0) < MOST_CRASHES
+                moved = self.kept.get(job) == attempts[job]
+                goes_on = moved and self.crashes.get(job, 0) < MOST_CRASHES
                 self.expected[job] = State.QUEUED if goes_on else State.FAILED
                 self.crashes[job] = self.crashes.get(job, 0) + goes_on
             else:

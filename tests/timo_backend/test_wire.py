@@ -147,6 +147,24 @@ def test_subscriptions_of_one_client_take_turns(bare, spec):
     assert abs(later.count("c") - later.count("d")) <= 1
 
 
+def test_every_job_that_is_accepted_can_be_listed(bare, spec):
+    """Also one whose parameters are as large as they may be, and that says as much as it may in the end."""
+    bare.greet()
+
+    def submit(size):
+        """Of parameters with so many characters that take three bytes each."""
+        body = {"task": "predict", "spec": {**spec("boast"), "ray": "林" * size}, "key": str(size)}
+        asked = {"v": 1, "id": "a", "type": "submit", "body": body}
+        return bare.ask(json.dumps(asked, ensure_ascii=False).encode())["body"]
+
+    assert submit(340_000)["code"] == "spec_too_large"
+    assert submit(175_000)["code"] == "spec_too_large"
+    job = submit(174_500)["job"]
+    wait_until_ended(bare, job)
+    rows = bare.ask({"v": 1, "id": "b", "type": "jobs", "body": {}})["body"]["jobs"]
+    assert [(row["id"], row["state"], len(row["message"])) for row in rows] == [(job, "succeeded", 4000)]
+
+
 def wait_until_ended(bare, job):
     deadline = time.monotonic() + PATIENCE_S
     while bare.ask({"v": 1, "id": "row", "type": "job", "body": {"job": job}})["body"]["ended"] is None:
@@ -175,6 +193,34 @@ def test_a_wrong_message_is_answered_with_an_error_and_the_server_lives_on(bare,
 def test_a_message_over_the_limit_is_answered_with_an_error(bare):
     assert bare.ask(b"x" * (1024 * 1024 + 1))["body"]["code"] == "message_too_large"
     assert bare.ask(b"[" * 900_000)["body"]["code"] == "message_invalid"
+
+
+@pytest.mark.parametrize("less", [0, 20, 40, 80])
+def test_a_field_s_name_as_long_as_a_message_is_refused_and_the_server_lives_on(bare, less):
+    message = b'{"v":1,"id":"a","type":"ping","body":{},"%s":1}'
+    data = message % (b"x" * (1024 * 1024 - len(message) + 2 - less))
+    assert len(data) == 1024 * 1024 - less
+    assert bare.ask(data)["body"]["code"] == "message_invalid"
+    assert bare.ask({"v": 1, "id": "after", "type": "ping", "body": {}})["id"] == "after"
+
+
+@pytest.mark.parametrize("path", ["/vsicurl/" + "x" * 400_000, "/" + "\x01" * 80_000, "/a" * 200_000])
+def test_a_path_as_long_as_a_message_is_refused_at_once_and_quoted_in_part(bare, spec, path):
+    bare.greet()
+    body = {"task": "predict", "spec": {**spec("succeed"), "model": path}, "key": "k"}
+    answer = bare.ask({"v": 1, "id": "a", "type": "submit", "body": body})
+    assert answer["body"]["code"] == "path_denied"
+    assert " ... " in answer["body"]["message"] and len(json.dumps(answer)) < 50_000
+    assert bare.ask({"v": 1, "id": "after", "type": "ping", "body": {}})["id"] == "after"
+
+
+def test_an_answer_over_the_limit_is_an_error(bare):
+    roots = [f"/{number}" + "\U0001f332" * 4093 for number in range(64)]
+    ask = {"v": 1, "id": "a", "type": "hello", "body": {"roots": roots}}
+    data = json.dumps(ask, ensure_ascii=False, separators=(",", ":")).encode()
+    assert len(data) < 1024 * 1024
+    assert bare.ask(data)["body"]["code"] == "message_too_large"
+    assert bare.ask({"v": 1, "id": "after", "type": "ping", "body": {}})["id"] == "after"
 
 
 def test_a_message_far_over_the_limit_costs_the_connection_alone(server, bare, client):

@@ -45,16 +45,16 @@ def join(partial: Partial, *, overwrite: bool, tick: Callable[[float], None]) ->
     """
     check_complete(partial)
     grid, outputs, polygons = grid_of(partial.plan), partial.plan.outputs, partial.plan.polygons
-    own = placed(partial.folder)
     for output in outputs:
         path = Path(output.path)
         if output.kind == "maps_per_date":
             with told(path.parent):
                 path.parent.mkdir(exist_ok=True)
-        check_raster(path, overwrite=overwrite or output.path in own)
+        check_raster(path, overwrite=overwrite or placed(partial.folder, path))
     if polygons is not None:
-        may = overwrite or polygons.path in own
-        check_target(Path(polygons.path), "GeoPackage", (".gpkg",), overwrite=may)
+        path = Path(polygons.path)
+        may = overwrite or placed(partial.folder, path)
+        check_target(path, "GeoPackage", (".gpkg",), overwrite=may)
     with Targets() as targets:
         for number, output in enumerate(outputs):
             pieces = partial.pieces(output.layer)
@@ -66,8 +66,7 @@ def join(partial: Partial, *, overwrite: bool, tick: Callable[[float], None]) ->
             made = write_cog(output, grid, pieces, partial.plan.tags, targets, written)
             if not number and polygons is not None:
                 _polygons(partial, made, targets)
-        paths = [output.path for output in outputs]
-        partial.placing(paths if polygons is None else [*paths, polygons.path])
+        partial.placing(targets.made)
 
 
 def _polygons(partial: Partial, raster: Path, targets: Targets) -> None:

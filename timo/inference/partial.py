@@ -12,7 +12,7 @@ import contextlib
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from timo import access
-from timo.disk import fresh
+from timo.disk import fresh, sync, write_whole
 from timo.errors import OutputError
 from timo.inference.chips import Rectangle
 from timo.inference.cog import Piece
@@ -30,6 +30,7 @@ from timo.inference.locks import demand_free, locked
 from timo.inference.plans import FORMAT, WHOLE, Done, Format, Plan, Shard, blocks_of, grid_of
 from timo.inference.targets import check_blocks, told
 from timo.inference.writer import block_profile
+from timo.placing import Placing
 
 PLAN = "plan.json"
 PLACING = "placing"
@@ -194,7 +195,7 @@ class Partial:
             halved=max(others.halved, plan.halved + halve),
         )
         with told(self.folder):
-            _write(self.folder / PLAN, _encoded(self.plan))
+            write_whole(self.folder / PLAN, _encoded(self.plan))
 
     def add(
         self,
@@ -229,7 +230,7 @@ class Partial:
                 with rasterio.open(fresh(partial), "w", **profile) as file:
                     file.write(values)
                 check_blocks(partial)
-                _sync(partial)
+                sync(partial)
                 sizes[layer] = partial.stat().st_size
                 partial.replace(path)
         place = (block.row, block.column, block.height, block.width)
@@ -268,14 +269,17 @@ class Partial:
         having = sorted(block for block, done in self.done.items() if layer in done.bytes)
         return [Piece(self._file(block, layer), block) for block in having]
 
-    def placing(self, paths: Iterable[str]) -> None:
+    def placing(self, made: Mapping[Path, Path]) -> None:
         """Remember what is about to be put in place.
+
+        Args:
+            made: Where each file is, by where it shall stand.
 
         Raises:
             OutputError: The disk is full, or can't be written to.
         """
         with told(self.folder):
-            _write(self.folder / PLACING, "\n".join(paths).encode())
+            Placing(self.folder / PLACING).note(made)
 
     def counts(self) -> NDArray[np.int64]:
         """(K,) pixels of each class in all blocks that are done."""
@@ -333,12 +337,9 @@ class Partial:
                 del self.done[part]
 
 
-def placed(folder: Path) -> set[str]:
-    """Paths of what an interrupted run was putting in place: what stands there is its own."""
-    try:
-        return set((folder / PLACING).read_text("utf-8").splitlines()) if (folder / PLAN).exists() else set()
-    except OSError:
-        return set()
+def placed(folder: Path, path: Path) -> bool:
+    """Whether what stands at a path was put there by the run that was interrupted then."""
+    return (folder / PLAN).exists() and Placing(folder / PLACING).has(path)
 
 
 def partial_folder(out: Path) -> Path:
@@ -358,19 +359,6 @@ def _difference(known: Plan, new: Plan) -> str:
     return "made with other parameters or another model"
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Put a small file in place as a whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    _sync(partial)
-    partial.replace(path)
-
-
-def _sync(path: Path) -> None:
-    with path.open("r+b") as file:  # Windows syncs no file that is open for reading alone
-        os.fsync(file.fileno())
-
-
 def _encoded(plan: Plan) -> bytes:
     return msgspec.json.format(msgspec.json.encode(plan), indent=2)
 
@@ -379,7 +367,7 @@ def _create(path: Path, content: bytes) -> bool:
     """``_write`` a file that isn't there; False if it is."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_bytes(content)
-    _sync(partial)
+    sync(partial)
     try:
         os.link(partial, path)
     except FileExistsError:
@@ -395,5 +383,7 @@ def _create(path: Path, content: bytes) -> bool:
 
 def _remove(folder: Path) -> None:
     with told(folder):
+        # The blocks, which take long, first: killed meanwhile, the same run knows what it has put in place.
+        shutil.rmtree(folder / "blocks", ignore_errors=True)
         (folder / PLAN).unlink(missing_ok=True)  # from here on it is no prediction any more
         shutil.rmtree(folder)

@@ -101,6 +101,11 @@ class Targets:
                 fresh(partial.with_name(partial.name + end))
             return fresh(partial)
 
+    @property
+    def made(self) -> dict[Path, Path]:
+        """Where each file is now, by where it shall stand."""
+        return {path: partial for partial, path in self._made}
+
     def drop(self, partial: Path) -> None:
         """Remove a temporary file that was only needed on the way."""
         partial.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -40,7 +40,7 @@ from timo.tasks.room import check_finetune
 from timo.tasks.specs import FinetuneSpec, to_dict
 from timo.training.beginning import Beginning
 from timo.training.budget import epochs_of
-from timo.training.checkpoint import Checkpoint, fingerprint
+from timo.training.checkpoint import Checkpoint, fingerprint, placing_in
 from timo.training.data import LabelledChips
 from timo.training.device import fabric_for
 from timo.training.engine import Fit, Schedule, fit, judge
@@ -96,7 +96,10 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     """
     started = time.monotonic()
     out = Path(spec.out)
-    bundle.check_writable(out, overwrite=spec.overwrite)
+    folder = out.with_name(f"{out.name}.training")
+    plain = to_dict(msgspec.structs.replace(spec, overwrite=False))
+    placing = placing_in(folder, plain)
+    bundle.check_writable(out, overwrite=spec.overwrite, placing=placing)
     check_finetune(spec)
     begun = Beginning.read(spec)
     fabric = fabric_for(spec.device, spec.seed, spec.precision)
@@ -107,11 +110,10 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     if begun:
         reporter.log(begun.into(model, material.places[0].series.keys, spec.learn))
     reporter.progress(READ, "Training")
-    checkpoint = Checkpoint(out.with_name(f"{out.name}.training"), _key(spec, material))
+    checkpoint = Checkpoint(folder, _key(plain, spec, material))
     goal = objective(spec, material)
     schedule = _schedule(spec, material, architecture)
     drawn = fabric.is_global_zero and spec.classify == "pixels"
-    folder = checkpoint.path.parent
     with Preview(folder, material.chips, material.scheme, goal, reporter, wanted=drawn) as preview:
         rest = _Rest(reporter)
         outcome = fit(fabric, model, goal, material.chips, schedule, rest, checkpoint, preview.look)
@@ -136,6 +138,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
             split=outline if drawn else None,
             report=lambda card: training_page(card, remarks=material.problems),
             overwrite=spec.overwrite,
+            placing=placing,
         )
     reporter.artifact(out, "bundle")
     checkpoint.remove()
@@ -287,11 +290,11 @@ class _Rest(Reporter):
         self._reporter.check()
 
 
-def _key(spec: FinetuneSpec, material: Material) -> str:
+def _key(plain: Mapping[str, Any], spec: FinetuneSpec, material: Material) -> str:
     """What the training depends on."""
     files = [path for place in material.places for files in place.series.files for path in files]
     files += [spec.labels.partition("|")[0], *(one.path.partition("|")[0] for one in material.labels)]
-    return fingerprint(to_dict(msgspec.structs.replace(spec, overwrite=False)), map(Path, files))
+    return fingerprint(plain, map(Path, files))
 
 
 def _doubts(spec: FinetuneSpec, places: Sequence[Place]) -> list[str]:

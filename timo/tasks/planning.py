@@ -174,7 +174,7 @@ def replaceable(spec: MappingSpec, out: Path, path: Path) -> bool:
         out: Its first output.
         path: The file.
     """
-    return spec.overwrite or str(path.absolute()) in placed(partial_folder(out))
+    return spec.overwrite or placed(partial_folder(out), path.absolute())
 
 
 def doubts(card: bundle.Card, series: Series) -> list[str]:

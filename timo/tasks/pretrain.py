@@ -24,7 +24,7 @@ from timo.tasks.reporter import Reporter
 from timo.tasks.room import check_pretrain
 from timo.tasks.specs import PretrainSpec, to_dict
 from timo.training.bands import BandsOfBatch
-from timo.training.checkpoint import Checkpoint, fingerprint
+from timo.training.checkpoint import Checkpoint, fingerprint, placing_in
 from timo.training.device import fabric_for
 from timo.training.engine import Fit, Schedule, fit
 from timo.training.objectives import ReconstructionObjective
@@ -45,7 +45,10 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
     """
     started = time.monotonic()
     out = Path(spec.out)
-    bundle.check_writable(out, overwrite=spec.overwrite)
+    folder = out.with_name(f"{out.name}.training")
+    plain = to_dict(msgspec.structs.replace(spec, overwrite=False))
+    placing = placing_in(folder, plain)
+    bundle.check_writable(out, overwrite=spec.overwrite, placing=placing)
     check_pretrain(spec)
     reporter.progress(0.0, "Reading the series")
     opened = _open(spec.series)
@@ -72,8 +75,7 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
     )  # fmt: skip
     model = BandsOfBatch(architecture)
     files = [Path(path) for place in places for files in place.series.files for path in files]
-    key = fingerprint(to_dict(msgspec.structs.replace(spec, overwrite=False)), files)
-    checkpoint = Checkpoint(out.with_name(f"{out.name}.training"), key)
+    checkpoint = Checkpoint(folder, fingerprint(plain, files))
     objective = ReconstructionObjective(zoom=spec.zoom, seed=spec.seed)
     outcome = fit(
         fabric,
@@ -98,6 +100,7 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
         model.model,
         report=lambda card: training_page(card, more=[shown]),
         overwrite=spec.overwrite,
+        placing=placing,
     )
     reporter.artifact(out, "bundle")
     checkpoint.remove()

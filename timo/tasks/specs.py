@@ -60,8 +60,9 @@ def load(task: str, parameters: Mapping[str, Any]) -> Spec:
     if task not in SPECS:
         raise SpecError("unknown_task", f"There is no task '{task}'.", f"Take one of: {', '.join(SPECS)}.")
     values = dict(parameters)
-    if task == "finetune" and values.get("preset") in PRESETS:
-        values = {**PRESETS[values["preset"]].settings, **values}
+    preset = values.get("preset")
+    if task == "finetune" and isinstance(preset, str) and preset in PRESETS:
+        values = {**PRESETS[preset].settings, **values}
     if isinstance(values.get("series"), str):
         values["series"] = [values["series"]]
     try:

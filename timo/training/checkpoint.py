@@ -17,10 +17,12 @@ import torch
 
 from timo import __version__, access
 from timo.disk import fresh, unwritten
+from timo.placing import Placing
 
 # A checkpoint every few seconds, but never more than a twentieth of the time for writing them.
 SECONDS_BETWEEN = 5.0
 TIMES_ITS_WRITING = 20.0
+PLACING = "placing"
 
 
 def fingerprint(spec: Mapping[str, Any], files: Iterable[Path]) -> str:
@@ -39,6 +41,16 @@ def fingerprint(spec: Mapping[str, Any], files: Iterable[Path]) -> str:
         else:
             facts.append([str(path), stat.st_size, stat.st_mtime_ns])
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def placing_in(folder: Path, spec: Mapping[str, Any]) -> Placing:
+    """The note of a training's finished model, beside its checkpoint.
+
+    Args:
+        folder: The checkpoint's.
+        spec: JSON values, without ``overwrite``: a training of another has not made that model.
+    """
+    return Placing(folder / PLACING, json.dumps(dict(spec), sort_keys=True))
 
 
 class Checkpoint:
@@ -106,4 +118,5 @@ class Checkpoint:
         """The training is over: its state isn't needed any more. Other files in its folder are left."""
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
+            self.path.with_name(PLACING).unlink(missing_ok=True)
             self.path.parent.rmdir()

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from timo.errors import Cancelled
+from timo.errors import Cancelled, OutputError
 from timo.tasks.reporter import Reporter
 
 
@@ -70,4 +70,28 @@ def test_a_cancelled_training_keeps_what_it_learnt_and_no_half_model(scene, tmp_
     reporter.left = 10_000
     scene.finetune(tmp_path / "m", reporter=reporter)
     assert any("Going on" in line for line in reporter.lines)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+class Ending(Reporter):
+    """Stops a training when its model is in place, before it can say so."""
+
+    def artifact(self, path, kind):
+        if kind == "bundle":
+            raise Cancelled
+
+
+def test_stopped_when_the_model_is_whole_it_goes_on_and_replaces_no_model_of_the_analyst(scene, tmp_path):
+    out, card = tmp_path / "m", tmp_path / "m" / "model.json"
+    with pytest.raises(Cancelled):
+        scene.finetune(out, reporter=Ending())
+    with pytest.raises(OutputError, match="exists already"):
+        scene.finetune(out, seed=1)  # another training
+    made = card.rename(tmp_path / "model.json")
+    card.write_text("the analyst's own")
+    with pytest.raises(OutputError, match="exists already"):
+        scene.finetune(out)
+    assert card.read_text() == "the analyst's own"
+    made.replace(card)
+    scene.finetune(out)
     assert [path.name for path in tmp_path.iterdir()] == ["m"]

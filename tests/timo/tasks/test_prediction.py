@@ -82,6 +82,31 @@ pathlib.Path.replace = replace
     assert "exists already" in refused.stderr
 
 
+class Ending(Reporter):
+    """Stops a task when it has put all in place, before it can say so."""
+
+    def artifact(self, path, kind):
+        raise Cancelled
+
+
+def test_stopped_when_the_map_is_whole_it_ends_it_and_replaces_no_file_of_the_analyst(
+    predict, whole, tmp_path
+):
+    out = tmp_path / "map.tif"
+    with pytest.raises(Cancelled):
+        predict(reporter=Ending())
+    made = out.rename(tmp_path / "put_away.tif")
+    out.write_text("the analyst's own")
+    with pytest.raises(OutputError) as caught:
+        predict()
+    assert caught.value.code == "output_exists"
+    assert out.read_text() == "the analyst's own"
+    made.replace(out)
+    predict()
+    assert same(out, whole.map)
+    assert not partial_folder(out).exists()
+
+
 def test_cancelled_it_keeps_what_is_done_and_goes_on(predict, whole, tmp_path):
     folder = partial_folder(tmp_path / "map.tif")
     with pytest.raises(Cancelled):

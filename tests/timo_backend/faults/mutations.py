@@ -5,8 +5,23 @@ import json
 import random
 from pathlib import Path
 
+from timo.tasks import specs
+from timo_backend.protocol import MAX_BYTES
+from timo_backend.server import WIRE_LIMIT
+
 GOLDEN = Path(__file__).parents[2] / "data" / "messages" / "requests"
+
+
+def submit(task):
+    """A message that submits a job with a value in every field."""
+    properties = {**specs.schema(task)["properties"], "series": {"default": ["/data/a"]}}
+    spec = {name: facts.get("default", "/data/a") for name, facts in properties.items()}
+    message = {"v": 1, "id": task, "type": "submit", "body": {"task": task, "spec": spec, "key": task}}
+    return json.dumps(message).encode()
+
+
 REQUESTS = [path.read_bytes() for path in sorted(GOLDEN.iterdir())]
+SUBMITS = [submit(task) for task in specs.SPECS]
 
 ODD = [
     None, True, -1, 0, 1.5, 2**53 + 1, -(2**63), 2**64, 10**400, 1e308, -1e999, float("nan"),
@@ -14,14 +29,21 @@ ODD = [
     "'; DROP TABLE jobs",
     [], {}, [[]], {"": {}}, [None] * 1000, {"x": "y"}, {str(n): n for n in range(1000)},
 ]  # fmt: skip
+LONG = [
+    "/vsicurl/" + "x" * 600_000, "/" + "x" * (MAX_BYTES // 2), "/a" * 200_000, "/\x01" * 80_000,
+    "é" * 170_000, ["/" + "x" * 4000] * 64, ["/x"] * 64,
+    *("x" * (MAX_BYTES - less) for less in (0, 60, 100, 150, 200, 400)),
+]  # fmt: skip
 
 
 def mutated(seed):
     """The bytes of the mutation with this number."""
     chance = random.Random(seed)
-    data = chance.choice(REQUESTS)
+    data = chance.choice(REQUESTS if chance.random() < 0.7 else SUBMITS)
     for _ in range(chance.choice((1, 1, 2))):
-        data = chance.choice((cut, flipped, nested, odd, odd, odd, without, with_more))(chance, data)
+        if len(data) < WIRE_LIMIT // 4:  # beyond the limit the server hangs up
+            change = chance.choice((cut, flipped, nested, odd, odd, odd, long, without, with_more))
+            data = change(chance, data)
     return data
 
 
@@ -49,6 +71,19 @@ def nested(chance, data):
 def odd(chance, data):
     """Something is of another type, or far out of its range."""
     return changed(chance, data, lambda holder, key: holder.__setitem__(key, chance.choice(ODD)))
+
+
+def long(chance, data):
+    """Something, or the name of a field, is about as long as a message may be, or longer."""
+
+    def add(holder, key):
+        text = chance.choice(LONG)
+        if isinstance(holder, dict) and isinstance(text, str) and chance.random() < 0.5:
+            holder[text] = 1
+        else:
+            holder[key] = text
+
+    return changed(chance, data, add)
 
 
 def without(chance, data):
