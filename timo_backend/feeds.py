@@ -82,7 +82,7 @@ class Feeds:
     def open(self, peer: bytes, ident: str, job: str, after: int) -> bool:
         """Begin a subscription, or move it if there is one of this id; False when the client has too many."""
         if peer not in self._connections:
-            self._connections[peer] = self._idle.pop(peer, None) or _Connection()
+            self._connections[peer] = self._idle.pop(peer) if peer in self._idle else _Connection()
         feeds = self._connections[peer].feeds
         if ident not in feeds and len(feeds) >= FEEDS_PER_CLIENT:
             return False
