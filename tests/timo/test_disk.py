@@ -2,13 +2,13 @@
 """A disk that is full, for real: a small file system of its own."""
 
 import errno
-import subprocess
 
 import numpy as np
 import pytest
 import rasterio
 import torch
 
+from tests.small_disk import small_disk
 from timo.disk import is_full
 from timo.errors import OutputError
 from timo.inference.targets import told
@@ -17,14 +17,8 @@ from timo.training.checkpoint import Checkpoint
 
 @pytest.fixture
 def disk(tmp_path):
-    """A disk of 2 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("this user may not mount a small file system")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with small_disk(tmp_path / "disk", megabytes=2) as place:
+        yield place
 
 
 @pytest.mark.fault

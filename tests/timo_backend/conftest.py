@@ -22,10 +22,10 @@ class ServerProcess:
         self.home = home
         self.process = None
 
-    def start(self, idle_s=1800.0, worker=HERE / "task_worker.py", gpus=()):
+    def start(self, idle_s=1800.0, worker=HERE / "task_worker.py", gpus=(), patient=False):
         program = [sys.executable, str(HERE / "server_program.py")]
         self.process = subprocess.Popen(
-            [*program, str(self.home), str(idle_s), str(worker), ",".join(gpus)],
+            [*program, str(self.home), str(idle_s), str(worker), ",".join(gpus), *["patient"] * patient],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The real server of the home in the first argument; the third is its workers' program, the fourth the GPUs.
 
-SIGUSR1 leaves its database no more room, as a full disk does; SIGUSR2 gives it room again. SIGWINCH makes it
-stand still for some seconds, as a disk that takes long does.
+With a fifth one it has the product's patience with a worker that hangs. SIGUSR1 leaves its database no more
+room, as a full disk does; SIGUSR2 gives it room again. SIGWINCH makes it stand still for some seconds, as a
+disk that takes long does.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from timo_backend.auth import Home
 from timo_backend.devices import Devices
 from timo_backend.server import Server
 
-process.LOOK_S, process.QUIET_S, process.HUNG_S = 0.2, 4.0, 1.0  # a test need not wait for half a minute
+LOOK_S, QUIET_S, HUNG_S = 0.2, 4.0, 1.0  # a test need not wait for half a minute
 
 
 async def serve(path, idle_s, program, gpus=""):
@@ -40,4 +41,6 @@ async def serve(path, idle_s, program, gpus=""):
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], float(sys.argv[2]), *sys.argv[3:]))
+    if not sys.argv[5:]:
+        process.LOOK_S, process.QUIET_S, process.HUNG_S = LOOK_S, QUIET_S, HUNG_S
+    asyncio.run(serve(sys.argv[1], float(sys.argv[2]), *sys.argv[3:5]))

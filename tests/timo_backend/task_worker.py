@@ -132,6 +132,10 @@ def play(task, spec, reporter):
         for leaves in (False, True):
             reporter.log(f"child {subprocess.Popen(command, start_new_session=leaves).pid}")
         reporter.log("all are there")
+        if argument:  # "deaf": it holds the interpreter's lock, and no thread of it hears of a cancel
+            sys.setswitchinterval(1000.0)
+        while argument:
+            pass
         threading.Event().wait()
     if act == "child":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])

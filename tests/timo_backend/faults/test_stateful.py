@@ -4,6 +4,7 @@
 import os
 import signal
 import time
+from collections import Counter
 from contextlib import closing, suppress
 
 from hypothesis import HealthCheck, Phase, settings
@@ -12,7 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule, r
 
 from tests.timo_backend.conftest import PATIENCE_S
 from tests.timo_backend.faults.checks import demand_nothing_left, demand_whole
-from tests.timo_backend.faults.counts import count
+from tests.timo_backend.faults.counts import RUN, count
 from timo_backend.errors import RequestError
 
 ENDS = {
@@ -23,6 +24,9 @@ ENDS = {
     "deny": "failed",
 }
 """What jobs do, and how each ends if it was not killed and nobody but the test's end cancels it."""
+STATES = {"queued", "running", "cancelling", "pausing", "paused"}
+"""Those in which jobs stay long enough to be cancelled, beside the final ones."""
+FINAL = {"succeeded", "failed", "cancelled"}
 
 
 class Asked:
@@ -38,8 +42,17 @@ class Whole:
 
     def __init__(self, client, spec):
         self.client, self.spec = client, spec
-        self.cancels = self.number = 0
+        self.number = 0
+        self.cancels = Counter()  # by the state that the job was in
         self.ended = {}  # the last event's number, by job
+
+    def at_work(self):
+        """How many cancels had something to end."""
+        return sum(self.cancels[state] for state in STATES)
+
+    def missed(self):
+        """The states, all the final ones as one, in which no job was cancelled."""
+        return STATES - set(self.cancels) | ({"ended"} if not FINAL & set(self.cancels) else set())
 
 
 class Analyst(RuleBasedStateMachine):
@@ -63,14 +76,29 @@ class Analyst(RuleBasedStateMachine):
 
     @rule(job=jobs, stale=st.booleans())
     def cancel(self, job, stale):
-        attempt = self.client.job(job)["attempt"]
+        row = self.client.job(job)
         try:
-            state = self.client.cancel(job, attempt=attempt + 100 if stale else attempt)
+            state = self.client.cancel(job, attempt=row["attempt"] + 100 * stale)
         except RequestError as error:
             assert error.code == "stale_attempt"
             return
-        self.whole.cancels += 1
+        self.whole.cancels[row["state"]] += 1  # or the one that followed meanwhile
         self.asked[job].cancelled |= state in ("cancelling", "cancelled")
+
+    @rule()
+    def cancel_what_runs(self):
+        """As soon as a worker is at work: moments taken by chance are nearly always before that."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            states = {job: self.client.job(job)["state"] for job in self.asked}
+            for job, state in states.items():
+                if state == "running":
+                    self.cancel(job, stale=False)
+                    self.cancel(job, stale=False)  # while its worker ends
+                    return
+            if not {"queued", "starting"} & set(states.values()):
+                return
+            time.sleep(0.02)
 
     @rule(job=jobs)
     def pause(self, job):
@@ -142,7 +170,6 @@ class Analyst(RuleBasedStateMachine):
             return True
         if ENDS[asked.act] == "cancelled":
             self.client.cancel(job)
-            self.whole.cancels += not asked.cancelled
             asked.cancelled = True
         elif state == "paused":
             self.client.resume(job)
@@ -159,8 +186,11 @@ def test_each_job_ends_once_and_never_for_another_s_sake(server, client, spec):
         phases=[Phase.generate],  # what depends on the moment can't be made smaller
         suppress_health_check=list(HealthCheck),
     )
-    while whole.cancels < count(short=8, all=200):
+    enough = count(short=8, all=200)
+    while whole.at_work() < enough or (RUN != "short" and whole.missed() and whole.at_work() < 3 * enough):
         run_state_machine_as_test(lambda: Analyst(whole), settings=few)
+    if RUN != "short":
+        assert not whole.missed(), f"no cancel came in these states, of {whole.cancels}"
     assert {job: client.job(job)["last_seq"] for job in whole.ended} == whole.ended, (
         "none went on after its end"
     )
