@@ -153,16 +153,16 @@ class UnsureDialog(TaskDialog):
 def _words(count: int, name: str, others: Sequence[str]) -> str:
     """What was made, and what comes next."""
     made = trn(
-        "{count} place is in layer '{name}'. Start editing, click it with the Identify tool and pick its "
+        "{count} place is in layer '{name}': start editing, click it with the Identify tool and pick its "
         "class.",
-        "{count} places are in layer '{name}', the least sure first. Start editing, and pick each one's "
-        "class in the table or form.",
+        "{count} places are in layer '{name}', the least sure first: start editing and pick each one's "
+        "class.",
         count,
         name=name,
     )
     then = (
         tr(
-            "Then train: the Train page has {labels} and these points together.",
+            "The Train page learns from {labels} and these points together.",
             labels=", ".join(f"'{one}'" for one in others),
         )
         if others

@@ -8,7 +8,13 @@ import json
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayerType, QgsProject, QgsVectorLayer
+from qgis.core import (
+    QgsApplication,
+    QgsCategorizedSymbolRenderer,
+    QgsMapLayerType,
+    QgsProject,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtWidgets import QApplication, QMessageBox, QPushButton
 
 CLASSES = {1: ("wood", (0, 100, 0)), 2: ("field & meadow", (200, 200, 0))}
@@ -169,6 +175,74 @@ def test_unsure_places_become_a_layer_on_top_with_a_class_to_pick(choose, layers
     assert layer.commitChanges()
     iface.bar.currentItem().findChild(QPushButton).click()
     assert dock.tabs.currentWidget() is dock.train
+
+
+@pytest.fixture
+def told():
+    """What is written to the log."""
+    lines = []
+    messages = QgsApplication.messageLog().messageReceived[str, str, "Qgis::MessageLevel"]
+    messages.connect(keep := lambda text, *_: lines.append(text))
+    yield lines
+    messages.disconnect(keep)
+
+
+@pytest.fixture
+def find_places(choose, package, qtbot):
+    """Finds unsure places; gives their layer."""
+    from timo_qgis.gui.unsure_dialog import UnsureDialog
+
+    def find(name="map-unsure"):
+        choose("Unsure", UnsureDialog).go.click()
+        found = QgsProject.instance().mapLayersByName
+        qtbot.waitUntil(lambda: bool(found(name)))
+        return found(name)[0]
+
+    return find
+
+
+def learnt(dock):
+    return [part.layer.name() for part in dock.train.labels.parts()]
+
+
+def test_unsure_places_are_learnt_together_with_the_labels_of_the_train_page(
+    find_places, dock, iface, make_labels, told, qtbot
+):
+    make_labels([("wood", (0, 0, 2, 2)), ("reeds", (4, 4, 6, 6))])
+    qtbot.waitUntil(lambda: bool(dock.train.labels.counts))
+    find_places()
+    assert learnt(dock) == ["fields", "map-unsure"]
+    assert any("The Train page learns from 'fields' and these points together." in line for line in told)
+    iface.bar.currentItem().findChild(QPushButton).click()
+    assert dock.tabs.currentWidget() is dock.train
+    qtbot.waitUntil(lambda: "3 features have no class" in dock.train.labels.checks.text())
+    find_places("map-unsure-2")
+    assert learnt(dock) == ["fields", "map-unsure", "map-unsure-2"]
+
+
+def test_unsure_places_are_learnt_together_with_the_labels_of_the_maps_model(
+    find_places, dock, make_labels, told, tmp_path, qtbot
+):
+    mine = make_labels([("wood", (0, 0, 2, 2)), ("field & meadow", (4, 4, 6, 6))], name="2020", field="cover")
+    other = make_labels([("wood", (0, 0, 2, 2)), ("reeds", (4, 4, 6, 6))], name="another")
+    mine.setCustomProperty("timo/labels", [str(tmp_path / "copy.gpkg"), "0", "cover"])
+    spec = {"labels": str(tmp_path / "copy.gpkg"), "class_field": "cover"}
+    (tmp_path / "woods" / "model.json").write_text(json.dumps({"training": {"spec": spec}}))
+    dock.train.labels.layers.setLayer(other)
+    find_places()
+    assert learnt(dock) == ["2020", "map-unsure"]
+    assert dock.train.labels.field.currentField() == "cover"
+    assert any("learns from '2020' and these points together" in line for line in told)
+
+
+def test_unsure_places_are_not_mixed_with_a_layer_of_other_things(
+    find_places, dock, make_labels, told, qtbot
+):
+    make_labels([("Riverside", (0, 0, 2, 2)), ("Hilltown", (4, 4, 6, 6))], name="towns")
+    qtbot.waitUntil(lambda: bool(dock.train.labels.counts))
+    find_places()
+    assert learnt(dock) == ["map-unsure"]
+    assert any("your other labels: tick both on the Train page" in line for line in told)
 
 
 def test_map_without_confidence_says_what_to_tick(choose, tmp_path, package, qtbot):
