@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from typing import Dict, List, Sequence, Set
 
 from qgis.core import QgsMapLayer, QgsProject, QgsVectorLayer
 from qgis.gui import QgsCheckableComboBox
@@ -38,7 +38,7 @@ class MoreLabels(QgsCheckableComboBox):
         self.title = caption(tr("And also"))
         self.title.setBuddy(self)
         self._ident = self._field = ""
-        self._known: List[LabelPart] = []
+        self._known: Dict[str, LabelPart] = {}
         self._told: List[LabelPart] = []
         self._filling = False
         self._later = QTimer(self)
@@ -54,20 +54,16 @@ class MoreLabels(QgsCheckableComboBox):
     def offer(self, layer: QgsMapLayer | None, field: str) -> None:
         """Offer the layers that can be learnt from together with this one, whose class is in this field."""
         self._ident, self._field = layer.id() if layer is not None else "", field
-        self._fill()
+        self._later.start()
 
     def tick(self, layers: Sequence[QgsMapLayer]) -> None:
         """Tick these layers, and no others."""
-        idents = [layer.id() for layer in layers]
-        self._fill()
-        for row in range(self.count()):
-            ticked = self.itemData(row) in idents
-            self.setItemCheckState(row, Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
+        self._show(self._found(), {layer.id() for layer in layers})
 
     def parts(self) -> List[LabelPart]:
         """The ticked layers, each with its class field."""
-        ticked = set(self.checkedItemsData())
-        return [part for part in self._known if part.alive and part.layer.id() in ticked]
+        known = (self._known.get(ident) for ident in self.checkedItemsData() if ident != self._ident)
+        return [part for part in known if part is not None and part.alive]
 
     @slot
     def _on_layers(self) -> None:
@@ -81,6 +77,10 @@ class MoreLabels(QgsCheckableComboBox):
 
     @slot
     def _fill(self) -> None:
+        self._show(self._found(), set(self.checkedItemsData()))
+
+    def _found(self) -> List[LabelPart]:
+        """The layers that can be learnt from together with the chosen one."""
         found = []
         for layer in QgsProject.instance().mapLayers().values() if self._ident else ():
             if layer.id() == self._ident or not isinstance(layer, QgsVectorLayer) or is_result(layer):
@@ -88,18 +88,18 @@ class MoreLabels(QgsCheckableComboBox):
             field = usual_field(layer, self._field) if layer.geometryType() in SHAPES else ""
             if field:
                 found.append(LabelPart(layer, field))
-        self._show(sorted(found, key=lambda part: part.layer.name().casefold()))
+        return sorted(found, key=lambda part: str(part.layer.name()).casefold())
 
-    def _show(self, parts: List[LabelPart]) -> None:
-        ticked = set(self.checkedItemsData())
+    def _show(self, parts: List[LabelPart], ticked: Set[str]) -> None:
+        self._known = {part.layer.id(): part for part in parts}
         self._filling = True
         self.clear()
-        for part in parts:
-            name, ident = part.layer.name(), part.layer.id()
+        for ident, part in self._known.items():
+            name = part.layer.name()
             text = name if part.field == self._field else f"{name} ({part.field})"
             state = Qt.CheckState.Checked if ident in ticked else Qt.CheckState.Unchecked
             self.addItemWithCheckState(text, state, ident)
-        self._known, self._filling = parts, False
+        self._filling = False
         self.setVisible(bool(parts))
         self.title.setVisible(bool(parts))
         self._on_ticked()

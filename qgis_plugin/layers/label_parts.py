@@ -47,7 +47,7 @@ class LabelPart:
     @property
     def alive(self) -> bool:
         """Whether the layer is still in the project."""
-        return not sip.isdeleted(self.layer) and self.layer.id() in QgsProject.instance().mapLayers()
+        return not sip.isdeleted(self.layer) and self.layer.project() is not None
 
 
 class Naming:
@@ -166,14 +166,10 @@ def usual_field(layer: QgsVectorLayer, wanted: str = "") -> str:
         layer: The labels.
         wanted: What the field is called in another layer.
     """
-    names = [field.name() for field in layer.fields()]
-    for name in names:
-        if wanted and name.lower() == wanted.lower():
-            return name
-    renderer = layer.renderer()
-    if isinstance(renderer, QgsCategorizedSymbolRenderer) and renderer.classAttribute().strip('"') in names:
-        return str(renderer.classAttribute().strip('"'))
-    return next((name for usual in FIELDS for name in names if name.lower() == usual), "")
+    fields, renderer = layer.fields(), layer.renderer()
+    style = renderer.classAttribute().strip('"') if isinstance(renderer, QgsCategorizedSymbolRenderer) else ""
+    found = (fields.lookupField(name) for name in (wanted, style, *FIELDS) if name)
+    return next((str(fields.at(index).name()) for index in found if index >= 0), "")
 
 
 def likely_field(layer: Optional[QgsMapLayer]) -> str:
