@@ -101,6 +101,16 @@ def read_model(folder: Path) -> Model:
         return Model(folder, folder.name, problem=tr("{path} cannot be read: {why}.", path=path, why=error))
 
 
+def training_of(folder: Path) -> Mapping[str, Any]:
+    """The spec of the training that made a bundle; empty where it does not say it."""
+    path = folder / CARD
+    with suppress(OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        if path.stat().st_size <= LARGEST:
+            spec = json.loads(path.read_text(encoding="utf-8"))["training"]["spec"]
+            return spec if isinstance(spec, dict) else {}
+    return {}
+
+
 def bundle_folders(home: Path, others: Iterable[str]) -> List[Path]:
     """The folders of the models trained in a home, newest first, then of those picked elsewhere."""
     own = []

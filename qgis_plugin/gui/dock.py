@@ -103,7 +103,11 @@ class TimoDock(QgsDockWidget):
             if page is self.train:
                 yield from self.train.fill()
         self.results = ResultMenu(
-            self.shared, self._run_again, lambda: self.tabs.setCurrentIndex(TRAIN), self
+            self.shared,
+            self._run_again,
+            self.train.labels,
+            lambda: self.tabs.setCurrentIndex(TRAIN),
+            self,
         )
         self.more = self.results.button("timoPredict")
         self.predict.box.layout().addWidget(self.more)

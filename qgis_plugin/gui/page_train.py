@@ -248,15 +248,14 @@ class TrainPage(Page):
 
     @slot
     def _on_run(self) -> None:
-        layer = self.labels.layer
-        if self.why_not() or layer is None:
+        parts = self.labels.parts()
+        if self.why_not() or not parts:
             return
         self.shared.settings.save(finetune=self.form.values())
-        field, only = self.labels.field.currentField(), self.labels.selected.isChecked()
         try:
             spec: Dict[str, Any] = {
                 "series": [str(self._series.write())],
-                "class_field": field,
+                "class_field": parts[0].field,
                 "out": str(self.shared.settings.subfolder("models") / self.name.text().strip()),
                 "colors": [f"{name}={color}" for name, color in self.labels.colors().items()],
                 **self.form.values(),
@@ -267,9 +266,9 @@ class TrainPage(Page):
             self._tell(unwritable(error))
             return
         self._copy = labels.provide(
-            layer,
-            [field, *self.fields.names()],
-            only,
+            parts,
+            self.labels.naming,
+            self.fields.names(),
             folder,
             lambda path, error: self._on_copied(spec, path, error),
         )

@@ -25,6 +25,7 @@ from .compare_dialog import CompareDialog
 from .export_dialog import ExportDialog
 from .made_dialog import MadeDialog
 from .place_dialog import PlaceDialog
+from .train_labels import LabelsBox
 from .unsure_dialog import UnsureDialog
 
 PLACE, UNSURE, COMPARE, EXPORT, MADE, AGAIN = "Place", "Unsure", "Compare", "Export", "Made", "Again"
@@ -46,6 +47,7 @@ class ResultMenu(QObject):
     Args:
         shared: What all pages share.
         submit: Submits a predict job and shows it.
+        labels: What the Train page learns from.
         train: Opens the Train page.
         parent: Whose it is.
     """
@@ -54,11 +56,12 @@ class ResultMenu(QObject):
         self,
         shared: Shared,
         submit: Callable[[Mapping[str, Any]], None],
+        labels: LabelsBox,
         train: Callable[[], None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._shared, self._submit, self._train = shared, submit, train
+        self._shared, self._submit, self._labels, self._train = shared, submit, labels, train
         self._pressed: Dict[str, Callable[[QgsMapLayer], None]] = {
             PLACE: self.ask_place,
             UNSURE: self.find_unsure,
@@ -144,7 +147,9 @@ class ResultMenu(QObject):
     def find_unsure(self, layer: QgsMapLayer) -> None:
         """Find the places to label next."""
         window = self._shared.iface.mainWindow()
-        self._open(layer, lambda result: UnsureDialog(self._shared, result, self._train, window))
+        self._open(
+            layer, lambda result: UnsureDialog(self._shared, result, self._labels, self._train, window)
+        )
 
     def ask_place(self, layer: QgsMapLayer) -> None:
         """Let the analyst click places of the map."""

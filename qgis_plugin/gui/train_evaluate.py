@@ -194,28 +194,31 @@ class EvaluateDialog(QDialog):
 
     @slot
     def _on_run(self) -> None:
-        model, layer = self.model(), self.labels.layer
-        if self.why_not() or model is None or layer is None:
+        model, parts = self.model(), self.labels.parts()
+        if self.why_not() or model is None or not parts:
             return
-        field, only = self.labels.field.currentField(), self.labels.selected.isChecked()
         try:
             out = unique_path(self._shared.settings.subfolder("reports"), f"{model.folder.name}-check")
             spec: Dict[str, Any] = {
                 "series": [str(self._series.write())],
                 "model": str(model.folder),
-                "class_field": field,
+                "class_field": parts[0].field,
                 "out": str(out),
                 **self.form.values(),
             }
             folder = self._shared.settings.subfolder(COPIES)
-            fields = [field, str(spec.get("date_field") or "")]
+            fields = [str(spec.get("date_field") or "")]
         except OSError as error:
             self._tell(unwritable(error))
             return
         self.result.clear()
         self._preparing = True
         self._copy = labels.provide(
-            layer, fields, only, folder, lambda path, error: self._on_labels(spec, path, error)
+            parts,
+            self.labels.naming,
+            fields,
+            folder,
+            lambda path, error: self._on_labels(spec, path, error),
         )
         self._validate()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any, List, Tuple
 
-from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..background import Background
@@ -71,11 +70,10 @@ class LabelFields(QObject):
 
     def _wanted(self) -> Tuple[Any, ...]:
         """What there is to look into; empty if nothing."""
-        layer, (date, split) = self._labels.layer, self._chosen()
-        if not (date or split) or layer is None or sip.isdeleted(layer):
+        parts, (date, split) = self._labels.parts(), self._chosen()
+        if not (date or split) or not parts:
             return ()
-        days = tuple(self._series.dates())
-        return date, split, self._labels.selected.isChecked(), days, layer.id(), self._labels.edits
+        return date, split, tuple(self._series.dates()), tuple(parts), self._labels.edits
 
     def _chosen(self) -> Tuple[str, str]:
         values = self._form.values()
@@ -103,9 +101,9 @@ class LabelFields(QObject):
         if not wanted:
             self._tell(wanted, "")
             return
-        date, split, selected, days, *_ = wanted
+        date, split, days, parts, _ = wanted
         self._background.run(
-            checker(self._labels.layer, date, split, selected, days),
+            checker(parts, date, split, days),
             lambda why: self._tell(wanted, why),
             failed=lambda _: self._tell(wanted, ""),  # the job looks again
             owner=self,

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
-from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
+from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
 from qgis.gui import QgsFieldComboBox, QgsMapLayerComboBox
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
@@ -15,14 +15,14 @@ from ..compat import caption, form_layout, icon, label
 from ..i18n import tr
 from ..layers import label_classes, label_layer, labels
 from ..layers.finding import Finding
-from ..layers.label_checks import Findings, Places, checker
+from ..layers.label_checks import Findings, Key, Places, checker
+from ..layers.label_parts import LabelPart, Naming, likely_field
 from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .class_table import ClassTable
 from .finding_list import FindingList
-
-FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
+from .train_more import MoreLabels
 
 
 class LabelsBox(QWidget):
@@ -57,7 +57,9 @@ class LabelsBox(QWidget):
         self._checking = False
         self.layer: Optional[QgsVectorLayer] = None
         self.counts: Optional[Dict[str, int]] = None
-        self._more = False
+        self.naming = Naming()
+        self._watched: List[QgsVectorLayer] = []
+        self._cut = False
         self._trouble = ""
         self.findings = Findings()
         self._colors: Dict[str, str] = {}
@@ -72,7 +74,8 @@ class LabelsBox(QWidget):
         self._check_later.setInterval(400)
         self._check_later.timeout.connect(self._check)
         self.layers.layerChanged.connect(self._on_layer)
-        self.field.fieldChanged.connect(self._soon)
+        self.field.fieldChanged.connect(self._on_field)
+        self.more.changed.connect(self._on_more)
         self.selected.toggled.connect(self._soon)
         self.new.setVisible(learn)
         self.edit.setVisible(learn)
@@ -117,6 +120,24 @@ class LabelsBox(QWidget):
         self.layers.setLayer(layer)
         self.field.setField(field)
 
+    def use_all(self, parts: Sequence[LabelPart]) -> None:
+        """Pick the first of these layers and its field, and the others beside it.
+
+        What is ticked beside it already stays so.
+        """
+        first, *others = parts
+        kept = self.more.parts() if first.layer is self.layer else []
+        if first.layer is not self.layer or first.field != self.field.currentField():
+            self.use(first.layer, first.field)
+        self.more.tick([part.layer for part in [*others, *kept]])
+
+    def parts(self) -> List[LabelPart]:
+        """All layers that are picked, the chosen one first."""
+        field = self.field.currentField()
+        if not self.alive() or self.layer is None or not field:
+            return []
+        return [LabelPart(self.layer, field, self.selected.isChecked()), *self.more.parts()]
+
     def scheme(self) -> List[label_classes.LabelClass]:
         """The classes that the layer offers when drawing, then those that its features have beside them."""
         if not self.alive() or self.layer is None:
@@ -154,6 +175,7 @@ class LabelsBox(QWidget):
         self.selected = QCheckBox(tr("Selected features only"))
         self.selected.setObjectName(f"{name}Selected")
         self.selected.setEnabled(False)
+        self.more = MoreLabels(f"{name}More")
         self.classes = ClassTable(f"{name}Classes")
         self.hint = label("", f"{name}LabelsHint", muted=True)
         self.checks = FindingList(f"{name}Checks", on_map=True)
@@ -169,6 +191,7 @@ class LabelsBox(QWidget):
         form.addRow(caption(tr("Labels")), first)
         form.addRow(caption(tr("Class field")), second)
         form.addRow(caption(""), self.selected)
+        form.addRow(self.more.title, self.more)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addLayout(form)
@@ -179,20 +202,32 @@ class LabelsBox(QWidget):
 
     @slot
     def _on_layer(self, layer: Optional[QgsMapLayer]) -> None:
-        self._watch(layer)
+        self.layer = layer if isinstance(layer, QgsVectorLayer) else None
         self.field.setLayer(layer)
-        self.field.setField(_likely_field(layer) if layer is not None else "")
+        self.field.setField(likely_field(layer))
+        self._on_field()
         self.picked.emit()
+
+    @slot
+    def _on_field(self) -> None:
+        if self._learn:
+            self.more.offer(self.layer, self.field.currentField())
+        self._on_more()
+
+    @slot
+    def _on_more(self) -> None:
+        self._watch([part.layer for part in self.parts()] or [self.layer])
         self._soon()
 
-    def _watch(self, layer: Optional[QgsMapLayer]) -> None:
-        """Listen to what can change the classes of the chosen layer, and no longer to the former one's."""
-        if self.layer is not None and not sip.isdeleted(self.layer):
-            for signal in _signals(self.layer):
-                signal.disconnect(self._soon)
-        self.layer = layer if isinstance(layer, QgsVectorLayer) else None
-        if self.layer is not None:
-            for signal in _signals(self.layer):
+    def _watch(self, layers: Sequence[Optional[QgsVectorLayer]]) -> None:
+        """Listen to what can change the classes of these layers, and no longer to the former ones."""
+        for layer in self._watched:
+            if not sip.isdeleted(layer):
+                for signal in _signals(layer):
+                    signal.disconnect(self._soon)
+        self._watched = [layer for layer in layers if layer is not None]
+        for layer in self._watched:
+            for signal in _signals(layer):
                 signal.connect(self._soon)
 
     @slot
@@ -215,8 +250,10 @@ class LabelsBox(QWidget):
         if not any_selected:
             self.selected.setChecked(False)
         self._asked, self._trouble = self._asked + 1, ""
-        asked, chosen = self._asked, label_classes.colors(layer, field)
-        count = labels.counter(layer, field, self.selected.isChecked(), lambda: asked == self._asked)
+        asked, parts, chosen = self._asked, self.parts(), {}
+        for part in reversed(parts):  # what the first one says counts
+            chosen.update(label_classes.colors(part.layer, part.field))
+        count = labels.counter(parts, lambda: asked == self._asked)
         name = layer.name()
 
         def failed(why: str) -> None:
@@ -231,7 +268,8 @@ class LabelsBox(QWidget):
     def _show_counts(self, asked: int, counted: labels.Counted, chosen: Dict[str, str]) -> None:
         if asked != self._asked:
             return  # a newer count is on its way
-        counts, self._more = counted.classes, counted.more
+        counts, self._cut, self.naming = counted.classes, counted.more, counted.naming
+        self._trouble = self._trouble or counted.trouble
         if counts != self.counts:
             self.findings = Findings()
         self.counts = counts
@@ -246,16 +284,16 @@ class LabelsBox(QWidget):
 
     def _tell(self) -> None:
         """What is to be known of the layer, and whether its classes can be written down."""
-        field, lines = self.field.currentField(), []
-        if self.alive() and self.layer is not None and field:
-            names = {*label_classes.offered(self.layer, field), *(self.counts or {})}
+        parts, lines = self.parts(), []
+        if parts:
+            names = {*label_classes.offered(parts[0].layer, parts[0].field), *(self.counts or {})}
             lines.append(label_classes.too_many(len(names)))
-            if self._more:
+            if self._cut:
                 lines.append(tr(
                     "The layer has more than {count} features: the classes of the first {count} are shown, "
                     "all are used.",
                     count=labels.MOST_COUNTED))  # fmt: skip
-            why = labels.why_copy(self.layer, self.selected.isChecked())
+            why = labels.why_copy_of(parts)
             lines.append(tr("A copy of the labels is used, as {why}.", why=why) if why else "")
         self.edit.setEnabled(bool(lines) and not lines[0])
         text = "\n".join(line for line in lines if line)
@@ -264,15 +302,15 @@ class LabelsBox(QWidget):
 
     @slot
     def _check(self) -> None:
-        field = self.field.currentField()
-        if not self.alive() or not field or self.layer is None:
+        parts = self.parts()
+        if not parts:
             return
         if self._checking:
             self._check_later.start()  # one at a time: a large layer takes seconds
             return
         self._checking, asked = True, self._asked
         self._known_places = self._places()
-        check = checker(self.layer, field, self.selected.isChecked(), self._known_places)
+        check = checker(parts, self.naming, self._known_places)
         self._shared.background.run(
             check,
             lambda found: self._show_findings(asked, found),
@@ -302,29 +340,34 @@ class LabelsBox(QWidget):
 
     @slot
     def _on_show(self, finding: Finding) -> None:
-        self.show_features(finding.about)
-
-    def show_features(self, features: Any) -> None:
-        """Select these features of the labels and bring them into view."""
-        if self.alive() and self.layer is not None:
-            self.selected.setChecked(False)
-            with inside_qgis():
-                self.layer.selectByIds(list(features))
-                self._shared.iface.setActiveLayer(self.layer)
-                self._shared.iface.mapCanvas().zoomToSelected(self.layer)
+        """Select these features of the labels and bring those of the first layer into view."""
+        self.selected.setChecked(False)
+        about = self._by_layer(finding.about)
+        with inside_qgis():
+            for layer, features in reversed(about):
+                layer.selectByIds(features)
+                self._shared.iface.setActiveLayer(layer)
+            if about:
+                self._shared.iface.mapCanvas().zoomToSelected(about[0][0])
 
     @slot
     def _on_mend(self, finding: Finding) -> None:
-        if not self.alive() or self.layer is None:
-            return
-        count = label_layer.mend(self.layer, finding.about)
-        name = self.layer.name()
-        if count:
-            log(tr("{count} shapes of layer '{name}' were repaired: save the layer's edits to keep them.",
-                   count=count, name=name), push=True)  # fmt: skip
-        else:
-            log(tr("The shapes of layer '{name}' could not be repaired: correct them with the vertex tool.",
-                   name=name), "warning", push=True)  # fmt: skip
+        for layer, features in self._by_layer(finding.about):
+            count, name = label_layer.mend(layer, features), layer.name()
+            if count:
+                log(tr("{count} shapes of layer '{name}' were repaired: save the layer's edits to keep them.",
+                       count=count, name=name), push=True)  # fmt: skip
+            else:
+                log(tr("The shapes of layer '{name}' could not be repaired: correct them with the vertex "
+                       "tool.", name=name), "warning", push=True)  # fmt: skip
+
+    def _by_layer(self, keys: Iterable[Key]) -> List[Tuple[QgsVectorLayer, List[int]]]:
+        """The features by the picked layer that they are of."""
+        wanted = list(keys)
+        found = [
+            (part.layer, [fid for ident, fid in wanted if ident == part.layer.id()]) for part in self.parts()
+        ]
+        return [(layer, features) for layer, features in found if features]
 
 
 def _signals(layer: QgsVectorLayer) -> List[Any]:
@@ -333,21 +376,3 @@ def _signals(layer: QgsVectorLayer) -> List[Any]:
         layer.geometryChanged, layer.editingStarted, layer.editingStopped, layer.subsetStringChanged,
         layer.rendererChanged,
     ]  # fmt: skip
-
-
-def _likely_field(layer: QgsMapLayer) -> str:
-    """The likeliest field of the class: the style's, else one of a usual name, else the first text."""
-    if not isinstance(layer, QgsVectorLayer):
-        return ""
-    renderer = layer.renderer()
-    names = [field.name() for field in layer.fields()]
-    if isinstance(renderer, QgsCategorizedSymbolRenderer) and renderer.classAttribute().strip('"') in names:
-        return renderer.classAttribute().strip('"')
-    for usual in FIELDS:
-        for name in names:
-            if name.lower() == usual:
-                return name
-    texts = [
-        field.name() for field in layer.fields() if field.typeName().lower() in ("string", "text", "varchar")
-    ]
-    return (texts or names or [""])[0]

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, List, Mapping, Sequence
 
 from qgis.core import QgsProject
 from qgis.gui import QgsSpinBox
@@ -12,19 +13,37 @@ from qgis.PyQt.QtWidgets import QCheckBox, QWidget
 
 from ..compat import caption, form_layout, label
 from ..i18n import tr, trn
-from ..layers.provenance import relatives
+from ..layers import labels
+from ..layers.label_parts import LabelPart
+from ..layers.provenance import relatives, spec_of
 from ..layers.raster_blocks import RasterError, Tick, opened
 from ..layers.result_files import CONFIDENCE, MAP, PROBABILITIES, Classes, Result, read_result
 from ..layers.sources import unique_path
-from ..layers.unsure_layer import places_layer, write_places
+from ..layers.unsure_layer import CLASS_FIELD, places_layer, write_places
 from ..log import log
+from ..models import training_of
 from ..settings import writable
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .task_dialog import TaskDialog
+from .train_labels import LabelsBox
 
-Found = Tuple[Path, List[Any], Classes]
-"""The layer's file, the Places in it, and the map's classes."""
+
+@dataclass(frozen=True)
+class Found:
+    """What was found.
+
+    Attributes:
+        path: The layer's file.
+        count: The places in it.
+        classes: Of the map.
+        spec: Of the training of the map's model; empty where it is not known.
+    """
+
+    path: Path
+    count: int
+    classes: Classes
+    spec: Mapping[str, Any]
 
 
 class UnsureDialog(TaskDialog):
@@ -33,23 +52,31 @@ class UnsureDialog(TaskDialog):
     Args:
         shared: What all pages share.
         result: A map, its confidence or its probabilities.
+        box: What the Train page learns from: the points are added to it.
         train: Opens the Train page.
         parent: The window above which it stands.
     """
 
-    def __init__(self, shared: Shared, result: Result, train: Callable[[], None], parent: QWidget) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        result: Result,
+        box: LabelsBox,
+        train: Callable[[], None],
+        parent: QWidget,
+    ) -> None:
         super().__init__(
             "timoUnsure",
             tr("Where is it unsure?"),
             tr(
                 "Labels at places where the model is unsure teach it most. They come as points, the least "
-                "sure first; you give each its class and train again."
+                "sure first; you give each its class and train again, with the former labels and these."
             ),
             tr("Find places"),
             "results",
             parent,
         )
-        self._shared, self._result, self._train = shared, result, train
+        self._shared, self._result, self._labels, self._train = shared, result, box, train
         self.count = QgsSpinBox()
         self.count.setObjectName("timoUnsureCount")
         self.count.setRange(1, 1000)
@@ -94,32 +121,54 @@ class UnsureDialog(TaskDialog):
 
     @slot
     def _on_found(self, found: Found) -> None:
-        path, places, classes = found
-        layer = places_layer(path, classes, path.stem)
+        layer = places_layer(found.path, found.classes, found.path.stem)
         if not layer.isValid():
-            self.tell(tr("{name} cannot be opened.", name=path.name))
+            self.tell(tr("{name} cannot be opened.", name=found.path.name))
             return
+        former = labels.parts_of(found.spec) or self._chosen(found.classes)
         project, canvas = QgsProject.instance(), self._shared.iface.mapCanvas()
         with inside_qgis():
             project.addMapLayer(layer, False)
             project.layerTreeRoot().insertLayer(0, layer)
             self._shared.iface.setActiveLayer(layer)
             canvas.zoomToFeatureIds(layer, [1])  # the first of the file is the least sure
+        # At once: the message with its button is gone long before all points have a class.
+        self._labels.use_all([*former, LabelPart(layer, CLASS_FIELD)])
+        others = [part.layer.name() for part in self._labels.parts() if part.layer.id() != layer.id()]
         log(
-            trn(
-                "{count} place is in layer '{name}'. Start editing, click it with the Identify tool and pick "
-                "its class; then train with this layer and the field 'class'.",
-                "{count} places are in layer '{name}', the least sure first. Start editing, pick each one's "
-                "class in the table or form; then train with this layer and the field 'class'.",
-                len(places),
-                name=path.stem,
-            ),
+            _words(found.count, layer.name(), others),
             "success",
             push=True,
             button=tr("Open the Train page"),
             pressed=self._train,
         )
         self.accept()
+
+    def _chosen(self, classes: Classes) -> List[LabelPart]:
+        """The Train page's labels, if they can be those of the map: one of their classes is in it."""
+        known, mapped = set(self._labels.counts or {}), {name for _, name, _ in classes}
+        return self._labels.parts() if not classes or known & mapped else []
+
+
+def _words(count: int, name: str, others: Sequence[str]) -> str:
+    """What was made, and what comes next."""
+    made = trn(
+        "{count} place is in layer '{name}': start editing, click it with the Identify tool and pick its "
+        "class.",
+        "{count} places are in layer '{name}', the least sure first: start editing and pick each one's "
+        "class.",
+        count,
+        name=name,
+    )
+    then = (
+        tr(
+            "The Train page learns from {labels} and these points together.",
+            labels=", ".join(f"'{one}'" for one in others),
+        )
+        if others
+        else tr("Then train with these points and your other labels: tick both on the Train page.")
+    )
+    return f"{made} {then}"
 
 
 def _find(result: Result, count: int, distance: int, each: bool, tick: Tick) -> Found:
@@ -146,4 +195,6 @@ def _find(result: Result, count: int, distance: int, each: bool, tick: Tick) -> 
     reference = opened(source).GetSpatialRef()
     wkt = reference.ExportToWkt() if reference is not None else ""
     path = unique_path(writable(beside.parent), f"{beside.stem}-unsure", ".gpkg")
-    return write_places(path, places, classes, wkt), places, classes
+    model = spec_of(result.tags).get("model")
+    spec = training_of(Path(str(model))) if model else {}
+    return Found(write_places(path, places, classes, wkt), len(places), classes, spec)

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -13,20 +13,17 @@ from qgis.core import (
     QgsCoordinateTransformContext,
     QgsCsException,
     QgsDistanceArea,
-    QgsFeatureRequest,
     QgsGeometry,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
     QgsSpatialIndex,
-    QgsVectorLayer,
-    QgsVectorLayerFeatureSource,
     QgsWkbTypes,
 )
 
 from ..i18n import tr, trn
 from .finding import Finding
-from .label_classes import class_name
+from .label_parts import LabelPart, Naming, all_features, readers
 
 MOST_CHECKED = 20_000
 """Features whose shapes are looked at; of more, the first so many."""
@@ -42,8 +39,8 @@ class Findings:
     """What was found.
 
     Attributes:
-        lines: ``invalid``, ``no_class``, ``outside``, ``overlap``, ``few``, ``alike`` or ``many``.
-        areas: Square metres by class; empty for points.
+        lines: ``invalid``, ``no_class``, ``outside``, ``overlap``, ``stab``, ``few``, ``alike`` or ``many``.
+        areas: Square metres of polygons by class.
         inside: Features by class that lie on the series, or all where there is none.
     """
 
@@ -52,11 +49,34 @@ class Findings:
     inside: Dict[str, int] = field(default_factory=dict)
 
 
+Key = Tuple[str, int]
+"""A feature: its layer's id, and its own."""
+
+
 @dataclass(frozen=True)
 class _Shape:
-    fid: int
+    key: Key
     name: str
     geometry: QgsGeometry
+
+    @property
+    def is_polygon(self) -> bool:
+        return bool(self.geometry.type() == QgsWkbTypes.GeometryType.PolygonGeometry)
+
+
+@dataclass
+class _Pairs:
+    """Pairs of features by their classes, and the features."""
+
+    counts: Counter[Tuple[str, str]] = field(default_factory=Counter)
+    features: Set[Key] = field(default_factory=set)
+
+    def add(self, one: _Shape, other: _Shape) -> None:
+        self.counts[one.name, other.name] += 1
+        self.features |= {one.key, other.key}
+
+    def most(self) -> Tuple[str, str]:
+        return max(self.counts.items(), key=lambda entry: entry[1])[0]
 
 
 def series_places(layers: Sequence[QgsRasterLayer]) -> Places:
@@ -65,43 +85,40 @@ def series_places(layers: Sequence[QgsRasterLayer]) -> Places:
     return [(QgsRectangle(layer.extent()), layer.crs()) for layer in found.values()]
 
 
-def checker(layer: QgsVectorLayer, field: str, selected_only: bool, places: Places) -> Callable[[], Findings]:
+def checker(parts: Sequence[LabelPart], naming: Naming, places: Places) -> Callable[[], Findings]:
     """A function that looks at the labels; it may be called in another thread.
 
     Args:
-        layer: The labels.
-        field: The class field.
-        selected_only: Whether only selected features are used.
+        parts: The labels.
+        naming: What the first layer calls the classes of the others.
         places: Of ``series_places``; none if there is no series yet.
+
+    Returns:
+        The function; what its findings are about are ``Key``s.
     """
-    index = layer.fields().lookupField(field)
-    request = QgsFeatureRequest().setSubsetOfAttributes([index])
-    if selected_only:
-        request.setFilterFids(layer.selectedFeatureIds())
-    source = QgsVectorLayerFeatureSource(layer)
-    crs, project = layer.crs(), QgsProject.instance()
+    read = readers(parts)
+    crs, project = parts[0].layer.crs(), QgsProject.instance()
     context, ellipsoid = project.transformContext(), project.ellipsoid()
-    polygons = layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry
 
     def check() -> Findings:
         found = Findings()
         shapes, without = [], []
-        for number, feature in enumerate(source.getFeatures(request)):
+        for number, (reader, feature, name) in enumerate(all_features(read, naming)):
             if number >= MOST_CHECKED:
                 found.lines.append(Finding("many", tr(
                     "Only the first {count} features were looked at here; all are used.",
                     count=MOST_CHECKED), serious=False))  # fmt: skip
                 break
-            name = class_name(feature.attribute(index))
+            key = reader.ident, feature.id()
             if name:
-                shapes.append(_Shape(feature.id(), name, QgsGeometry(feature.geometry())))
+                shapes.append(_Shape(key, name, reader.shape(feature)))
             else:
-                without.append(feature.id())
+                without.append(key)
         here = _extents(places, crs, context)
         inside = [one for one in shapes if _lies_in(one.geometry, here)]
         for one in inside:
             found.inside[one.name] = found.inside.get(one.name, 0) + 1
-        broken = _invalid(shapes) if polygons else []
+        broken = _invalid([one for one in shapes if one.is_polygon])
         found.lines += broken
         if without:
             found.lines.append(Finding("no_class", trn(
@@ -109,10 +126,9 @@ def checker(layer: QgsVectorLayer, field: str, selected_only: bool, places: Plac
                 "{count} features have no class: they are not used.", len(without)),
                 about=tuple(without)))  # fmt: skip
         found.lines += _outside(shapes, inside)
-        if polygons:
-            bad = {fid for finding in broken for fid in finding.about}
-            found.lines += _overlaps([one for one in inside if one.fid not in bad])
-            found.areas = _areas(inside, crs, context, ellipsoid)
+        bad = {key for finding in broken for key in finding.about}
+        found.lines += _two_classes([one for one in inside if one.key not in bad])
+        found.areas = _areas([one for one in inside if one.is_polygon], crs, context, ellipsoid)
         found.lines += _few(inside)
         found.lines += _alike(shapes)
         return found
@@ -142,7 +158,7 @@ def _lies_in(geometry: QgsGeometry, here: Optional[List[QgsRectangle]]) -> bool:
 
 
 def _invalid(shapes: Sequence[_Shape]) -> List[Finding]:
-    bad = tuple(one.fid for one in shapes if not one.geometry.isNull() and not one.geometry.isGeosValid())
+    bad = tuple(one.key for one in shapes if not one.geometry.isNull() and not one.geometry.isGeosValid())
     if not bad:
         return []
     text = trn(
@@ -155,8 +171,8 @@ def _invalid(shapes: Sequence[_Shape]) -> List[Finding]:
 
 
 def _outside(shapes: Sequence[_Shape], inside: Sequence[_Shape]) -> List[Finding]:
-    known = {one.fid for one in inside}
-    away = tuple(one.fid for one in shapes if one.fid not in known)
+    known = {one.key for one in inside}
+    away = tuple(one.key for one in shapes if one.key not in known)
     if not away:
         return []
     if not inside:
@@ -171,46 +187,66 @@ def _outside(shapes: Sequence[_Shape], inside: Sequence[_Shape]) -> List[Finding
     return [Finding("outside", text, about=away)]
 
 
-def _overlaps(shapes: Sequence[_Shape]) -> List[Finding]:
-    """Polygons that cover ground of another class: those pixels carry two classes."""
-    index, by_id = QgsSpatialIndex(), {one.fid: one for one in shapes}
-    for one in shapes:
-        index.addFeature(one.fid, one.geometry.boundingBox())
-    pairs, features = defaultdict(int), set()
-    for one in shapes:
+def _two_classes(inside: Sequence[_Shape]) -> List[Finding]:
+    """Polygons over ground of another class, and points in such polygons: those pixels carry two classes."""
+    polygons = [one for one in inside if one.is_polygon]
+    index = QgsSpatialIndex()
+    for number, one in enumerate(polygons):
+        index.addFeature(number, one.geometry.boundingBox())
+    overlaps, stabs = _Pairs(), _Pairs()
+    for one in inside:
         engine = None
-        for fid in index.intersects(one.geometry.boundingBox()):
-            other = by_id[fid]
-            if fid <= one.fid or other.name == one.name:
+        for other in (polygons[near] for near in index.intersects(one.geometry.boundingBox())):
+            if other.name == one.name or (one.is_polygon and other.key <= one.key):
                 continue
             if engine is None:
                 engine = QgsGeometry.createGeometryEngine(one.geometry.constGet())
                 engine.prepareGeometry()
             if not engine.intersects(other.geometry.constGet()):
                 continue
+            if not one.is_polygon:
+                stabs.add(one, other)
+                continue
             shared = one.geometry.intersection(other.geometry).area()
             if shared > TOUCHING * min(one.geometry.area(), other.geometry.area()):
-                pairs[tuple(sorted((one.name, other.name)))] += 1
-                features |= {one.fid, fid}
-    if not pairs:
+                overlaps.add(*sorted((one, other), key=lambda shape: shape.name))
+    return _overlaps(overlaps) + _stabs(stabs)
+
+
+def _overlaps(pairs: _Pairs) -> List[Finding]:
+    if not pairs.counts:
         return []
-    (first, second), _ = max(pairs.items(), key=lambda entry: entry[1])
+    first, second = pairs.most()
     text = trn(
         "{count} pair of polygons of different classes overlaps ('{first}' and '{second}'): the pixels under "
         "both are not used.",
         "{count} pairs of polygons of different classes overlap (most: '{first}' and '{second}'): the pixels "
         "under both are not used.",
-        sum(pairs.values()), first=first, second=second,
+        sum(pairs.counts.values()), first=first, second=second,
     )  # fmt: skip
-    return [Finding("overlap", text, about=tuple(sorted(features)))]
+    return [Finding("overlap", text, about=tuple(sorted(pairs.features)))]
+
+
+def _stabs(pairs: _Pairs) -> List[Finding]:
+    if not pairs.counts:
+        return []
+    first, second = pairs.most()
+    text = trn(
+        "{count} point lies in a polygon of another class ('{first}' in '{second}'): the pixel under it is "
+        "not used. Correct one of the two.",
+        "{count} points lie in polygons of another class (most: '{first}' in '{second}'): the pixels under "
+        "them are not used. Correct one of the two.",
+        sum(pairs.counts.values()), first=first, second=second,
+    )  # fmt: skip
+    return [Finding("stab", text, about=tuple(sorted(pairs.features)))]
 
 
 def _few(inside: Sequence[_Shape]) -> List[Finding]:
     """Classes of one feature, which may lie in the training part or in the one that judges."""
     by_class = defaultdict(list)
     for one in inside:
-        by_class[one.name].append(one.fid)
-    single = {name: fids for name, fids in sorted(by_class.items()) if len(fids) == 1}
+        by_class[one.name].append(one.key)
+    single = {name: keys for name, keys in sorted(by_class.items()) if len(keys) == 1}
     if not single:
         return []
     text = trn(
@@ -219,7 +255,7 @@ def _few(inside: Sequence[_Shape]) -> List[Finding]:
         "apart.",
         len(single), names=_names(list(single)),
     )  # fmt: skip
-    return [Finding("few", text, about=tuple(fid for fids in single.values() for fid in fids))]
+    return [Finding("few", text, about=tuple(key for keys in single.values() for key in keys))]
 
 
 def _alike(shapes: Sequence[_Shape]) -> List[Finding]:
@@ -232,7 +268,7 @@ def _alike(shapes: Sequence[_Shape]) -> List[Finding]:
     first = sorted(twins[0])
     odd = {name for names in twins for name in names}
     text = tr("{names} are spelt alike, and count as classes of their own.", names=_names(first))
-    return [Finding("alike", text, about=tuple(one.fid for one in shapes if one.name in odd))]
+    return [Finding("alike", text, about=tuple(one.key for one in shapes if one.name in odd))]
 
 
 def _areas(

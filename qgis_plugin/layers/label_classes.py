@@ -148,17 +148,25 @@ def set_color(layer: QgsVectorLayer, field: str, name: str, color: str) -> None:
     layer.emitStyleChanged()
 
 
-def offered(layer: QgsVectorLayer, field: str) -> List[str]:
-    """Names of the classes that a labels layer offers to its editor; none if its field has no list."""
+def value_map(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
+    """What a labels layer shows to its editor by the class; empty if its field has no list."""
     setup = layer.editorWidgetSetup(layer.fields().lookupField(field))
     if setup.type() != "ValueMap":
-        return []
+        return {}
     entries: Any = setup.config().get("map") or []
     pairs = [
         pair for entry in (entries if isinstance(entries, list) else [entries]) for pair in entry.items()
     ]
-    names = [class_name(value) for _, value in pairs if class_name(value) and "{2839923C" not in str(value)]
-    return list(dict.fromkeys(names))
+    return {
+        class_name(value): str(text)
+        for text, value in pairs
+        if class_name(value) and "{2839923C" not in str(value)
+    }
+
+
+def offered(layer: QgsVectorLayer, field: str) -> List[str]:
+    """Names of the classes that a labels layer offers to its editor; none if its field has no list."""
+    return list(value_map(layer, field))
 
 
 def read_scheme(layer: QgsVectorLayer, field: str) -> List[LabelClass]:

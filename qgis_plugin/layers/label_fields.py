@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Callable, Collection, List, Optional, Set
-
-from qgis.core import QgsFeatureRequest, QgsVectorLayer, QgsVectorLayerFeatureSource
-from qgis.PyQt.QtCore import QDate, QDateTime, Qt
+from itertools import islice
+from typing import Callable, Collection, List, Optional, Sequence, Set
 
 from .._client.dates import parse_date
-from ..compat import is_null
 from ..i18n import tr
+from .label_parts import LabelPart, Naming, readers
 from .labels import MOST_COUNTED
 
 PARTS = {
@@ -22,35 +20,32 @@ PARTS = {
 
 
 def checker(
-    layer: QgsVectorLayer, date_field: str, split_field: str, selected_only: bool, days: Collection[dt.date]
+    parts: Sequence[LabelPart], date_field: str, split_field: str, days: Collection[dt.date]
 ) -> Callable[[], str]:
     """A function that looks into the fields; it may be called in another thread.
 
     Args:
-        layer: The labels.
+        parts: The labels.
         date_field: Holds the date of each; empty where it is not asked for.
         split_field: Holds the part of each; empty where it is not asked for.
-        selected_only: Whether only selected features are used.
         days: The dates of the series.
 
     Returns:
         The function, which returns a sentence about the first fault, empty if there is none.
     """
     fields = [name for name in (date_field, split_field) if name]
-    indices = [layer.fields().lookupField(name) for name in fields]
-    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
-    request.setSubsetOfAttributes(indices).setLimit(MOST_COUNTED)
-    if selected_only:
-        request.setFilterFids(layer.selectedFeatureIds())
-    source = QgsVectorLayerFeatureSource(layer)
+    missing = _missing(parts, fields)
+    read = readers(parts, fields, shapes=False)
 
     def check() -> str:
+        if missing:
+            return missing
         values: List[Set[str]] = [set() for _ in fields]
-        for feature in source.getFeatures(request):
-            for found, index in zip(values, indices):
-                text = _text(feature.attribute(index))
-                if text:
-                    found.add(text)
+        for reader in read:
+            for feature, _ in islice(reader.features(Naming()), MOST_COUNTED):
+                for found, text in zip(values, reader.others(feature)):
+                    if text:
+                        found.add(text)
         told = dict(zip(fields, values))
         dated = _of_dates(date_field, told[date_field], days) if date_field else ""
         return dated or (_of_parts(split_field, told[split_field]) if split_field else "")
@@ -58,12 +53,17 @@ def checker(
     return check
 
 
-def _text(value: Any) -> str:
-    if is_null(value):
-        return ""
-    if isinstance(value, (QDate, QDateTime)):
-        return value.toString(Qt.DateFormat.ISODate)
-    return str(value).strip()
+def _missing(parts: Sequence[LabelPart], fields: Sequence[str]) -> str:
+    """What is said where a further layer lacks a field of the first; empty if none does."""
+    for part in parts[1:]:
+        for name in fields:
+            if part.layer.fields().lookupField(name) < 0:
+                return tr(
+                    "Layer '{layer}' has no field '{field}', which is read for each label: add it, or untick "
+                    "the layer.",
+                    layer=part.layer.name(), field=name,
+                )  # fmt: skip
+    return ""
 
 
 def _of_dates(field: str, values: Set[str], days: Collection[dt.date]) -> str:

@@ -1,33 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a vector layer to the labels of a job: counts, and a copy where the file will not do."""
+"""From vector layers to the labels of a job: counts, and a copy where the file will not do."""
 
 from __future__ import annotations
 
 import uuid
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from qgis.core import (
-    QgsFeatureRequest,
-    QgsProject,
-    QgsProviderRegistry,
-    QgsVectorLayer,
-    QgsVectorLayerFeatureSource,
-)
+from qgis.core import QgsProject, QgsProviderRegistry, QgsVectorLayer
 from qgis.PyQt import sip
 
 from ..i18n import tr
 from ..timing import slot
-from .label_classes import class_name, too_many
+from .label_classes import too_many
+from .label_parts import LabelPart, Naming, PartReader, readers, why_not_together
+from .labels_copy import LabelsCopy
 from .layer_copy import LayerCopy
 from .raster_blocks import Tick
 from .sources import layer_file, safe_name
 from .task import RasterTask
 
 MOST_COUNTED = 100_000
-"""Features whose class is looked at; of more, the first so many."""
+"""Features of a layer whose class is looked at; of more, the first so many."""
+COPY_PROPERTY = "timo/labels"
+"""Custom property of a labels layer: the copy that was made of it last, its place in there, and its field."""
 
 
 @dataclass(frozen=True)
@@ -36,43 +34,70 @@ class Counted:
 
     Attributes:
         more: Whether there are features that were not looked at.
+        naming: What the first layer calls the classes of the others.
+        trouble: Why the layers cannot be used together, as a sentence; empty if they can.
     """
 
     classes: Dict[str, int]
     more: bool = False
+    naming: Naming = field(default_factory=Naming)
+    trouble: str = ""
 
 
-def counter(
-    layer: QgsVectorLayer, field: str, selected_only: bool, wanted: Callable[[], bool] = lambda: True
-) -> Callable[[], Counted]:
+def counter(parts: Sequence[LabelPart], wanted: Callable[[], bool] = lambda: True) -> Callable[[], Counted]:
     """A function that counts the features of each class; it may be called in another thread.
 
     Args:
-        layer: The labels.
-        field: The class field.
-        selected_only: Whether only selected features count.
+        parts: The labels.
         wanted: Whether the count is still waited for; else it stops.
     """
-    index = layer.fields().lookupField(field)
-    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry).setSubsetOfAttributes([index])
-    request.setLimit(MOST_COUNTED + 1)
-    if selected_only:
-        request.setFilterFids(layer.selectedFeatureIds())
-    source = QgsVectorLayerFeatureSource(layer)
+    first, *others = readers(parts, shapes=False)
+    apart = why_not_together(parts)
 
     def count() -> Counted:
-        names: Counter[str] = Counter()
-        for number, feature in enumerate(source.getFeatures(request)):
-            if number == MOST_COUNTED or not wanted():
-                return Counted(_sorted(names), more=True)
-            names[class_name(feature.attribute(index))] += 1
-        return Counted(_sorted(names))
+        names, more = _count(first, Naming(), wanted)
+        naming = Naming({**names, **first.told}, first.told)
+        troubles = [apart]
+        for reader in others:
+            found, cut = _count(reader, naming, wanted)
+            names.update(found)
+            more |= cut
+            odd = naming.odd(sorted(found))
+            troubles.append(_unmatched(reader, odd[0], first, naming) if odd else "")
+        return Counted(_sorted(names), more, naming, next(filter(None, troubles), ""))
 
     return count
 
 
+def _count(reader: PartReader, naming: Naming, wanted: Callable[[], bool]) -> Tuple[Counter[str], bool]:
+    """Features by class of one layer, and whether some were not looked at."""
+    names: Counter[str] = Counter()
+    for number, (_, name) in enumerate(reader.features(naming)):
+        if number == MOST_COUNTED or not wanted():
+            return names, True
+        if name:
+            names[name] += 1
+    return names, False
+
+
+def _unmatched(reader: PartReader, name: str, first: PartReader, naming: Naming) -> str:
+    return tr(
+        "Class '{name}' in field '{field}' of layer '{layer}' matches none of layer '{first}' ({classes}): "
+        "give both names or both numbers, or untick the layer.",
+        name=name, field=reader.field, layer=reader.name, first=first.name,
+        classes=", ".join(sorted(naming.names)[:4]),
+    )  # fmt: skip
+
+
 def _sorted(names: Mapping[str, int]) -> Dict[str, int]:
-    return {name: names[name] for name in sorted(names) if name}
+    return {name: names[name] for name in sorted(names)}
+
+
+def why_copy_of(parts: Sequence[LabelPart]) -> str:
+    """Why a job needs a copy of labels; empty where it can read the layer's file."""
+    if len(parts) > 1:
+        return tr("several layers are used together")
+    return why_copy(parts[0].layer, parts[0].selected_only)
 
 
 def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
@@ -95,18 +120,18 @@ def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
 
 
 def provide(
-    layer: QgsVectorLayer,
+    parts: Sequence[LabelPart],
+    naming: Naming,
     fields: Sequence[str],
-    selected_only: bool,
     folder: Path,
     done: Callable[[Path, str], None],
 ) -> Optional[RasterTask]:
-    """Give a job the file of a layer, or a copy where the file is not what the layer shows.
+    """Give a job the file of a layer, or a copy where that is not what the layers show.
 
     Args:
-        layer: The labels.
-        fields: The class field, and others that the job reads; a copy has no more.
-        selected_only: Whether only selected features are given.
+        parts: The labels.
+        naming: What the first layer calls the classes of the others.
+        fields: What the job reads beside the class; a copy has no more.
         folder: Where a copy goes.
         done: Called on the interface's thread with the path, and a sentence about what went wrong, which is
             empty if nothing did.
@@ -114,12 +139,17 @@ def provide(
     Returns:
         The task that makes the copy, to be kept; None if there is none, and ``done`` was called.
     """
-    if not why_copy(layer, selected_only):
-        done(Path(layer_file(layer) or "").absolute(), "")
+    first = parts[0]
+    if not why_copy_of(parts):
+        done(Path(layer_file(first.layer) or "").absolute(), "")
         return None
-    name = layer.name()
+    name = first.layer.name()
     path = folder / f"{safe_name(name)}-{uuid.uuid4().hex[:8]}.gpkg"
-    copy = LayerCopy(layer, fields, selected_only)
+    copy = (
+        LayerCopy(first.layer, [first.field, *fields], first.selected_only)
+        if len(parts) == 1
+        else LabelsCopy(parts, naming, fields)
+    )
 
     def write(tick: Tick) -> Path:
         copy.write(path, tick)
@@ -128,6 +158,8 @@ def provide(
     @slot
     def ended(made: Optional[Path], problem: str) -> None:
         stopped = tr("The copy of layer '{name}' was stopped: start again.", name=name)
+        if made is not None:
+            _remember(parts, made)
         done(path, problem or ("" if made else stopped))
 
     task = RasterTask(tr("Copy of layer '{name}'", name=name), write)
@@ -136,18 +168,44 @@ def provide(
     return task
 
 
+def _remember(parts: Sequence[LabelPart], copy: Path) -> None:
+    """Write onto the layers which copy was made of them, and which of its parts each one is."""
+    for number, part in enumerate(parts):
+        if part.alive:
+            part.layer.setCustomProperty(COPY_PROPERTY, [str(copy), str(number), part.field])
+
+
+def parts_of(spec: Mapping[str, Any]) -> List[LabelPart]:
+    """The project's layers of a job's labels: that of its file, or those of which its copy was made.
+
+    Args:
+        spec: Of the job.
+    """
+    name, file = str(spec.get("class_field") or ""), str(spec.get("labels") or "")
+    copied: List[Tuple[int, LabelPart]] = []
+    for layer in QgsProject.instance().mapLayers().values():
+        if not isinstance(layer, QgsVectorLayer) or not file:
+            continue
+        if layer_file(layer) == Path(file) and layer.fields().lookupField(name) >= 0:
+            return [LabelPart(layer, name)]
+        told = layer.customProperty(COPY_PROPERTY)
+        if isinstance(told, list) and told[:1] == [file] and layer.fields().lookupField(told[2]) >= 0:
+            copied.append((int(told[1]), LabelPart(layer, told[2])))
+    return [part for _, part in sorted(copied, key=lambda entry: entry[0])]
+
+
 def layer_of(spec: Mapping[str, Any], likely: Optional[QgsVectorLayer]) -> Optional[QgsVectorLayer]:
-    """The project's layer of a job's labels: that of its file, else a likely one that has the class field.
+    """The project's layer of a job's labels, the first of several; else a likely one with the class field.
 
     Args:
         spec: Of the job.
         likely: The layer that is chosen now: the job may have got a copy of it.
     """
-    field, file = str(spec.get("class_field") or ""), str(spec.get("labels") or "")
-    for layer in QgsProject.instance().mapLayers().values():
-        if isinstance(layer, QgsVectorLayer) and file and layer_file(layer) == Path(file):
-            return layer
-    if likely is None or sip.isdeleted(likely) or likely.fields().lookupField(field) < 0:
+    found = parts_of(spec)
+    if found:
+        return found[0].layer
+    name = str(spec.get("class_field") or "")
+    if likely is None or sip.isdeleted(likely) or likely.fields().lookupField(name) < 0:
         return None
     return likely
 

@@ -8,10 +8,12 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from osgeo import ogr
 from qgis.core import QgsApplication, QgsPalettedRasterRenderer, QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import QEvent, QObject, Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QLineEdit, QMessageBox, QWidget
@@ -108,6 +110,45 @@ def test_from_ticked_layers_to_a_styled_map(running, qtbot):
     assert layer.dataProvider().sample(QgsPointXY(500055, 4999945), 1)[1] is True
     assert len(dock.series.rows) == 5
     assert sum(not job.dry_run for job in dock.shared.backend.jobs.values()) == 2
+
+
+def test_unsure_places_of_a_map_teach_the_next_model_beside_the_first_labels(running, iface, fields, qtbot):
+    dock = running
+    train(qtbot, dock, 2, "first")
+    qtbot.waitUntil(lambda: dock.train.box.job.final, timeout=JOB)
+    press(qtbot, dock, "timoTrainOpen")
+    qtbot.waitUntil(lambda: dock.predict.model() is not None and dock.predict.model().name == "first")
+    press(qtbot, dock, "timoPredictRun")
+    qtbot.waitUntil(lambda: dock.predict.box.job is not None and dock.predict.box.job.final, timeout=JOB)
+    outputs, layers = dock.predict.box.job.outputs(), QgsProject.instance().mapLayers
+    assert {"map", "confidence"} <= set(outputs)
+    qtbot.waitUntil(lambda: any(layer.source() == outputs["map"] for layer in layers().values()))
+
+    iface.active = next(layer for layer in layers().values() if layer.source() == outputs["map"])
+    dock.results.actions["Unsure"].trigger()
+    qtbot.waitUntil(lambda: iface.window.findChild(QWidget, "timoUnsure") is not None)
+    dialog = iface.window.findChild(QWidget, "timoUnsure")
+    dialog.count.setValue(6)
+    dialog.go.click()
+    qtbot.waitUntil(lambda: any(layer.name().endswith("-unsure") for layer in layers().values()))
+    points = next(layer for layer in layers().values() if layer.name().endswith("-unsure"))
+    points.startEditing()
+    for feature in points.getFeatures():
+        kind = "crop" if feature.geometry().asPoint().x() < 500000 + 5 * SIZE else "bare"
+        if feature["rank"] > 1:  # of the first the analyst is not sure either
+            points.changeAttributeValue(feature.id(), points.fields().lookupField("class"), kind)
+
+    assert [part.layer for part in dock.train.labels.parts()] == [fields, points]
+    train(qtbot, dock, 1, "second")
+    qtbot.waitUntil(lambda: dock.train.box.job.final, timeout=JOB)
+    job = dock.train.box.job
+    assert job.state == "succeeded", job.error
+    source = ogr.Open(job.spec["labels"])
+    shapes = [feature.GetGeometryRef().GetGeometryName() for feature in source.GetLayer(0)]
+    assert (shapes.count("POLYGON"), shapes.count("POINT")) == (fields.featureCount(), 5)
+    card = json.loads((Path(job.outputs()["bundle"]) / "model.json").read_text(encoding="utf-8"))
+    assert [one["name"] for one in card["classes"]] == ["bare", "crop"]
+    points.rollBack()
 
 
 class Clicks(QObject):

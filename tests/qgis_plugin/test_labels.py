@@ -43,9 +43,25 @@ def on_disk(make_labels, tmp_path):
     return layer
 
 
-def copied(labels, layer, folder, qtbot, selected_only=False, fields=("class",)):
+@pytest.fixture
+def part(package):
+    """A layer whose class is in its field "class", or in another."""
+    from timo_qgis.layers.label_parts import LabelPart
+
+    return lambda layer, selected_only=False, field="class": LabelPart(layer, field, selected_only)
+
+
+@pytest.fixture
+def count(labels, part):
+    """Counts the features of layers together."""
+    return lambda *layers: labels.counter([part(layer) for layer in layers])()
+
+
+def copied(labels, parts, folder, qtbot, fields=(), naming=None):
     results = []
-    task = labels.provide(layer, fields, selected_only, folder, lambda *result: results.append(result))
+    task = labels.provide(
+        parts, naming or labels.Naming(), fields, folder, lambda *result: results.append(result)
+    )
     assert task is not None
     qtbot.waitUntil(lambda: bool(results))
     return results[0]
@@ -56,8 +72,8 @@ def classes_in(path):
     return sorted(str(feature.GetField("class")) for feature in source.GetLayer(0))
 
 
-def test_features_are_counted_by_class_without_those_that_have_none(labels, make_labels):
-    assert labels.counter(make_labels(ROWS), "class", False)().classes == {"birch": 1, "oak": 2}
+def test_features_are_counted_by_class_without_those_that_have_none(count, make_labels):
+    assert count(make_labels(ROWS)).classes == {"birch": 1, "oak": 2}
 
 
 def test_of_very_many_features_the_first_are_counted_and_the_page_says_so(
@@ -73,19 +89,19 @@ def test_of_very_many_features_the_first_are_counted_and_the_page_says_so(
     qtbot.waitUntil(lambda: "more than" not in box.hint.text())
 
 
-def test_a_count_that_nobody_waits_for_any_more_stops(labels, make_labels):
-    assert labels.counter(make_labels(ROWS), "class", False, lambda: False)().classes == {}
+def test_a_count_that_nobody_waits_for_any_more_stops(labels, part, make_labels):
+    assert labels.counter([part(make_labels(ROWS))], lambda: False)().classes == {}
 
 
-def test_selected_features_alone_are_counted_where_asked(labels, make_labels):
+def test_selected_features_alone_are_counted_where_asked(labels, part, make_labels):
     layer = make_labels(ROWS)
     layer.selectByExpression("\"class\" = 'oak'")
-    assert labels.counter(layer, "class", True)().classes == {"oak": 2}
+    assert labels.counter([part(layer, True)])().classes == {"oak": 2}
 
 
-def test_filtered_features_are_not_counted(labels, on_disk):
+def test_filtered_features_are_not_counted(count, on_disk):
     on_disk.setSubsetString("\"class\" = 'birch'")
-    assert labels.counter(on_disk, "class", False)().classes == {"birch": 1}
+    assert count(on_disk).classes == {"birch": 1}
 
 
 def test_colours_are_those_of_the_layers_style(make_labels):
@@ -116,32 +132,32 @@ def test_layer_that_shows_something_else_than_its_file_needs_a_copy(labels, on_d
     assert labels.why_copy(make_labels(ROWS), selected_only=False)
 
 
-def test_copy_of_a_filtered_layer_has_what_the_filter_leaves(labels, on_disk, tmp_path, qtbot):
+def test_copy_of_a_filtered_layer_has_what_the_filter_leaves(labels, part, on_disk, tmp_path, qtbot):
     on_disk.setSubsetString("\"class\" = 'oak'")
-    path, error = copied(labels, on_disk, tmp_path, qtbot)
+    path, error = copied(labels, [part(on_disk)], tmp_path, qtbot)
     assert error == ""
     assert classes_in(path) == ["oak", "oak"]
 
 
-def test_copy_has_unsaved_edits(labels, on_disk, tmp_path, qtbot):
+def test_copy_has_unsaved_edits(labels, part, on_disk, tmp_path, qtbot):
     on_disk.startEditing()
     first = next(on_disk.getFeatures())
     on_disk.changeAttributeValue(first.id(), on_disk.fields().indexOf("class"), "beech")
-    path, error = copied(labels, on_disk, tmp_path, qtbot)
+    path, error = copied(labels, [part(on_disk)], tmp_path, qtbot)
     assert error == ""
     assert "beech" in classes_in(path)
     on_disk.rollBack()
 
 
-def test_copy_of_a_selection_has_no_more_than_that(labels, make_labels, tmp_path, qtbot):
+def test_copy_of_a_selection_has_no_more_than_that(labels, part, make_labels, tmp_path, qtbot):
     layer = make_labels(ROWS)
     layer.selectByExpression("\"class\" = 'birch'")
-    path, error = copied(labels, layer, tmp_path, qtbot, selected_only=True)
+    path, error = copied(labels, [part(layer, True)], tmp_path, qtbot)
     assert error == ""
     assert classes_in(path) == ["birch"]
 
 
-def test_copy_keeps_the_fields_that_are_asked_for_also_one_named_fid(labels, tmp_path, qtbot):
+def test_copy_keeps_the_fields_that_are_asked_for_also_one_named_fid(labels, part, tmp_path, qtbot):
     layer = QgsVectorLayer(
         "Point?crs=EPSG:32631&field=fid:string&field=part:string&field=more:string", "odd", "memory"
     )
@@ -150,7 +166,7 @@ def test_copy_keeps_the_fields_that_are_asked_for_also_one_named_fid(labels, tmp
     feature.setGeometry(QgsGeometry.fromPointXY(QgsPointXY(500000, 5000000)))
     twin = QgsFeature(feature)
     layer.dataProvider().addFeatures([feature, twin])
-    path, error = copied(labels, layer, tmp_path, qtbot, fields=("fid", "part", "fid", "gone"))
+    path, error = copied(labels, [part(layer, field="fid")], tmp_path, qtbot, ("part", "fid", "gone"))
     assert error == ""
     copy = QgsVectorLayer(str(path), "copy", "ogr")
     rows = [(one["fid"], one["part"]) for one in copy.getFeatures()]
@@ -158,8 +174,8 @@ def test_copy_keeps_the_fields_that_are_asked_for_also_one_named_fid(labels, tmp
     assert copy.fields().lookupField("more") < 0
 
 
-def test_copy_that_cannot_be_written_says_so_in_a_sentence(labels, make_labels, tmp_path, qtbot):
-    _, error = copied(labels, make_labels(ROWS), tmp_path / "nowhere", qtbot)
+def test_copy_that_cannot_be_written_says_so_in_a_sentence(labels, part, make_labels, tmp_path, qtbot):
+    _, error = copied(labels, [part(make_labels(ROWS))], tmp_path / "nowhere", qtbot)
     assert "fields" in error
 
 

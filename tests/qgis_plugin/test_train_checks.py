@@ -15,12 +15,14 @@ GOOD = [("oak", (0, 0, 2, 2)), ("oak", (2, 0, 4, 2)), ("birch", (0, 4, 2, 6)), (
 def check(package, add_raster):
     """Checks a layer beside a series of one place: the kinds of findings, and all that was found."""
     from timo_qgis.layers.label_checks import checker, series_places
+    from timo_qgis.layers.label_parts import LabelPart, Naming
 
     places = series_places([add_raster("S2_20200101.tif"), add_raster("S2_20200201.tif")])
     assert len(places) == 1
 
-    def run(layer, selected_only=False, at=places):
-        found = checker(layer, "class", selected_only, at)()
+    def run(layer, *others, selected_only=False, at=places):
+        parts = [LabelPart(layer, "class", selected_only), *(LabelPart(one, "class") for one in others)]
+        found = checker(parts, Naming(), at)()
         return {line.kind: line for line in found.lines}, found
 
     return run
@@ -28,6 +30,10 @@ def check(package, add_raster):
 
 def ids(layer, *rows):
     return {feature.id() for row, feature in enumerate(layer.getFeatures()) if row in rows}
+
+
+def keys(layer, *rows):
+    return {(layer.id(), fid) for fid in ids(layer, *rows)}
 
 
 def add(layer, name, wkt):
@@ -47,7 +53,7 @@ def test_good_labels_have_nothing_to_tell(check, make_labels):
 def test_overlap_of_two_classes_is_told_and_that_of_one_class_is_not(check, make_labels):
     layer = make_labels([*GOOD, ("birch", (1, 1, 3, 3)), ("oak", (0, 0, 1, 2))])
     lines, _ = check(layer)
-    assert set(lines["overlap"].about) == ids(layer, 0, 1, 4)
+    assert set(lines["overlap"].about) == keys(layer, 0, 1, 4)
     assert "'birch' and 'oak'" in lines["overlap"].text
 
 
@@ -59,7 +65,7 @@ def test_polygons_that_only_touch_do_not_overlap(check, make_labels):
 def test_features_outside_of_the_series_are_told(check, make_labels):
     layer = make_labels([*GOOD, ("oak", (20, 0, 22, 2))])
     lines, found = check(layer)
-    assert set(lines["outside"].about) == ids(layer, 4)
+    assert set(lines["outside"].about) == keys(layer, 4)
     assert found.inside["oak"] == 2
 
 
@@ -78,7 +84,7 @@ def test_labels_in_another_coordinate_system_are_seen_where_they_are(check):
     for name, west in (("oak", 3.0001), ("birch", 3.0005), ("oak", 4.0)):
         add(layer, name, f"POLYGON(({west} 45.1531,{west + 1e-4} 45.1531,{west} 45.1530,{west} 45.1531))")
     lines, found = check(layer)
-    assert set(lines["outside"].about) == ids(layer, 2)
+    assert set(lines["outside"].about) == keys(layer, 2)
     assert found.inside == {"oak": 1, "birch": 1}
 
 
@@ -90,7 +96,7 @@ def test_class_of_one_feature_is_told(check, make_labels):
 def test_features_without_a_class_are_told(check, make_labels):
     layer = make_labels([*GOOD, (None, (6, 0, 7, 1)), ("  ", (6, 2, 7, 3))])
     lines, found = check(layer)
-    assert set(lines["no_class"].about) == ids(layer, 4, 5)
+    assert set(lines["no_class"].about) == keys(layer, 4, 5)
     assert set(found.inside) == {"oak", "birch"}
 
 

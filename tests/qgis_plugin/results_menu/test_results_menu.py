@@ -1,76 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a result's layer: how it was made, the same again, compare, export, and where to label next."""
+"""From a result's layer: how it was made, the same again, compare, export."""
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
-import pytest
 from osgeo import gdal
-from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayerType, QgsProject, QgsVectorLayer
+from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayerType, QgsProject
 from qgis.PyQt.QtWidgets import QApplication, QMessageBox, QPushButton
-
-CLASSES = {1: ("wood", (0, 100, 0)), 2: ("field & meadow", (200, 200, 0))}
-
-
-@pytest.fixture
-def job(tmp_path, make_map, make_floats):
-    """Paths of a finished job's map and confidence, whose tags say how they were made."""
-    series = tmp_path / "series.csv"
-    series.write_text("path,date\n")
-    (tmp_path / "woods").mkdir()
-    spec = {
-        "series": [str(series)],
-        "model": str(tmp_path / "woods"),
-        "out": str(tmp_path / "map.tif"),
-        "confidence": str(tmp_path / "map-confidence.tif"),
-        "batch": 4,
-    }
-    tags = {
-        "TIMO_MODEL": "woods <b>2020</b>",
-        "TIMO_MODEL_SHA256": "ab" * 32,
-        "TIMO_DATES": "2020-01-15, 2020-02-15",
-        "TIMO_SOURCES": "a.tif (12 bytes)",
-        "TIMO_VERSIONS": "timo 0.1, GDAL 3.8",
-        "TIMO_SPEC": json.dumps(spec),
-    }
-    values = np.full((40, 60), 1)
-    values[:, 30:] = 2
-    confidence = np.random.default_rng(0).uniform(0.5, 1, values.shape)
-    confidence[7, 50] = 0.2
-    return {
-        "map": str(make_map("map.tif", values, CLASSES, tags)),
-        "confidence": str(make_floats("map-confidence.tif", confidence)),
-    }
-
-
-@pytest.fixture
-def layers(dock, job, iface):
-    from timo_qgis.layers.results import add_results, read_results
-
-    added = list(add_results(QgsProject.instance(), read_results(job)[0], "job-1", "map"))
-    iface.active = added[0]
-    return added
-
-
-@pytest.fixture
-def choose(dock, layers, iface, qtbot):
-    """Picks an entry of the layer's menu and gives the window that opens."""
-
-    def choose(entry, window, layer=0):
-        iface.active = layers[layer]
-        dock.results.actions[entry].trigger()
-        found = []
-
-        def there():
-            found[:] = iface.window.findChildren(window)
-            return bool(found)
-
-        qtbot.waitUntil(there)
-        return found[0]
-
-    return choose
 
 
 def test_results_have_the_entries_that_fit_them_and_other_layers_have_none(
@@ -141,54 +77,14 @@ def test_run_again_says_what_is_gone(dock, layers, iface, tmp_path, qtbot):
     )
 
 
-def test_unsure_places_become_a_layer_on_top_with_a_class_to_pick(choose, layers, iface, dock, qtbot):
-    from timo_qgis.gui.unsure_dialog import UnsureDialog
-
-    iface.canvas.setDestinationCrs(layers[0].crs())
-    iface.canvas.setExtent(layers[0].extent().buffered(1e4))
-    dialog = choose("Unsure", UnsureDialog)
-    dialog.count.setValue(6)
-    dialog.distance.setValue(8)
-    dialog.each.setChecked(False)
-    dialog.go.click()
-    root = QgsProject.instance().layerTreeRoot()
-    qtbot.waitUntil(lambda: isinstance(getattr(root.children()[0], "layer", lambda: None)(), QgsVectorLayer))
-    layer = root.children()[0].layer()
-    rows = sorted(layer.getFeatures(), key=lambda feature: feature["rank"])
-    assert len(rows) == 6
-    assert rows[0]["confidence"] == pytest.approx(0.2) and rows[0]["predicted"] == "field & meadow"
-    point = rows[0].geometry().asPoint()
-    assert (point.x(), point.y()) == (500000 + 10 * 50.5, 5000000 - 10 * 7.5)
-    setup = layer.editorWidgetSetup(layer.fields().lookupField("class"))
-    assert setup.type() == "ValueMap"
-    assert setup.config()["map"] == [{"wood": "wood"}, {"field & meadow": "field & meadow"}]
-    assert iface.canvas.extent().contains(point) and iface.canvas.extent().width() < 1000
-    assert iface.active is layer
-    layer.startEditing()
-    assert layer.changeAttributeValue(rows[0].id(), layer.fields().lookupField("class"), "wood")
-    assert layer.commitChanges()
-    iface.bar.currentItem().findChild(QPushButton).click()
-    assert dock.tabs.currentWidget() is dock.train
-
-
-def test_map_without_confidence_says_what_to_tick(choose, tmp_path, package, qtbot):
-    from timo_qgis.gui.unsure_dialog import UnsureDialog
-
-    (tmp_path / "map-confidence.tif").unlink()
-    dialog = choose("Unsure", UnsureDialog)
-    dialog.go.click()
-    qtbot.waitUntil(lambda: "Confidence ticked" in dialog.message.text())
-    assert dialog.go.isEnabled()
-
-
-def test_compare_gives_a_layer_and_a_table_of_hectares(choose, make_map, package, qtbot):
+def test_compare_gives_a_layer_and_a_table_of_hectares(choose, make_map, package, qtbot, classes):
     from timo_qgis.gui.compare_dialog import CompareDialog
     from timo_qgis.layers.results import add_results, read_results
 
     values = np.full((40, 60), 1)
     values[:, 30:] = 2
     values[:10, :10] = 2
-    path = make_map("later.tif", values, CLASSES)
+    path = make_map("later.tif", values, classes)
     list(add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later"))
     dialog = choose("Compare", CompareDialog)
     dialog.before.setCurrentText("map")
@@ -204,11 +100,13 @@ def test_compare_gives_a_layer_and_a_table_of_hectares(choose, make_map, package
     assert "wood\tfield & meadow\t1.00" in QApplication.clipboard().text()
 
 
-def test_compare_says_how_much_of_maps_with_other_extents_it_compared(choose, make_map, package, qtbot):
+def test_compare_says_how_much_of_maps_with_other_extents_it_compared(
+    choose, make_map, package, qtbot, classes
+):
     from timo_qgis.gui.compare_dialog import CompareDialog
     from timo_qgis.layers.results import add_results, read_results
 
-    path = make_map("later.tif", np.full((50, 30), 1), CLASSES)  # half as wide, and longer
+    path = make_map("later.tif", np.full((50, 30), 1), classes)  # half as wide, and longer
     list(add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later"))
     dialog = choose("Compare", CompareDialog)
     dialog.before.setCurrentText("map")
@@ -228,7 +126,7 @@ def test_compare_wants_two_maps(choose, package):
     assert not dialog.go.isEnabled() and "another class map" in dialog.message.text()
 
 
-def test_export_as_polygons_brings_them_in_the_maps_colours(choose, package, tmp_path, qtbot):
+def test_export_as_polygons_brings_them_in_the_maps_colours(choose, package, tmp_path, qtbot, classes):
     from timo_qgis.gui.export_dialog import ExportDialog
 
     dialog = choose("Export", ExportDialog)
@@ -240,7 +138,7 @@ def test_export_as_polygons_brings_them_in_the_maps_colours(choose, package, tmp
     layer = project.mapLayersByName("map-export")[0]
     assert isinstance(layer.renderer(), QgsCategorizedSymbolRenderer)
     assert {(c.label(), c.symbol().color().getRgb()[:3]) for c in layer.renderer().categories()} == set(
-        CLASSES.values()
+        classes.values()
     )
     assert layer.featureCount() == 2
 
@@ -304,11 +202,11 @@ def test_layer_that_processing_dresses_after_it_was_added_has_the_entries(dock, 
         assert iface.layer_actions[action][QgsMapLayerType.RasterLayer] == [layer.id()]
 
 
-def test_compare_names_a_map_that_is_gone(choose, make_map, layers, package, qtbot):
+def test_compare_names_a_map_that_is_gone(choose, make_map, layers, package, qtbot, classes):
     from timo_qgis.gui.compare_dialog import CompareDialog
     from timo_qgis.layers.results import add_results, read_results
 
-    path = make_map("later.tif", np.full((40, 60), 1), CLASSES)
+    path = make_map("later.tif", np.full((40, 60), 1), classes)
     (later,) = add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later")
     dialog = choose("Compare", CompareDialog)
     QgsProject.instance().removeMapLayer(later.id())
@@ -316,11 +214,11 @@ def test_compare_names_a_map_that_is_gone(choose, make_map, layers, package, qtb
     assert "removed from the project" in dialog.message.text() and not dialog.busy
 
 
-def test_compared_maps_may_be_removed_meanwhile(choose, make_map, layers, package, qtbot):
+def test_compared_maps_may_be_removed_meanwhile(choose, make_map, layers, package, qtbot, classes):
     from timo_qgis.gui.compare_dialog import CompareDialog
     from timo_qgis.layers.results import add_results, read_results
 
-    path = make_map("later.tif", np.full((40, 60), 1), CLASSES)
+    path = make_map("later.tif", np.full((40, 60), 1), classes)
     (later,) = add_results(QgsProject.instance(), read_results({"map": str(path)})[0], "job-2", "later")
     dialog = choose("Compare", CompareDialog)
     dialog.before.setCurrentText("map")
