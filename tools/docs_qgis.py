@@ -265,8 +265,8 @@ def _windows(dock: Any) -> Iterator[Wait]:
         if name == "clean-up":
             click(find(QAbstractButton, "timoCleanUpAll"))
         yield from _shoot_and_close(name, opened())
-    dock.show_help()
-    yield from _shoot_and_close("help", dock._guide)
+    click(dock.help)
+    yield from _shoot_and_close("help", dock.findChild(QWidget, "timoHelp"))
 
 
 def _to_top(dock: Any) -> None:

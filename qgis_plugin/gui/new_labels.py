@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Sequence
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -31,6 +31,7 @@ from ..compat import caption, form_layout, label, plain
 from ..i18n import tr, trn
 from ..layers import label_layer
 from ..layers.label_classes import LabelClass, class_name, write_scheme
+from ..layers.label_parts import LabelPart
 from ..layers.sources import safe_name, unique_path
 from ..log import log
 from ..models import find_models
@@ -180,8 +181,7 @@ class ClassesDialog(QDialog):
 
     Args:
         shared: What all pages share.
-        layer: The labels.
-        field: The class field.
+        parts: The labels; the classes are the first layer's.
         classes: Those that it has now.
         parent: The window.
     """
@@ -192,15 +192,15 @@ class ClassesDialog(QDialog):
     def __init__(
         self,
         shared: Shared,
-        layer: QgsVectorLayer,
-        field: str,
+        parts: Sequence[LabelPart],
         classes: List[LabelClass],
         parent: Optional[QWidget],
     ) -> None:
         super().__init__(parent)
         self.setObjectName("timoClasses")
+        self._shared, self._parts = shared, list(parts)
+        layer, field = parts[0].layer, parts[0].field
         self.setWindowTitle(tr("Classes of '{name}'", name=layer.name()))
-        self._shared, self._layer, self._field = shared, layer, field
         self.classes = ClassEditor("timoClassesEditor")
         self.classes.set_classes(classes)
         self.reason = label("", "timoClassesReason", muted=True)
@@ -238,20 +238,19 @@ class ClassesDialog(QDialog):
 
     @slot
     def _on_ok(self) -> None:
-        layer = self._layer
-        if sip.isdeleted(layer):
+        parts = [part for part in self._parts if not sip.isdeleted(part.layer)]
+        if parts[:1] != self._parts[:1]:
             self.reject()
             return
         with inside_qgis():
-            write_scheme(layer, self._field, self.classes.classes())
+            write_scheme(parts[0].layer, parts[0].field, self.classes.classes())
         renamed = self.classes.renamed()
-        if renamed:
-            find = _finder(layer, self._field, renamed)
+        for part in parts if renamed else ():
             self._shared.background.run(
-                find,
-                partial(_ask_rename, self.parentWidget(), layer, self._field, renamed),
-                failed=partial(_not_looked, layer.name()),
-                owner=layer,
+                _finder(part.layer, part.field, renamed),
+                partial(_ask_rename, self.parentWidget(), part.layer, part.field, renamed),
+                failed=partial(_not_looked, part.layer.name()),
+                owner=part.layer,
             )
         self.done_with.emit()
         self.accept()
@@ -288,11 +287,11 @@ def _ask_rename(
         return
     pairs = ", ".join(f"'{old}' → '{renamed[old]}'" for old in found)
     text = trn(
-        "{count} feature has the old name of a class ({pairs}). Give it the new one? You can undo it until "
-        "the layer is saved.",
-        "{count} features have the old name of a class ({pairs}). Give them the new one? You can undo it "
-        "until the layer is saved.",
-        count, pairs=pairs,
+        "{count} feature of layer '{name}' has the old name of a class ({pairs}). Give it the new one? You "
+        "can undo it until the layer is saved.",
+        "{count} features of layer '{name}' have the old name of a class ({pairs}). Give them the new one? "
+        "You can undo it until the layer is saved.",
+        count, pairs=pairs, name=layer.name(),
     )  # fmt: skip
     with inside_qgis():
         answer = QMessageBox.question(parent, tr("Classes"), plain(text))

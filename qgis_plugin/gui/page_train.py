@@ -152,10 +152,9 @@ class TrainPage(Page):
 
     @slot
     def _on_classes(self) -> None:
-        layer, field = self.labels.layer, self.labels.field.currentField()
-        if layer is None or not field:
+        if not self.labels.parts():
             return
-        dialog = ClassesDialog(self.shared, layer, field, self.labels.scheme(), self.window())
+        dialog = ClassesDialog(self.shared, self.labels.parts(), self.labels.scheme(), self.window())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.done_with.connect(self.labels.refresh)
         with inside_qgis():
@@ -313,9 +312,8 @@ class TrainPage(Page):
         done = job.state == "succeeded" and (first or self.box.job.state != "succeeded")
         self.box.show_job(job)
         if done:
-            layer = labels.layer_of(job.spec, self.labels.layer)
-            folder = Path(job.outputs().get("bundle", ""))
-            self.result.show_folder(folder, layer, str(job.spec.get("class_field") or ""))
+            judged = labels.likely_parts(job.spec, self.labels.layer)
+            self.result.show_folder(Path(job.outputs().get("bundle", "")), judged)
             self.start.refresh()
         elif job.state != "succeeded":
             self.result.clear()

@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
-from qgis.core import QgsVectorLayer
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QScrollArea, QVBoxLayout, QWidget
@@ -246,7 +245,6 @@ class EvaluateDialog(QDialog):
         new = self.box.job is None or self.box.job.id != job.id or self.box.job.state != job.state
         self.box.show_job(job)
         if new and job.state == "succeeded":
-            field = str(job.spec.get("class_field") or "")
-            layer: Optional[QgsVectorLayer] = labels.layer_of(job.spec, self.labels.layer)
-            self.result.show_folder(Path(str(job.spec.get("out", ""))), layer, field)
+            judged = labels.likely_parts(job.spec, self.labels.layer)
+            self.result.show_folder(Path(str(job.spec.get("out", ""))), judged)
         self._validate()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
 from qgis.gui import QgsFieldComboBox, QgsMapLayerComboBox
@@ -15,8 +15,8 @@ from ..compat import caption, form_layout, icon, label
 from ..i18n import tr
 from ..layers import label_classes, label_layer, labels
 from ..layers.finding import Finding
-from ..layers.label_checks import Findings, Key, Places, checker
-from ..layers.label_parts import LabelPart, Naming, likely_field
+from ..layers.label_checks import Findings, Places, checker
+from ..layers.label_parts import LabelPart, Naming, by_layer, likely_field
 from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
@@ -139,12 +139,15 @@ class LabelsBox(QWidget):
         return [LabelPart(self.layer, field, self.selected.isChecked()), *self.more.parts()]
 
     def scheme(self) -> List[label_classes.LabelClass]:
-        """The classes that the layer offers when drawing, then those that its features have beside them."""
+        """The classes that the layer offers when drawing, then those that its features have beside them.
+
+        Of the chosen layer alone: those of other layers are their own.
+        """
         if not self.alive() or self.layer is None:
             return []
         offered = label_classes.read_scheme(self.layer, self.field.currentField())
         known = {one.name: one.color for one in offered}
-        names = [*known, *(name for name in self.counts or {} if name not in known)]
+        names = [*known, *sorted(name for name in self.naming.names if name not in known)]
         colors = label_classes.with_colors(names, {**self._colors, **known})
         return [label_classes.LabelClass(name, color) for name, color in colors.items()]
 
@@ -174,6 +177,7 @@ class LabelsBox(QWidget):
         self.edit.setToolTip(tr("Change the names and colours that this layer offers when you draw"))
         self.selected = QCheckBox(tr("Selected features only"))
         self.selected.setObjectName(f"{name}Selected")
+        self.selected.setToolTip(tr("Of this layer; layers under And also give all their features"))
         self.selected.setEnabled(False)
         self.more = MoreLabels(f"{name}More")
         self.classes = ClassTable(f"{name}Classes")
@@ -342,7 +346,7 @@ class LabelsBox(QWidget):
     def _on_show(self, finding: Finding) -> None:
         """Select these features of the labels and bring those of the first layer into view."""
         self.selected.setChecked(False)
-        about = self._by_layer(finding.about)
+        about = by_layer(self.parts(), finding.about)
         with inside_qgis():
             for layer, features in reversed(about):
                 layer.selectByIds(features)
@@ -352,7 +356,7 @@ class LabelsBox(QWidget):
 
     @slot
     def _on_mend(self, finding: Finding) -> None:
-        for layer, features in self._by_layer(finding.about):
+        for layer, features in by_layer(self.parts(), finding.about):
             count, name = label_layer.mend(layer, features), layer.name()
             if count:
                 log(tr("{count} shapes of layer '{name}' were repaired: save the layer's edits to keep them.",
@@ -360,14 +364,6 @@ class LabelsBox(QWidget):
             else:
                 log(tr("The shapes of layer '{name}' could not be repaired: correct them with the vertex "
                        "tool.", name=name), "warning", push=True)  # fmt: skip
-
-    def _by_layer(self, keys: Iterable[Key]) -> List[Tuple[QgsVectorLayer, List[int]]]:
-        """The features by the picked layer that they are of."""
-        wanted = list(keys)
-        found = [
-            (part.layer, [fid for ident, fid in wanted if ident == part.layer.id()]) for part in self.parts()
-        ]
-        return [(layer, features) for layer, features in found if features]
 
 
 def _signals(layer: QgsVectorLayer) -> List[Any]:

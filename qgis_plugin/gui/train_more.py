@@ -48,6 +48,7 @@ class MoreLabels(QgsCheckableComboBox):
         project = QgsProject.instance()
         project.layersAdded.connect(self._on_layers)
         project.layersRemoved.connect(self._on_layers)
+        project.layerTreeRoot().nameChanged.connect(self._on_layers)
         self.model().dataChanged.connect(self._on_ticked)  # QGIS's own signal does not tell of each
         self._fill()
 

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Sequence, Tuple
 
-from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices
@@ -15,6 +15,7 @@ from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFrame, QPushButton, 
 from ..compat import label
 from ..i18n import tr, trn
 from ..layers.label_faults import ERRORS, MAP, NONE, SPLIT, Evidence, Found, finder
+from ..layers.label_parts import LabelPart, by_layer
 from ..layers.sources import is_result, layer_file
 from ..models import Model
 from ..scores import Scores, read_scores
@@ -43,8 +44,7 @@ class ResultBox(QFrame):
         self._shared = shared
         self._trusted = trusted
         self._asked = 0
-        self._layer: Optional[QgsVectorLayer] = None
-        self._field = ""
+        self._parts: List[LabelPart] = []
         self.scores = Scores()
         self.title = label("", f"{name}ResultTitle")
         self.hint = label(
@@ -77,17 +77,16 @@ class ResultBox(QFrame):
         self._asked += 1
         self.setVisible(False)
 
-    def show_folder(self, folder: Path, layer: Optional[QgsVectorLayer], field: str) -> None:
+    def show_folder(self, folder: Path, parts: Sequence[LabelPart] = ()) -> None:
         """Show the scores of a bundle or a report.
 
         Args:
             folder: Where it lies.
-            layer: The labels that it was judged by, to select features in; None if they are not in QGIS.
-            field: Their class field.
+            parts: The labels that it was judged by, to select features in; none if they are not in QGIS.
         """
         self._asked += 1
         asked = self._asked
-        self._layer, self._field = layer, field
+        self._parts = list(parts)
         self._shared.background.run(lambda: read_scores(folder), lambda scores: self._show(asked, scores))
 
     def _show(self, asked: int, scores: Scores) -> None:
@@ -123,15 +122,15 @@ class ResultBox(QFrame):
         if not self._trusted:  # its labels are elsewhere, too
             self._tell(told)
             return
-        layer = self._layer
-        if layer is None or sip.isdeleted(layer):
+        parts = [part for part in self._parts if not sip.isdeleted(part.layer)]
+        if not parts:
             self._tell(f"{told} {tr('Add the layer of its labels to the project to see where.')}")
             return
         self._tell(f"{told} {tr('Looking for them.')}")
         self._asked += 1
         asked, name = self._asked, self.scores.classes[row].name
         mapped = self.scores.classes[column]
-        find = finder(layer, self._field, name, self._evidence(mapped.value, row == column))
+        find = finder(parts, name, self._evidence(mapped.value, row == column))
         self._shared.background.run(find, lambda found: self._select(asked, told, name, mapped.name, found))
 
     def _evidence(self, value: int, right: bool) -> Tuple[Evidence, ...]:
@@ -147,17 +146,17 @@ class ResultBox(QFrame):
         return tuple(found)
 
     def _select(self, asked: int, told: str, name: str, mapped: str, found: Found) -> None:
-        layer = self._layer
-        if asked != self._asked or layer is None or sip.isdeleted(layer):
+        if asked != self._asked:
             return
-        features, kind = found
-        self._tell(f"{told} {_words(len(features), kind, name, mapped)}")
-        if not features:
-            return
+        keys, kind = found
+        about = by_layer(self._parts, keys)
+        self._tell(f"{told} {_words(sum(len(features) for _, features in about), kind, name, mapped)}")
         with inside_qgis():
-            layer.selectByIds(list(features))
-            self._shared.iface.setActiveLayer(layer)
-            self._shared.iface.mapCanvas().zoomToSelected(layer)
+            for layer, features in reversed(about):
+                layer.selectByIds(features)
+                self._shared.iface.setActiveLayer(layer)
+            if about:
+                self._shared.iface.mapCanvas().zoomToSelected(about[0][0])
 
 
 class ScoresDialog(QDialog):
@@ -174,7 +173,7 @@ class ScoresDialog(QDialog):
         self.setObjectName("timoScores")
         self.setWindowTitle(tr("Figures of model '{name}'", name=model.name))
         self.result = ResultBox(shared, "timoScores", trusted=False)
-        self.result.show_folder(model.folder, None, "")
+        self.result.show_folder(model.folder)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.addButton(HelpButton("train", self), QDialogButtonBox.ButtonRole.HelpRole)
         buttons.rejected.connect(self.reject)

@@ -145,9 +145,10 @@ class UnsureDialog(TaskDialog):
         self.accept()
 
     def _chosen(self, classes: Classes) -> List[LabelPart]:
-        """The Train page's labels, if they can be those of the map: one of their classes is in it."""
-        known, mapped = set(self._labels.counts or {}), {name for _, name, _ in classes}
-        return self._labels.parts() if not classes or known & mapped else []
+        """The Train page's labels, unless they are of other things: none of their classes is in the map."""
+        counts, mapped = self._labels.counts, {name for _, name, _ in classes}
+        of_others = bool(counts) and bool(mapped) and not mapped & set(counts or {})
+        return [] if of_others else self._labels.parts()
 
 
 def _words(count: int, name: str, others: Sequence[str]) -> str:

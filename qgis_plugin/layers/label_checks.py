@@ -23,7 +23,7 @@ from qgis.core import (
 
 from ..i18n import tr, trn
 from .finding import Finding
-from .label_parts import LabelPart, Naming, all_features, readers
+from .label_parts import Key, LabelPart, Naming, all_features, readers
 
 MOST_CHECKED = 20_000
 """Features whose shapes are looked at; of more, the first so many."""
@@ -47,10 +47,6 @@ class Findings:
     lines: List[Finding] = field(default_factory=list)
     areas: Dict[str, float] = field(default_factory=dict)
     inside: Dict[str, int] = field(default_factory=dict)
-
-
-Key = Tuple[str, int]
-"""A feature: its layer's id, and its own."""
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,11 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsCsException,
-    QgsFeatureRequest,
     QgsGeometry,
     QgsProject,
-    QgsVectorLayer,
-    QgsVectorLayerFeatureSource,
 )
 
-from .label_classes import class_name
+from .label_parts import Key, LabelPart, Naming, all_features, readers
 
 SIDE = 512
 """Most pixels a side that are looked at of one polygon: of a larger one, every so many."""
@@ -45,36 +42,35 @@ class Evidence:
     model: str = ""
 
 
-Found = Tuple[Tuple[int, ...], str]
+Found = Tuple[Tuple[Key, ...], str]
 
 
-def finder(layer: QgsVectorLayer, field: str, name: str, evidence: Sequence[Evidence]) -> Callable[[], Found]:
+def finder(parts: Sequence[LabelPart], name: str, evidence: Sequence[Evidence]) -> Callable[[], Found]:
     """A function that finds features of a class by the first evidence that there is; for another thread.
 
     Args:
-        layer: The labels.
-        field: The class field.
-        name: The class.
+        parts: The labels.
+        name: The class, as the first of them calls it.
         evidence: Where to look.
 
     Returns:
-        The function; it returns the features' ids, and the kind of the evidence, empty if there was none.
+        The function; it returns the features, and the kind of the evidence, empty if there was none.
     """
-    index = layer.fields().lookupField(field)
-    source = QgsVectorLayerFeatureSource(layer)
-    request = QgsFeatureRequest().setSubsetOfAttributes([index])
-    crs, context = layer.crs(), QgsProject.instance().transformContext()
+    read = readers(parts)
+    naming = Naming([name], read[0].told)
+    crs, context = parts[0].layer.crs(), QgsProject.instance().transformContext()
 
     def find() -> Found:
-        features = [
-            (feature.id(), QgsGeometry(feature.geometry()))
-            for feature in source.getFeatures(request)
-            if class_name(feature.attribute(index)) == name and not feature.geometry().isNull()
+        shapes = [
+            ((reader.ident, feature.id()), reader.shape(feature))
+            for reader, feature, found in all_features(read, naming)
+            if found == name
         ]
+        features = [(key, shape) for key, shape in shapes if not shape.isNull()]
         for kind in (MAP, ERRORS, SPLIT):
             tests = [test for one in evidence if one.kind == kind for test in _tests(one, crs, context)]
             if tests:
-                hit = tuple(fid for fid, geometry in features if any(test(geometry) for test in tests))
+                hit = tuple(key for key, geometry in features if any(test(geometry) for test in tests))
                 return hit, kind
         return (), NONE
 

@@ -31,6 +31,10 @@ FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop"
 SHAPES = (QgsWkbTypes.GeometryType.PolygonGeometry, QgsWkbTypes.GeometryType.PointGeometry)
 
 
+Key = Tuple[str, int]
+"""A feature: its layer's id, and its own."""
+
+
 @dataclass(frozen=True)
 class LabelPart:
     """One layer of labels. What several call a class, the first one says.
@@ -60,15 +64,19 @@ class Naming:
 
     def __init__(self, names: Iterable[str] = (), told: Optional[Mapping[str, str]] = None) -> None:
         self.names = list(names)
+        self._told = {_folded(text): name for name, text in (told or {}).items()}
         self._known = {name: name for name in self.names}
         for name in self.names:
             self._known.setdefault(_folded(name), name)
-        for name, text in (told or {}).items():
-            self._known.setdefault(_folded(text), name)
+        for text, name in self._told.items():
+            self._known.setdefault(text, name)
 
     def of(self, name: str, told: Mapping[str, str]) -> str:
         """The first layer's name of a class: that of its value, or of what the own value map calls it."""
-        for one in (name, _folded(name), _folded(told.get(name, ""))):
+        text = _folded(told.get(name, ""))
+        if text and self._told and _is_number(name):  # in another list the number may be another class
+            return self._known.get(text, told[name])
+        for one in (name, _folded(name), text):
             if one in self._known:
                 return self._known[one]
         return name
@@ -147,6 +155,17 @@ def all_features(read: Sequence[PartReader], naming: Naming) -> Iterator[Tuple[P
     for number, reader in enumerate(read):
         for feature, name in reader.features(naming if number else Naming()):
             yield reader, feature, name
+
+
+def by_layer(parts: Sequence[LabelPart], keys: Iterable[Key]) -> List[Tuple[QgsVectorLayer, List[int]]]:
+    """Features by the layer that they are of, which is one of these and has any."""
+    wanted = list(keys)
+    found = [
+        (part.layer, [fid for ident, fid in wanted if ident == part.layer.id()])
+        for part in parts
+        if not sip.isdeleted(part.layer)
+    ]
+    return [(layer, features) for layer, features in found if features]
 
 
 def why_not_together(parts: Sequence[LabelPart]) -> str:

@@ -25,7 +25,7 @@ from .task import RasterTask
 MOST_COUNTED = 100_000
 """Features of a layer whose class is looked at; of more, the first so many."""
 COPY_PROPERTY = "timo/labels"
-"""Custom property of a labels layer: the copy that was made of it last, its place in there, and its field."""
+"""Custom property of a labels layer: the copy made of it last, its place there and of how many, its field."""
 
 
 @dataclass(frozen=True)
@@ -172,42 +172,45 @@ def _remember(parts: Sequence[LabelPart], copy: Path) -> None:
     """Write onto the layers which copy was made of them, and which of its parts each one is."""
     for number, part in enumerate(parts):
         if part.alive:
-            part.layer.setCustomProperty(COPY_PROPERTY, [str(copy), str(number), part.field])
+            told = [str(copy), str(number), str(len(parts)), part.field]
+            part.layer.setCustomProperty(COPY_PROPERTY, told)
 
 
 def parts_of(spec: Mapping[str, Any]) -> List[LabelPart]:
     """The project's layers of a job's labels: that of its file, or those of which its copy was made.
+
+    None where not all of them are there any more, or one is known by a later copy.
 
     Args:
         spec: Of the job.
     """
     name, file = str(spec.get("class_field") or ""), str(spec.get("labels") or "")
     copied: List[Tuple[int, LabelPart]] = []
+    whole = 0
     for layer in QgsProject.instance().mapLayers().values():
         if not isinstance(layer, QgsVectorLayer) or not file:
             continue
         if layer_file(layer) == Path(file) and layer.fields().lookupField(name) >= 0:
             return [LabelPart(layer, name)]
         told = layer.customProperty(COPY_PROPERTY)
-        if isinstance(told, list) and told[:1] == [file] and layer.fields().lookupField(told[2]) >= 0:
-            copied.append((int(told[1]), LabelPart(layer, told[2])))
-    return [part for _, part in sorted(copied, key=lambda entry: entry[0])]
+        if isinstance(told, list) and told[:1] == [file] and layer.fields().lookupField(told[-1]) >= 0:
+            copied.append((int(told[1]), LabelPart(layer, told[-1])))
+            whole = int(told[2])
+    parts = dict(copied)  # a layer that was duplicated has the same place
+    return [parts[number] for number in sorted(parts)] if len(parts) == whole else []
 
 
-def layer_of(spec: Mapping[str, Any], likely: Optional[QgsVectorLayer]) -> Optional[QgsVectorLayer]:
-    """The project's layer of a job's labels, the first of several; else a likely one with the class field.
+def likely_parts(spec: Mapping[str, Any], likely: Optional[QgsVectorLayer]) -> List[LabelPart]:
+    """The project's layers of a job's labels; else a likely one with the class field.
 
     Args:
         spec: Of the job.
         likely: The layer that is chosen now: the job may have got a copy of it.
     """
-    found = parts_of(spec)
-    if found:
-        return found[0].layer
-    name = str(spec.get("class_field") or "")
-    if likely is None or sip.isdeleted(likely) or likely.fields().lookupField(name) < 0:
-        return None
-    return likely
+    found, name = parts_of(spec), str(spec.get("class_field") or "")
+    if found or likely is None or sip.isdeleted(likely) or likely.fields().lookupField(name) < 0:
+        return found
+    return [LabelPart(likely, name)]
 
 
 def why_not(counts: Dict[str, int], fewest: int = 2) -> str:

@@ -101,8 +101,10 @@ def box(dock, qtbot):
 
 
 def show(box, folder, layer, qtbot):
+    from timo_qgis.layers.label_parts import LabelPart
+
     with qtbot.waitSignal(box.shown):
-        box.show_folder(folder, layer, "class")
+        box.show_folder(folder, [LabelPart(layer, "class")] if layer is not None else [])
     return box
 
 
@@ -245,6 +247,24 @@ def test_click_selects_the_labels_under_which_the_models_map_shows_the_other_cla
     assert iface.canvas.zoomed == 1
 
 
+def test_labels_of_all_layers_that_were_learnt_from_are_looked_through(
+    box, report, make_labels, write_raster, qtbot
+):
+    from timo_qgis.layers.label_parts import LabelPart
+
+    errors = np.full((1, 8, 8), 255, np.uint8)
+    errors[0, :2, :2], errors[0, :2, 4:6] = 0, 1
+    write_raster("errors.tif", errors, ("error",), folder=report)
+    first = make_labels([("birch", (0, 4, 2, 6))])
+    other = make_labels([("Oak", (0, 0, 2, 2)), ("Oak", (4, 0, 6, 2))], "more", "cover")
+    with qtbot.waitSignal(box.shown):
+        box.show_folder(report, [LabelPart(first, "class"), LabelPart(other, "cover")])
+    click(box, 0, 1, qtbot)
+    assert first.selectedFeatureCount() == 0
+    assert [f.geometry().boundingBox().xMinimum() for f in other.getSelectedFeatures()] == [500040]
+    assert "Selected: 1 feature of 'oak'" in places(box)
+
+
 def test_map_of_another_model_is_no_evidence(box, bundle, make_labels, write_raster, qtbot):
     from timo_qgis.layers.sources import JOB_PROPERTY
 
@@ -274,11 +294,8 @@ def test_click_selects_wrong_or_right_labels_of_an_evaluation(
 
 
 def test_without_a_map_the_labels_that_judged_the_model_are_selected_and_said_to_be_that(
-    box, bundle, make_labels, qtbot, monkeypatch
+    box, bundle, make_labels, qtbot
 ):
-    from timo_qgis.layers import label_faults
-
-    monkeypatch.setattr(label_faults, "QgsVectorLayer", None)  # no layer is made in another thread
     source = ogr.GetDriverByName("GPKG").CreateDataSource(str(bundle / "split.gpkg"))
     reference = osr.SpatialReference()
     reference.ImportFromEPSG(32631)

@@ -54,7 +54,8 @@ def guide(dock):
     dock.tabs.setCurrentIndex(1)
     dock.train.name.setFocus()
     QTest.keyClick(dock.train.name, Qt.Key.Key_F1)
-    return dock._guide is not None and dock._guide.isVisible()
+    found = dock.findChild(QWidget, "timoHelp")
+    return found is not None and found.isVisible()
 
 def left():
     return len(iface.mainWindow().findChildren(QWidget, "TimoDock"))

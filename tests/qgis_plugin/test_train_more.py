@@ -285,7 +285,7 @@ def test_a_field_that_the_training_reads_must_be_in_all_layers(page, add_points,
 
 
 def test_layers_of_an_earlier_training_are_found_again(page, polygons, add_points, sent, qtbot):
-    from timo_qgis.layers.labels import layer_of, parts_of
+    from timo_qgis.layers.labels import likely_parts, parts_of
 
     points = add_points()
     tick(page, qtbot, "points")
@@ -295,5 +295,46 @@ def test_layers_of_an_earlier_training_are_found_again(page, polygons, add_point
         (polygons.id(), "class"),
         (points.id(), "class"),
     ]
-    assert layer_of(spec, None).id() == polygons.id()
+    assert likely_parts(spec, None) == parts_of(spec)
     assert parts_of({**spec, "labels": "/nowhere/else.gpkg"}) == []
+    QgsProject.instance().removeMapLayer(points.id())
+    assert parts_of(spec) == [], "the others alone are not what was learnt from"
+
+
+def test_the_same_number_is_another_class_in_another_list(page, make_labels, add_points, qtbot):
+    layer = make_labels([("1", (0, 0, 2, 2)), ("2", (0, 4, 2, 6))])
+    layer.setEditorWidgetSetup(
+        0, QgsEditorWidgetSetup("ValueMap", {"map": [{"Forest": "1"}, {"Water": "2"}]})
+    )
+    points = add_points([(1, (60, 5)), (1, (62, 5))], field="lc:integer")
+    points.setEditorWidgetSetup(0, QgsEditorWidgetSetup("ValueMap", {"map": [{"water": "1"}]}))
+    tick(page, qtbot, "points (lc)")
+    qtbot.waitUntil(lambda: classes(page) == {"1": "1", "2": "3"})
+
+
+def test_a_class_that_the_first_list_lacks_is_said_and_not_guessed_by_its_number(
+    page, make_labels, add_points, qtbot
+):
+    layer = make_labels([("1", (0, 0, 2, 2)), ("2", (0, 4, 2, 6))])
+    layer.setEditorWidgetSetup(
+        0, QgsEditorWidgetSetup("ValueMap", {"map": [{"Forest": "1"}, {"Water": "2"}]})
+    )
+    points = add_points([(1, (60, 5))], field="lc:integer")
+    points.setEditorWidgetSetup(0, QgsEditorWidgetSetup("ValueMap", {"map": [{"Bog": "1"}]}))
+    tick(page, qtbot, "points (lc)")
+    qtbot.waitUntil(lambda: "Class 'Bog' in field 'lc' of layer 'points'" in page.why_not())
+
+
+def test_classes_of_other_layers_are_not_written_into_the_chosen_one(page, polygons, add_points, qtbot):
+    add_points()
+    tick(page, qtbot, "points")
+    qtbot.waitUntil(lambda: "elm" in classes(page))
+    assert [one.name for one in page.labels.scheme()] == ["birch", "oak"]
+
+
+def test_layer_that_is_renamed_is_listed_by_its_new_name(page, polygons, add_points, qtbot):
+    points = add_points()
+    tick(page, qtbot, "points")
+    points.setName("unsure places")
+    qtbot.waitUntil(lambda: page.labels.more.findText("unsure places") >= 0)
+    assert [part.layer.id() for part in page.labels.more.parts()] == [points.id()]

@@ -88,7 +88,7 @@ def test_unsure_places_are_learnt_together_with_the_labels_of_the_maps_model(
 ):
     mine = make_labels([("wood", (0, 0, 2, 2)), ("field & meadow", (4, 4, 6, 6))], name="2020", field="cover")
     other = make_labels([("wood", (0, 0, 2, 2)), ("reeds", (4, 4, 6, 6))], name="another")
-    mine.setCustomProperty("timo/labels", [str(tmp_path / "copy.gpkg"), "0", "cover"])
+    mine.setCustomProperty("timo/labels", [str(tmp_path / "copy.gpkg"), "0", "1", "cover"])
     spec = {"labels": str(tmp_path / "copy.gpkg"), "class_field": "cover"}
     (tmp_path / "woods" / "model.json").write_text(json.dumps({"training": {"spec": spec}}))
     dock.train.labels.layers.setLayer(other)
