@@ -120,7 +120,7 @@ def test_every_variant_is_compiled_and_exported_whole(name):
     [
         pytest.param("encoder", 3, marks=pytest.mark.slow),
         pytest.param("encoder by date", 3, marks=pytest.mark.slow),
-        ("classifier", 1),
+        pytest.param("classifier", 1, marks=pytest.mark.slow),
         pytest.param("segmenter", 3, marks=pytest.mark.slow),
         pytest.param("segmenter per date", 1, marks=pytest.mark.slow),
         pytest.param("folded and zoomed", 1, marks=pytest.mark.slow),

@@ -77,6 +77,7 @@ def predicting(large, bundle, out, address, env, *more):
     )
 
 
+@pytest.mark.slow
 def test_two_nodes_make_the_map_of_one_process_also_when_one_is_killed_on_the_way(
     large,
     bundle,

@@ -54,6 +54,7 @@ def test_a_fine_tuning_that_is_ended_early_is_a_model_of_the_epochs_that_it_ran(
     scene.predict(tmp_path / "m", tmp_path / "map.tif")
 
 
+@pytest.mark.slow
 def test_a_pre_training_that_is_ended_early_is_an_encoder_of_the_epochs_that_it_ran(scene, tmp_path):
     reporter = Content(2)
     given = {"series": [str(scene.folder)], "out": str(tmp_path / "m"), "epochs": 5, "zoom": 1, "chip": 32}

@@ -64,6 +64,7 @@ def test_a_classifier_of_chips_maps_what_fills_them(scene, tmp_path):
     assert (mapped[middles] == scene.truth[middles]).mean() > 0.85
 
 
+@pytest.mark.slow
 def test_a_classifier_of_chips_on_every_date(scene, dated_labels, tmp_path):
     more = {"labels": str(dated_labels), "per_date": True, "date_field": "day", "chip": 32}
     scene.finetune(tmp_path / "m", classify="chips", epochs=12, **more)

@@ -24,7 +24,10 @@ class Listener(Reporter):
         self.lines.append(message)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name == "deforestation" else pytest.mark.slow) for name in PRESETS],
+)
 def test_a_preset_trains_and_maps_a_scene(scene, tmp_path, name):
     scene.finetune(tmp_path / "m", preset=name, epochs=4)
     card = json.loads((tmp_path / "m" / "model.json").read_text())

@@ -62,6 +62,7 @@ def test_blocks_that_another_part_of_the_work_made_smaller_are_joined(predict, w
     assert np.mean(pixels(tmp_path / "map.tif") != pixels(whole.map)) < 1e-3
 
 
+@pytest.mark.slow
 def test_parts_that_were_copied_elsewhere_are_joined_there(predict, whole, tmp_path):
     for number in (1, 2):
         predict(shard=f"{number}/2", confidence=str(tmp_path / "c.tif"))
