@@ -18,7 +18,7 @@ from ..compat import icon
 from ..i18n import tr
 from ..log import log
 from ..shared import Shared
-from ..timing import inside_qgis, slot, slot_of
+from ..timing import inside_qgis, slot
 from .banner import Banner
 from .help_button import HelpButton
 from .page_jobs import JobsPage
@@ -156,8 +156,8 @@ class TimoDock(QgsDockWidget):
         self.banner.retried.connect(self._on_retry)
         self.banner.setup_asked.connect(self._on_setup)
         self.train.model_ready.connect(self._on_model)
-        self.series.wanted.connect(slot_of(self.tabs.setCurrentWidget, self.series))
-        self.predict.train_asked.connect(slot_of(self.tabs.setCurrentWidget, self.train))
+        self.series.wanted.connect(self._on_series_wanted)
+        self.predict.train_asked.connect(self._on_train_asked)
         self.predict.box.opened.connect(self._on_add)
         self.train.box.attach(backend)
         self.predict.box.attach(backend)
@@ -218,6 +218,14 @@ class TimoDock(QgsDockWidget):
     def _on_jobs(self, changed: list) -> None:
         if any(job.task == "finetune" and job.state == "succeeded" for job in changed):
             self._models_came.start(SOON)
+
+    @slot
+    def _on_series_wanted(self) -> None:
+        self.tabs.setCurrentWidget(self.series)
+
+    @slot
+    def _on_train_asked(self) -> None:
+        self.tabs.setCurrentWidget(self.train)
 
     @slot
     def _on_log(self, job: str) -> None:

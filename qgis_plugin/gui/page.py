@@ -17,6 +17,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..compat import icon, label
+from ..i18n import tr
 from ..shared import Shared
 from ..timing import slot
 from .why import Remedy, Why
@@ -91,7 +92,7 @@ class RunFooter(QWidget):
         self.button.setObjectName(f"{name}Run")
         self.button.setMinimumHeight(32)
         self.button.setMinimumWidth(110)
-        self.remedy = QPushButton()
+        self.remedy = QPushButton(tr("What helps"))  # whose text comes with the reason
         self.remedy.setObjectName(f"{name}Remedy")
         self.remedy.hide()
         told = QVBoxLayout()

@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 USED = (*(QAbstractButton, QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit),)
+COMPOUND = {"QgsFilterLineEdit", "QgsFileWidget", "QgsCollapsibleGroupBox"}
 
 
 def inner_part(widget):
@@ -26,7 +27,7 @@ def inner_part(widget):
     while isinstance(parent, QWidget):
         if isinstance(parent, (QAbstractSpinBox, QComboBox, QTabBar, QAbstractItemView)):
             return True
-        if type(parent).__name__ in ("QgsFilterLineEdit", "QgsFileWidget", "QgsCollapsibleGroupBox"):
+        if any(kind.__name__ in COMPOUND for kind in type(parent).__mro__):
             return True
         parent = parent.parent()
     return False

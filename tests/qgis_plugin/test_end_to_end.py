@@ -112,6 +112,7 @@ def test_from_ticked_layers_to_a_styled_map(running, qtbot):
     assert sum(not job.dry_run for job in dock.shared.backend.jobs.values()) == 2
 
 
+@pytest.mark.slow
 def test_unsure_places_of_a_map_teach_the_next_model_beside_the_first_labels(running, iface, fields, qtbot):
     dock = running
     train(qtbot, dock, 2, "first")

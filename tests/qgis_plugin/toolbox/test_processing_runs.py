@@ -93,6 +93,7 @@ def test_from_labels_to_a_styled_map_and_its_evaluation(
     assert 0 <= report["accuracy"] <= 1
 
 
+@pytest.mark.slow
 def test_maps_of_every_date_are_loaded_with_the_map_and_play_in_time(
     make_feedback, algorithm, context, scene, fields, real_backend, tmp_path, qgis_processing, qtbot
 ):
