@@ -266,7 +266,7 @@ def _windows(dock: Any) -> Iterator[Wait]:
             click(find(QAbstractButton, "timoCleanUpAll"))
         yield from _shoot_and_close(name, opened())
     click(dock.help)
-    yield from _shoot_and_close("help", dock.findChild(QWidget, "timoHelp"))
+    yield from _shoot_and_close("help", find(QWidget, "timoHelp"))
 
 
 def _to_top(dock: Any) -> None:

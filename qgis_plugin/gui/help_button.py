@@ -15,7 +15,7 @@ from .help_window import HelpWindow
 
 
 class HelpButton(QToolButton):
-    """Opens the guide above its window, whose child it is: a modal dialog would block any other.
+    """Opens the guide above the window that it stands in: a modal one would block a window that is no child.
 
     Args:
         page: The guide's page that tells of the window, such as ``series``.
@@ -26,7 +26,6 @@ class HelpButton(QToolButton):
     def __init__(self, page: str, window: QWidget, key: str = "F1") -> None:
         super().__init__()
         self.page = page
-        self._window = window
         self._guide: Optional[HelpWindow] = None
         self.setObjectName("timoHelpButton")
         self.setIcon(icon("help"))
@@ -41,5 +40,5 @@ class HelpButton(QToolButton):
     def show_guide(self) -> None:
         """Open the guide at the page."""
         if self._guide is None:
-            self._guide = HelpWindow(self._window)
+            self._guide = HelpWindow(self.window())
         self._guide.show_page(self.page)

@@ -73,7 +73,7 @@ def test_f1_and_a_button_open_the_guide_above_a_dialog(plugin, iface, qtbot):
 def test_f1_opens_the_guide_at_this_page(dock, iface, qtbot):
     dock.tabs.setCurrentIndex(1)
     qtbot.mouseClick(dock.help, Qt.MouseButton.LeftButton)
-    guide = the_guide(dock)
+    guide = the_guide(iface.window)
     assert guide.isVisible()
     assert guide.view.source().fileName() == "train.md"
     assert guide.view.toPlainText().strip()
@@ -84,11 +84,11 @@ def test_f1_opens_the_guide_at_this_page(dock, iface, qtbot):
     qtbot.waitUntil(guide.isVisible)
 
 
-def test_links_go_to_other_pages_and_addresses_to_the_browser(dock, monkeypatch, qtbot):
+def test_links_go_to_other_pages_and_addresses_to_the_browser(dock, iface, monkeypatch, qtbot):
     opened = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toString()))
     dock.help.click()
-    guide = the_guide(dock)
+    guide = the_guide(iface.window)
     guide._on_link(QUrl("https://arxiv.org/abs/2505.08723"))
     assert opened == ["https://arxiv.org/abs/2505.08723"]
     guide._on_link(QUrl("index.md"))

@@ -54,7 +54,7 @@ def guide(dock):
     dock.tabs.setCurrentIndex(1)
     dock.train.name.setFocus()
     QTest.keyClick(dock.train.name, Qt.Key.Key_F1)
-    found = dock.findChild(QWidget, "timoHelp")
+    found = iface.mainWindow().findChild(QWidget, "timoHelp")
     return found is not None and found.isVisible()
 
 def left():
