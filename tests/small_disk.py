@@ -23,7 +23,8 @@ def small_disk(place, megabytes):
     try:
         yield place
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        # Lazily: a worker whose server was killed just now may not be gone yet.
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def fill(disk, leave=0):

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from timo import access
 from timo.card_checks import faults
-from timo.disk import unwritten
+from timo.disk import replace_folder, unwritten
 from timo.errors import BundleError, OutputError
 from timo.hashing import sha256_of
 from timo.placing import Placing
@@ -183,14 +183,8 @@ def save(
         check_writable(folder, overwrite=overwrite, placing=placing)
         if placing is not None:
             placing.path.parent.mkdir(exist_ok=True)
-            placing.note({folder / CARD: partial / CARD})
-        if folder.exists():
-            replaced = folder.with_name(folder.name + ".replaced")
-            folder.rename(replaced)  # one of the two is whole at any moment
-            partial.rename(folder)
-            shutil.rmtree(replaced)
-        else:
-            partial.rename(folder)
+            placing.note({folder / file.name: file for file in partial.iterdir()})
+        replace_folder(partial, folder)
     except (OSError, SafetensorError) as error:
         raise unwritten(f"The model bundle '{folder}'", folder, error, reason(error)) from error
     finally:
@@ -374,7 +368,7 @@ def check_writable(path: Path, *, overwrite: bool, placing: Placing | None = Non
     check_folder(path.parent)
     if not path.exists():
         return
-    if not overwrite and not (placing and placing.has(path / CARD)):
+    if not overwrite and not (placing and placing.has(path)):
         raise OutputError(
             "output_exists", f"'{path}' exists already.", "Pick another name, or allow it to be overwritten."
         )

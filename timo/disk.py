@@ -50,16 +50,56 @@ def fresh(path: Path) -> Path:
     return path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Put a small file in place as a whole.
+def write_whole(path: Path, content: bytes, *, replace: bool = True) -> bool:
+    """Put a small file in place as a whole; of several processes that do, none sees another's half.
+
+    Args:
+        path: Of the file.
+        content: Of the file.
+        replace: One that stands there.
+
+    Returns:
+        Whether it was put there.
 
     Raises:
         OSError: It can't be.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh(partial).write_bytes(content)
-    sync(partial)
-    partial.replace(path)
+    try:
+        fresh(partial).write_bytes(content)
+        sync(partial)
+        if not replace:
+            try:
+                os.link(partial, path)
+                return True
+            except OSError:  # it is there, or there are no hard links here
+                if path.exists():
+                    return False
+        partial.replace(path)
+        return True
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def replace_folder(partial: Path, folder: Path) -> None:
+    """Put a folder in place, also of one that stands there: one of the two is whole at any moment.
+
+    Raises:
+        OSError: It can't be; what stood there does so still.
+    """
+    replaced = folder.with_name(f".{folder.name}.replaced")
+    replaces = folder.exists()
+    if replaces:
+        if replaced.exists():  # of a run that was killed before all of it was removed
+            shutil.rmtree(replaced)
+        folder.rename(replaced)
+    try:
+        partial.rename(folder)
+    except OSError:
+        if replaces:
+            replaced.rename(folder)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)  # the next one removes what somebody reads
 
 
 def sync(path: Path) -> None:

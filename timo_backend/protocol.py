@@ -165,8 +165,8 @@ def shortened(error: Mapping[str, Any]) -> Dict[str, Any]:
     for name, fact in error["detail"].items():
         brief = _brief(fact, MOST_FACT) if isinstance(fact, str) else fact
         text = json.dumps(brief, ensure_ascii=False, default=str).encode("utf-8", "replace")
-        room -= len(text)
-        if room >= 0:
+        if len(text) <= room:
+            room -= len(text)
             detail[name] = json.loads(text)
     return {**error, **said, "detail": detail}
 

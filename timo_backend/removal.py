@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 COPIES = "copies"
 """The home's folder of files that a client made for its jobs."""
-LEARNT, STATE = ".training", ("checkpoint.pt", "checkpoint.partial", "placing")
+LEARNT, STATE = ".training", ("checkpoint.pt", "checkpoint.partial", "placing", ".placing.*")
 """What a training that has not come to its end leaves in ``OUT.training``."""
 BLOCKS, PLAN = ".partial", "plan.json"
 """A map that has not come to its end leaves the folder ``OUT.partial`` with this file."""
@@ -101,7 +101,8 @@ class Removal:
     def _left(self, out: str, going: Collection[str]) -> Iterator[Path]:
         """What a job that did not come to its end left beside its output."""
         learnt, blocks = Path(f"{out}{LEARNT}"), Path(f"{out}{BLOCKS}")
-        state = [learnt / name for name in STATE if _is_plain(learnt / name)] if _is_folder(learnt) else []
+        found = [path for name in STATE for path in learnt.glob(name)] if _is_folder(learnt) else []
+        state = list(filter(_is_plain, found))
         mapped = _is_folder(blocks) and _is_plain(blocks / PLAN)
         if not (state or mapped) or not self._has(Path(out)) or self._store.named("out", out, going):
             return

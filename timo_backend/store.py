@@ -184,7 +184,7 @@ class Store:
             happening: What has happened to it.
             error: Why, where it fails with this.
             summary: What came of it, where it succeeds with this.
-            crashed: That it is queued again counts as one more crash.
+            crashed: That it is queued again counts as one more crash; another needs another checkpoint.
             device: What it is started on, where it starts with this.
 
         Returns:
@@ -202,7 +202,8 @@ class Store:
             device = device if new is State.STARTING else job.device
             changed = self._db.execute(
                 "UPDATE jobs SET state = ?, attempt = ?, started = ?, ended = ?, error = ?, summary = ?,"
-                " fraction = ?, crashes = crashes + ?, device = ? WHERE id = ? AND state = ?",
+                " fraction = ?, crashes = crashes + ?, kept = iif(?, -1, kept), device = ?"
+                " WHERE id = ? AND state = ?",
                 (
                     new.value,
                     attempt,
@@ -211,6 +212,7 @@ class Store:
                     None if failed is None else dumps(failed),
                     None if done is None else dumps(done),
                     1.0 if new is State.SUCCEEDED else job.fraction,
+                    crashed,
                     crashed,
                     device,
                     ident,
@@ -279,21 +281,20 @@ class Store:
         return bool(self._db.execute("SELECT enough FROM jobs WHERE id = ?", (ident,)).fetchone()[0])
 
     def keep(self, ident: str) -> None:
-        """Note that a job would go on from a checkpoint of its present attempt."""
+        """Note that a job would go on from a checkpoint that came after its last crash."""
         with self._db.transaction(durable=True):
-            self._db.execute("UPDATE jobs SET kept = attempt WHERE id = ?", (ident,))
+            self._db.execute("UPDATE jobs SET kept = 1 WHERE id = ?", (ident,))
 
     def settle_lost(self, ident: str, reason: Mapping[str, Any], *, crashed: bool) -> State:
         """Settle a job whose worker is gone without a word: it is queued again, or has failed; its state.
 
-        It goes on where it has left a checkpoint; after a crash only if that is of the attempt that crashed,
-        which so came further than the last, and at most ``MOST_CRASHES`` times. One that was being cancelled
-        is cancelled.
+        It goes on where it has left a checkpoint; after a crash only if it came further than at the crash
+        before, and at most ``MOST_CRASHES`` times. One that was being cancelled is cancelled.
         """
         self.advance(ident, Happening.LOST)
-        query = "SELECT kept, attempt, crashes FROM jobs WHERE id = ?"
-        kept, attempt, crashes = self._db.execute(query, (ident,)).fetchone()
-        if kept and (not crashed or (kept == attempt and crashes < MOST_CRASHES)):
+        query = "SELECT kept, crashes FROM jobs WHERE id = ?"
+        kept, crashes = self._db.execute(query, (ident,)).fetchone()
+        if kept and (not crashed or (kept > 0 and crashes < MOST_CRASHES)):
             self.advance(ident, Happening.REQUEUE, crashed=crashed)
         else:
             self.advance(ident, Happening.GIVE_UP, error=reason)

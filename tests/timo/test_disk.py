@@ -9,7 +9,7 @@ import rasterio
 import torch
 
 from tests.small_disk import small_disk
-from timo.disk import is_full
+from timo.disk import is_full, write_whole
 from timo.errors import OutputError
 from timo.inference.targets import told
 from timo.training.checkpoint import Checkpoint
@@ -43,6 +43,13 @@ def test_a_raster_that_finds_no_room_is_told_so(disk):
         if (disk / "map.tif").stat().st_size < values.size:  # GDAL tells no failure of what it writes at last
             raise OSError(errno.EIO, "a part of it is missing")
     assert caught.value.code == "disk_full"
+
+
+@pytest.mark.fault
+def test_a_small_file_that_finds_no_room_leaves_nothing(disk):
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(disk / "placing", bytes(4 << 20))
+    assert not list(disk.iterdir())
 
 
 def test_another_failure_is_not_a_full_disk(tmp_path):

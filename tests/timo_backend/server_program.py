@@ -19,7 +19,7 @@ from timo_backend.auth import Home
 from timo_backend.devices import Devices
 from timo_backend.server import Server
 
-LOOK_S, QUIET_S, HUNG_S = 0.2, 4.0, 1.0  # a test need not wait for half a minute
+LOOK_S, QUIET_S, HUNG_S = 1.0, 4.0, 1.0  # a test need not wait for half a minute
 
 
 async def serve(path, idle_s, program, gpus=""):

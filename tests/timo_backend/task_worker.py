@@ -127,7 +127,7 @@ def play(task, spec, reporter):
         reporter.check()
         return {}
     if act == "stubborn":  # neither it nor its children end at SIGTERM; one of them leaves the group
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         command = [sys.executable, "-c", "import time; time.sleep(3600)"]
         for leaves in (False, True):
             reporter.log(f"child {subprocess.Popen(command, start_new_session=leaves).pid}")

@@ -124,8 +124,8 @@ def test_every_message_in_the_protocol_s_description_is_valid():
 
 @given(st.text(), st.dictionaries(st.text(max_size=5), st.recursive(st.text() | st.floats(), st.lists)))
 def test_an_error_always_fits_into_a_message(text, detail):
-    for times in (1, protocol.MAX_BYTES):
-        long = (text * times)[: protocol.MAX_BYTES]
+    for most in (len(text), protocol.MAX_BYTES):
+        long = (text * (most // max(len(text), 1) + 1))[:most]
         facts = {**detail, "text": long, "texts": [long], "path": Path("/x"), "odd": "\udc80"}
         error = ProtocolError("x", long, long, detail=facts)
         said = protocol.shortened(error.to_dict())
@@ -137,6 +137,11 @@ def test_an_error_always_fits_into_a_message(text, detail):
 def test_a_short_error_is_told_as_it_is():
     error = ProtocolError("x", "A sentence.", "Do it.", detail={"jobs": ["a"], "n": 1, "none": None})
     assert protocol.shortened(error.to_dict()) == error.to_dict()
+
+
+def test_a_fact_that_has_no_room_takes_none_from_the_others():
+    error = ProtocolError("x", "A sentence.", detail={"jobs": ["x" * protocol.MAX_BYTES], "path": "/data"})
+    assert protocol.shortened(error.to_dict())["detail"] == {"path": "/data"}
 
 
 def test_the_end_of_a_long_fact_is_told():

@@ -52,6 +52,7 @@ def train(client):
             folder = Path(f"{out}.training")
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "checkpoint.pt").write_bytes(state)
+            (folder / ".placing.1").touch()  # it was killed while it noted what it puts in place
         return job
 
     return submit

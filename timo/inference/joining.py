@@ -44,29 +44,42 @@ def join(partial: Partial, *, overwrite: bool, tick: Callable[[float], None]) ->
         OutputError: Blocks are missing, or a raster can't be written. The blocks are kept.
     """
     check_complete(partial)
-    grid, outputs, polygons = grid_of(partial.plan), partial.plan.outputs, partial.plan.polygons
-    for output in outputs:
+    _check_targets(partial, overwrite=overwrite)
+    with Targets() as targets:
+        first = Path(partial.plan.outputs[0].path)
+        if not partial.is_placed:
+            first = _rasters(partial, targets, tick)
+        if partial.plan.polygons is not None:
+            _polygons(partial, first, targets)
+        _check_targets(partial, overwrite=overwrite)  # minutes may have passed
+        partial.placing(targets.made)
+
+
+def _check_targets(partial: Partial, *, overwrite: bool) -> None:
+    for output in partial.plan.outputs:
         path = Path(output.path)
         if output.kind == "maps_per_date":
             with told(path.parent):
                 path.parent.mkdir(exist_ok=True)
         check_raster(path, overwrite=overwrite or placed(partial.folder, path))
-    if polygons is not None:
-        path = Path(polygons.path)
+    if partial.plan.polygons is not None:
+        path = Path(partial.plan.polygons.path)
         may = overwrite or placed(partial.folder, path)
         check_target(path, "GeoPackage", (".gpkg",), overwrite=may)
-    with Targets() as targets:
-        for number, output in enumerate(outputs):
-            pieces = partial.pieces(output.layer)
-            whole = max(sum(partial.done[piece.place].bytes[output.layer] for piece in pieces), 1)
 
-            def written(size: int, number: int = number, whole: int = whole) -> None:
-                tick((number + min(size / whole, 1)) / len(outputs))
 
-            made = write_cog(output, grid, pieces, partial.plan.tags, targets, written)
-            if not number and polygons is not None:
-                _polygons(partial, made, targets)
-        partial.placing(targets.made)
+def _rasters(partial: Partial, targets: Targets, tick: Callable[[float], None]) -> Path:
+    """Write all of them; where the first is until all are put in place."""
+    grid, outputs, made = grid_of(partial.plan), partial.plan.outputs, []
+    for number, output in enumerate(outputs):
+        pieces = partial.pieces(output.layer)
+        whole = max(sum(partial.done[piece.place].bytes[output.layer] for piece in pieces), 1)
+
+        def written(size: int, number: int = number, whole: int = whole) -> None:
+            tick((number + min(size / whole, 1)) / len(outputs))
+
+        made.append(write_cog(output, grid, pieces, partial.plan.tags, targets, written))
+    return made[0]
 
 
 def _polygons(partial: Partial, raster: Path, targets: Targets) -> None:

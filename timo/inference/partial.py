@@ -154,6 +154,8 @@ class Partial:
     def _begin(cls, folder: Path, plan: Plan, shard: Shard, *, overwrite: bool) -> Partial:
         known = cls.going_on(folder, plan, overwrite=overwrite)
         if known is not None:
+            with told(folder):
+                known.blocks.mkdir(exist_ok=True)  # it is gone where the removal was interrupted
             return known
         if (folder / PLAN).is_file():
             demand_free(folder, but=shard)
@@ -162,9 +164,10 @@ class Partial:
         with told(folder):
             for journal in folder.glob("journal-*"):  # of a map whose removal was interrupted
                 journal.unlink()
+            (folder / PLACING).unlink(missing_ok=True)
             shutil.rmtree(folder / "blocks", ignore_errors=True)
             (folder / "blocks").mkdir(exist_ok=True)
-            if not _create(folder / PLAN, _encoded(plan)):
+            if not write_whole(folder / PLAN, _encoded(plan), replace=False):
                 return cls._begin(folder, plan, shard, overwrite=overwrite)  # another shard was faster
         return cls(folder, plan)
 
@@ -281,6 +284,11 @@ class Partial:
         with told(self.folder):
             Placing(self.folder / PLACING).note(made)
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether all rasters stand where they shall: blocks aren't needed any more."""
+        return all(placed(self.folder, Path(output.path)) for output in self.plan.outputs)
+
     def counts(self) -> NDArray[np.int64]:
         """(K,) pixels of each class in all blocks that are done."""
         classes = max((len(done.counts) for done in self.done.values()), default=0)
@@ -322,7 +330,11 @@ class Partial:
         ]
 
     def _read_journals(self) -> None:
-        """A line that was cut short, or whose files aren't there, is of a block that isn't done."""
+        """A line that was cut short, or whose files aren't there, is of a block that isn't done.
+
+        Once the rasters are in place, files may be gone: the removal was interrupted.
+        """
+        needed = not self.is_placed
         for journal in sorted(self.folder.glob("journal-*.jsonl")):
             with told(journal):
                 lines = journal.read_bytes().splitlines()
@@ -330,7 +342,8 @@ class Partial:
                 with contextlib.suppress(msgspec.MsgspecError, OSError):
                     done = msgspec.json.decode(line, type=Done)
                     block = Rectangle(*done.block)
-                    if all(self._file(block, k).stat().st_size == n for k, n in done.bytes.items()):
+                    sizes = done.bytes.items() if needed else ()
+                    if all(self._file(block, layer).stat().st_size == size for layer, size in sizes):
                         self.done[block] = done
         for part in self._parts:  # one process may have done a block whole, another in parts
             if any(block != part and block.holds(part) for block in self.done):
@@ -361,24 +374,6 @@ def _difference(known: Plan, new: Plan) -> str:
 
 def _encoded(plan: Plan) -> bytes:
     return msgspec.json.format(msgspec.json.encode(plan), indent=2)
-
-
-def _create(path: Path, content: bytes) -> bool:
-    """``_write`` a file that isn't there; False if it is."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    sync(partial)
-    try:
-        os.link(partial, path)
-    except FileExistsError:
-        return False
-    except OSError:  # no hard links here
-        if path.exists():
-            return False
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return True
 
 
 def _remove(folder: Path) -> None:

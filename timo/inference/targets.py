@@ -112,7 +112,7 @@ class Targets:
         self._made = [one for one in self._made if one[0] != partial]
 
     def without(self, path: Path) -> None:
-        """Remove a file that stands there, when the others are put in place."""
+        """Remove a file that stands there, before the others are put in place."""
         self._gone.append(path)
 
     def __enter__(self) -> Targets:
@@ -121,12 +121,12 @@ class Targets:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                for partial, path in self._made:
-                    with told(path):
-                        partial.replace(path)
                 for path in self._gone:
                     with told(path):
                         path.unlink(missing_ok=True)
+                for partial, path in reversed(self._made):  # where a raster stands, so do the files beside it
+                    with told(path):
+                        partial.replace(path)
         finally:
             for partial, _path in self._made:
                 with contextlib.suppress(OSError):  # on Windows, of a file that is still being written

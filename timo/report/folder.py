@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from timo.disk import unwritten
+from timo.disk import replace_folder, unwritten
 from timo.errors import OutputError
 from timo.inference.targets import check_folder
 from timo.series.rasters import reason
@@ -84,17 +84,7 @@ def _partial(path: Path) -> Path:
 
 def _put_in_place(partial: Path, path: Path, *, overwrite: bool) -> None:
     check_report(path, overwrite=overwrite)  # hours may have passed
-    if not path.exists():
-        partial.rename(path)
-        return
-    replaced = path.with_name(f"{path.name}.replaced")
-    path.rename(replaced)
-    try:
-        partial.rename(path)
-    except OSError:
-        replaced.rename(path)
-        raise
-    shutil.rmtree(replaced)
+    replace_folder(partial, path)
 
 
 def _check_ours(folder: Path, *, whole: bool) -> None:

@@ -98,8 +98,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
     out = Path(spec.out)
     folder = out.with_name(f"{out.name}.training")
     plain = to_dict(msgspec.structs.replace(spec, overwrite=False))
-    placing = placing_in(folder, plain)
-    bundle.check_writable(out, overwrite=spec.overwrite, placing=placing)
+    bundle.check_writable(out, overwrite=spec.overwrite, placing=placing_in(folder))
     check_finetune(spec)
     begun = Beginning.read(spec)
     fabric = fabric_for(spec.device, spec.seed, spec.precision)
@@ -111,6 +110,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
         reporter.log(begun.into(model, material.places[0].series.keys, spec.learn))
     reporter.progress(READ, "Training")
     checkpoint = Checkpoint(folder, _key(plain, spec, material))
+    bundle.check_writable(out, overwrite=spec.overwrite, placing=checkpoint.placing)
     goal = objective(spec, material)
     schedule = _schedule(spec, material, architecture)
     drawn = fabric.is_global_zero and spec.classify == "pixels"
@@ -138,7 +138,7 @@ def run(spec: FinetuneSpec, reporter: Reporter) -> dict[str, Any]:
             split=outline if drawn else None,
             report=lambda card: training_page(card, remarks=material.problems),
             overwrite=spec.overwrite,
-            placing=placing,
+            placing=checkpoint.placing,
         )
     reporter.artifact(out, "bundle")
     checkpoint.remove()

@@ -47,8 +47,7 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
     out = Path(spec.out)
     folder = out.with_name(f"{out.name}.training")
     plain = to_dict(msgspec.structs.replace(spec, overwrite=False))
-    placing = placing_in(folder, plain)
-    bundle.check_writable(out, overwrite=spec.overwrite, placing=placing)
+    bundle.check_writable(out, overwrite=spec.overwrite, placing=placing_in(folder))
     check_pretrain(spec)
     reporter.progress(0.0, "Reading the series")
     opened = _open(spec.series)
@@ -76,6 +75,7 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
     model = BandsOfBatch(architecture)
     files = [Path(path) for place in places for files in place.series.files for path in files]
     checkpoint = Checkpoint(folder, fingerprint(plain, files))
+    bundle.check_writable(out, overwrite=spec.overwrite, placing=checkpoint.placing)
     objective = ReconstructionObjective(zoom=spec.zoom, seed=spec.seed)
     outcome = fit(
         fabric,
@@ -100,7 +100,7 @@ def run(spec: PretrainSpec, reporter: Reporter) -> dict[str, Any]:
         model.model,
         report=lambda card: training_page(card, more=[shown]),
         overwrite=spec.overwrite,
-        placing=placing,
+        placing=checkpoint.placing,
     )
     reporter.artifact(out, "bundle")
     checkpoint.remove()

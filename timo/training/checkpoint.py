@@ -43,14 +43,14 @@ def fingerprint(spec: Mapping[str, Any], files: Iterable[Path]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def placing_in(folder: Path, spec: Mapping[str, Any]) -> Placing:
+def placing_in(folder: Path, key: str | None = None) -> Placing:
     """The note of a training's finished model, beside its checkpoint.
 
     Args:
         folder: The checkpoint's.
-        spec: JSON values, without ``overwrite``: a training of another has not made that model.
+        key: Of ``fingerprint``: another training has not made that model; None: any has.
     """
-    return Placing(folder / PLACING, json.dumps(dict(spec), sort_keys=True))
+    return Placing(folder / PLACING, key)
 
 
 class Checkpoint:
@@ -65,6 +65,7 @@ class Checkpoint:
     def __init__(self, folder: Path, key: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.path = folder / "checkpoint.pt"
         access.demand(self.path)
+        self.placing = placing_in(folder, key)
         self._key, self._clock = key, clock
         self._due = clock() + SECONDS_BETWEEN
 
@@ -117,6 +118,6 @@ class Checkpoint:
     def remove(self) -> None:
         """The training is over: its state isn't needed any more. Other files in its folder are left."""
         with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
-            self.path.with_name(PLACING).unlink(missing_ok=True)
+            for file in (self.path, self.placing.path, *self.path.parent.glob(f".{PLACING}.*")):
+                file.unlink(missing_ok=True)
             self.path.parent.rmdir()

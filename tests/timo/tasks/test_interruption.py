@@ -2,6 +2,8 @@
 """A fine-tuning that was killed goes on with the same command, and ends with the same weights."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,5 +95,17 @@ def test_stopped_when_the_model_is_whole_it_goes_on_and_replaces_no_model_of_the
         scene.finetune(out)
     assert card.read_text() == "the analyst's own"
     made.replace(card)
+    (tmp_path / "m.training" / ".placing.1").touch()  # of one that was killed while it noted the model
     scene.finetune(out)
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_model_of_labels_that_have_changed_since_is_another_s(scene, tmp_path):
+    labels = shutil.copy(scene.labels, tmp_path / "labels.gpkg")
+    with pytest.raises(Cancelled):
+        scene.finetune(tmp_path / "m", reporter=Ending(), epochs=1, labels=str(labels))
+    before = (tmp_path / "m" / "model.json").read_bytes()
+    os.utime(labels)
+    with pytest.raises(OutputError, match="exists already"):
+        scene.finetune(tmp_path / "m", epochs=1, labels=str(labels))
+    assert (tmp_path / "m" / "model.json").read_bytes() == before

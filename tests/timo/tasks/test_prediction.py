@@ -61,15 +61,15 @@ import os, pathlib
 real = pathlib.Path.replace
 def replace(path, target):
     real(path, target)
-    if pathlib.Path(target).name == "map.tif":
+    if pathlib.Path(target).name == "confidence.tif":
         os.kill(os.getpid(), 9)
 pathlib.Path.replace = replace
 """
     code = f"{SMALL} from timo.cli import main; main({arguments!r})"
     command = [sys.executable, "-c", killed + code]
     assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
-    assert out.exists()
-    assert not confidence.exists()
+    assert confidence.exists()
+    assert not out.exists()
     command[-1] = code
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
@@ -80,31 +80,6 @@ pathlib.Path.replace = replace
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "exists already" in refused.stderr
-
-
-class Ending(Reporter):
-    """Stops a task when it has put all in place, before it can say so."""
-
-    def artifact(self, path, kind):
-        raise Cancelled
-
-
-def test_stopped_when_the_map_is_whole_it_ends_it_and_replaces_no_file_of_the_analyst(
-    predict, whole, tmp_path
-):
-    out = tmp_path / "map.tif"
-    with pytest.raises(Cancelled):
-        predict(reporter=Ending())
-    made = out.rename(tmp_path / "put_away.tif")
-    out.write_text("the analyst's own")
-    with pytest.raises(OutputError) as caught:
-        predict()
-    assert caught.value.code == "output_exists"
-    assert out.read_text() == "the analyst's own"
-    made.replace(out)
-    predict()
-    assert same(out, whole.map)
-    assert not partial_folder(out).exists()
 
 
 def test_cancelled_it_keeps_what_is_done_and_goes_on(predict, whole, tmp_path):

@@ -31,8 +31,9 @@ def scene(tmp_path):
 
 
 @pytest.fixture
-def server(home):
-    """One with real workers; a training of theirs leaves a checkpoint after every step."""
+def server(home, disk):
+    """One with real workers, which end before the disk is gone; a training of theirs leaves a checkpoint
+    after every step."""
     running = ServerProcess(home).start(worker=Path(keen_worker.__file__))
     yield running
     running.kill()
@@ -123,7 +124,7 @@ def test_a_home_whose_disk_is_full_takes_no_job_and_loses_none(disk, spec):
         assert server.end() == 0
         demand_sound(server.home)
     finally:
-        server.process.kill()
+        server.kill()
 
 
 def tiled(folder, root):

@@ -17,8 +17,8 @@ TERM_AFTER_S = {"predict": 1.0, "finetune": 5.0}
 KILL_AFTER_S = 5.0
 HUNG_S = 30.0
 AT_ONCE_S = 2.0
-SLOW_S = 13.0
-"""What the next job's run, and a machine under load, may add to a stated time."""
+SLOW_S = 8.0
+"""What a machine under load may add to a stated time."""
 
 
 def test_the_times_are_those_of_the_design():
@@ -51,20 +51,20 @@ def submit(client, spec, act, task="predict"):
 
 
 def look_on(server, client, job, after, pid, begun, within):
-    """The body that ended the job, and after how many seconds; all is over within so many."""
-    ended = final(client, job)
-    took = time.monotonic() - begun
+    """The body that ended the job, and after how many seconds: within so many; the next one runs."""
+    ended = wait_for(client, job, lambda event: event.final)
     wait_until_gone(pid)
     assert final(client, after)["state"] == "succeeded"
     demand_nothing_left(server.home)
-    assert time.monotonic() - begun < within + SLOW_S
-    return ended, took
+    took = ended.ts - begun
+    assert took < within + SLOW_S
+    return ended.body, took
 
 
 def strike(server, client, spec, fault, act, within):
     """Send a signal to a worker: it fails its job, within so many seconds."""
     job, after, pid = submit(client, spec, act)
-    begun = time.monotonic()
+    begun = time.time()
     os.kill(pid, fault)
     ended, _ = look_on(server, client, job, after, pid, begun, within)
     assert (ended["state"], ended["error"]["code"]) == ("failed", "worker_killed")
@@ -109,7 +109,7 @@ def test_a_worker_that_ignores_sigterm_ends_with_all_its_children_when_it_is_can
         job, after, pid = submit(client, spec, act, task)
         os.kill(pid, signal.SIGTERM)  # it goes on
         stated = TERM_AFTER_S[task] + (KILL_AFTER_S if killed else worker.AFTER_TERM_S)
-        begun = time.monotonic()
+        begun = time.time()
         assert client.cancel(job) == "cancelling"
         ended, took = look_on(server, client, job, after, pid, begun, stated)
         assert ended["state"] == "cancelled" and took >= stated, "it has its time to clean up"
@@ -121,7 +121,7 @@ def test_a_worker_that_was_stopped_can_be_cancelled(patient, spec):
         for _ in range(count(short=1, all=5)):
             job, after, pid = submit(client, spec, "child")
             os.kill(pid, signal.SIGSTOP)
-            begun, stated = time.monotonic(), TERM_AFTER_S["predict"] + KILL_AFTER_S
+            begun, stated = time.time(), TERM_AFTER_S["predict"] + KILL_AFTER_S
             client.cancel(job)
             ended, took = look_on(patient, client, job, after, pid, begun, stated)
             assert ended["state"] == "cancelled" and took >= stated
