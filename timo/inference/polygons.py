@@ -88,7 +88,8 @@ def write_polygons(
         values, transform, crs = source.read(1), source.transform, source.crs
         valid = values != source.nodata
     if polygons.least > 1:
-        values = rasterio.features.sieve(values, polygons.least, mask=valid, connectivity=4)
+        least = min(polygons.least, values.size)  # rasterio knows no larger one
+        values = rasterio.features.sieve(values, least, mask=valid, connectivity=4)
     outlines, numbers = _outlines(values, valid)
     areas = shapely.area(outlines) * polygons.pixel_area
     names = {c.value: c.name for c in classes}

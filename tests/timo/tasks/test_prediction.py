@@ -335,6 +335,12 @@ def test_every_raster_is_a_cloud_optimised_geotiff_that_says_what_made_it(predic
     np.testing.assert_allclose(best - margin, np.sort(probabilities, 0)[-2], atol=0.005)
 
 
+def test_a_least_area_that_is_larger_than_the_map_is_no_fault(predict, whole, tmp_path):
+    predict(polygons=str(tmp_path / "polygons.gpkg"), minimum_area=1e9)
+    _, _, _, (_, _, areas) = pyogrio.raw.read(tmp_path / "polygons.gpkg", layer="classes")
+    assert sum(areas) == pytest.approx(SIDE * SIDE * 100, rel=1e-6)
+
+
 def test_polygons_fill_the_map_without_gaps_and_none_is_too_small(predict, whole, tmp_path):
     path = tmp_path / "polygons.gpkg"
     summary = predict(polygons=str(path), minimum_area=2000)  # 20 pixels
