@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from timo import access
 from timo.card_checks import faults
-from timo.disk import replace_folder, unwritten
+from timo.disk import replace_folder, sync, unwritten
 from timo.errors import BundleError, OutputError
 from timo.hashing import sha256_of
 from timo.placing import Placing
@@ -180,6 +180,8 @@ def save(
             (partial / REPORT).write_text(report(card), encoding="utf-8")
         if split is not None:
             shutil.copyfile(split, partial / SPLIT)
+        for file in partial.iterdir():  # a power cut after the renaming leaves no empty one
+            sync(file)
         check_writable(folder, overwrite=overwrite, placing=placing)
         if placing is not None:
             placing.path.parent.mkdir(exist_ok=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -87,19 +88,28 @@ def replace_folder(partial: Path, folder: Path) -> None:
     Raises:
         OSError: It can't be; what stood there does so still.
     """
-    replaced = folder.with_name(f".{folder.name}.replaced")
-    replaces = folder.exists()
-    if replaces:
-        if replaced.exists():  # of a run that was killed before all of it was removed
-            shutil.rmtree(replaced)
-        folder.rename(replaced)
+    if not folder.exists():
+        partial.rename(folder)
+        return
+    replaced = _aside(folder)
+    folder.rename(replaced)
     try:
         partial.rename(folder)
-    except OSError:
-        if replaces:
+    except BaseException:  # also of a signal that ends the process
+        if not folder.exists():
             replaced.rename(folder)
         raise
     shutil.rmtree(replaced, ignore_errors=True)  # the next one removes what somebody reads
+
+
+def _aside(folder: Path) -> Path:
+    """Where a folder goes while another takes its place; what was left there is removed, if it can be."""
+    names = (f".{folder.name}.replaced{number or ''}" for number in itertools.count())
+    for path in map(folder.with_name, names):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            break
+    return path
 
 
 def sync(path: Path) -> None:

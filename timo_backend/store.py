@@ -202,7 +202,7 @@ class Store:
             device = device if new is State.STARTING else job.device
             changed = self._db.execute(
                 "UPDATE jobs SET state = ?, attempt = ?, started = ?, ended = ?, error = ?, summary = ?,"
-                " fraction = ?, crashes = crashes + ?, kept = iif(?, -1, kept), device = ?"
+                " fraction = ?, crashes = crashes + ?, kept = CASE WHEN ? THEN -1 ELSE kept END, device = ?"
                 " WHERE id = ? AND state = ?",
                 (
                     new.value,

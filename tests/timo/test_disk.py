@@ -2,6 +2,7 @@
 """A disk that is full, for real: a small file system of its own."""
 
 import errno
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import rasterio
 import torch
 
 from tests.small_disk import small_disk
-from timo.disk import is_full, write_whole
+from timo.disk import is_full, replace_folder, write_whole
 from timo.errors import OutputError
 from timo.inference.targets import told
 from timo.training.checkpoint import Checkpoint
@@ -58,3 +59,49 @@ def test_another_failure_is_not_a_full_disk(tmp_path):
         raise RuntimeError("torch's words") from OSError(errno.ENOSPC, "No space left on device")
     except RuntimeError as error:
         assert is_full(error, tmp_path)
+
+
+def folder(path, content):
+    path.mkdir()
+    (path / "model").write_text(content)
+    return path
+
+
+def shown(path):
+    return {one.name: (one / "model").read_text() for one in path.iterdir()}
+
+
+def test_a_folder_is_replaced_by_another(tmp_path):
+    folder(tmp_path / "M", "old")
+    replace_folder(folder(tmp_path / "M.partial", "new"), tmp_path / "M")
+    assert shown(tmp_path) == {"M": "new"}
+
+
+@pytest.mark.parametrize("error", [OSError("no"), KeyboardInterrupt()])
+def test_a_folder_is_where_it_was_when_its_successor_is_stopped_on_the_way(tmp_path, monkeypatch, error):
+    old = folder(tmp_path / "M", "old")
+    new, rename = folder(tmp_path / "M.partial", "new"), Path.rename
+
+    def stopped(self, target):
+        if self == new:
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(type(error)):
+        replace_folder(new, old)
+    assert shown(tmp_path) == {"M": "old", "M.partial": "new"}
+
+
+def test_what_a_killed_run_has_set_aside_is_not_removed_by_one_that_replaces_nothing(tmp_path):
+    folder(tmp_path / ".M.replaced", "old")
+    replace_folder(folder(tmp_path / "M.partial", "new"), tmp_path / "M")
+    assert shown(tmp_path) == {".M.replaced": "old", "M": "new"}
+
+
+def test_a_leftover_that_cannot_be_removed_is_in_nobody_s_way(tmp_path, monkeypatch):
+    folder(tmp_path / "M", "old")
+    folder(tmp_path / ".M.replaced", "older")
+    monkeypatch.setattr("shutil.rmtree", lambda path, ignore_errors=False: None)
+    replace_folder(folder(tmp_path / "M.partial", "new"), tmp_path / "M")
+    assert shown(tmp_path) == {".M.replaced": "older", ".M.replaced1": "old", "M": "new"}
