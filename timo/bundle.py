@@ -188,6 +188,8 @@ def save(
             placing.note({folder / file.name: file for file in partial.iterdir()})
         replace_folder(partial, folder)
     except (OSError, SafetensorError) as error:
+        if placing is not None and not folder.exists():
+            placing.withdraw()
         raise unwritten(f"The model bundle '{folder}'", folder, error, reason(error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -52,6 +53,12 @@ class Placing:
         files = {one for one in self._noted() if self.has(Path(one[0]))}
         files |= {_stamp(path, partial) for path, partial in made.items()}
         write_whole(self.path, msgspec.json.encode(Noted(self._whose, files)))
+
+    def withdraw(self) -> None:
+        """Nothing was put in place after all: neither the note stays nor a folder that held it alone."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+            self.path.parent.rmdir()
 
     def has(self, path: Path) -> bool:
         """Whether what stands there, of a folder all that is in it, is the task's, as it was put there."""
