@@ -7,9 +7,8 @@ import sys
 from timo.training import checkpoint
 from timo_backend import worker
 
-checkpoint.SECONDS_BETWEEN = checkpoint.TIMES_ITS_WRITING = 0.0
-
 if __name__ == "__main__":
+    checkpoint.SECONDS_BETWEEN = checkpoint.TIMES_ITS_WRITING = 0.0
     status = worker.main()
     sys.stderr.flush()
     os._exit(status)

@@ -8,7 +8,6 @@ import pytest
 import rasterio
 import torch
 
-from tests.end_to_end import keen_worker
 from tests.scenes import SIDE, make_scene, write_frame
 from tests.small_disk import fill, small_disk
 from tests.timo_backend.conftest import ServerProcess, final, wait_until_running
@@ -16,6 +15,7 @@ from tests.timo_backend.faults.checks import demand_sound
 from timo.training.checkpoint import Checkpoint
 from timo_backend.errors import RequestError
 
+WORKER = Path(__file__).parents[2] / "end_to_end" / "keen_worker.py"
 TIMES = 2  # the map's side, of the scene's
 
 
@@ -34,7 +34,7 @@ def scene(tmp_path):
 def server(home, disk):
     """One with real workers, which end before the disk is gone; a training of theirs leaves a checkpoint
     after every step."""
-    running = ServerProcess(home).start(worker=Path(keen_worker.__file__))
+    running = ServerProcess(home).start(worker=WORKER)
     yield running
     running.kill()
 
