@@ -53,7 +53,7 @@ class TimoPlugin:
 
     def initGui(self) -> None:
         """Add the action to the toolbar and to the Raster menu, the algorithms, and the page of options."""
-        from .gui.options import OptionsFactory
+        from .gui.options_factory import OptionsFactory
 
         self.initProcessing()
         self._guide = GuideLinks(self.iface.mainWindow())

@@ -5,33 +5,17 @@ from __future__ import annotations
 
 from typing import Optional
 
-from qgis.gui import QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
+from qgis.gui import QgsFileWidget, QgsOptionsPageWidget
 from qgis.PyQt.QtCore import QProcess, QUrl
 from qgis.PyQt.QtGui import QDesktopServices, QFontDatabase, QGuiApplication
 from qgis.PyQt.QtWidgets import QGroupBox, QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from ..backend.launcher import find
 from ..backend.others import for_others, proxy
-from ..compat import caption, form_layout, icon, label
+from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..settings import ENVIRONMENT, Settings, overridden
 from ..timing import inside_qgis, slot
-
-
-class OptionsFactory(QgsOptionsWidgetFactory):
-    """Makes the page; QGIS asks for one each time the options are opened."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setTitle("TiMo")
-
-    def icon(self):
-        """The plugin's icon."""
-        return icon("timo")
-
-    def createWidget(self, parent: Optional[QWidget]) -> QgsOptionsPageWidget:
-        """The page."""
-        return OptionsPage(parent)
 
 
 class OptionsPage(QgsOptionsPageWidget):
