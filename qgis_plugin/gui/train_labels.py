@@ -16,10 +16,10 @@ from ..i18n import tr
 from ..layers import label_classes, label_layer, labels
 from ..layers.finding import Finding
 from ..layers.label_checks import Findings, Places, checker
-from ..layers.label_parts import LabelPart, Naming, by_layer, likely_field
+from ..layers.label_parts import LabelPart, Naming, by_layer, likely_field, select
 from ..log import log
 from ..shared import Shared
-from ..timing import inside_qgis, slot
+from ..timing import slot
 from .class_table import ClassTable
 from .finding_list import FindingList
 from .train_more import MoreLabels
@@ -346,13 +346,7 @@ class LabelsBox(QWidget):
     def _on_show(self, finding: Finding) -> None:
         """Select these features of the labels and bring those of the first layer into view."""
         self.selected.setChecked(False)
-        about = by_layer(self.parts(), finding.about)
-        with inside_qgis():
-            for layer, features in reversed(about):
-                layer.selectByIds(features)
-                self._shared.iface.setActiveLayer(layer)
-            if about:
-                self._shared.iface.mapCanvas().zoomToSelected(about[0][0])
+        select(by_layer(self.parts(), finding.about), self._shared.iface)
 
     @slot
     def _on_mend(self, finding: Finding) -> None:

@@ -15,7 +15,7 @@ from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFrame, QPushButton, 
 from ..compat import label
 from ..i18n import tr, trn
 from ..layers.label_faults import ERRORS, MAP, NONE, SPLIT, Evidence, Found, finder
-from ..layers.label_parts import LabelPart, by_layer
+from ..layers.label_parts import LabelPart, by_layer, select
 from ..layers.sources import is_result, layer_file
 from ..models import Model
 from ..scores import Scores, read_scores
@@ -151,12 +151,7 @@ class ResultBox(QFrame):
         keys, kind = found
         about = by_layer(self._parts, keys)
         self._tell(f"{told} {_words(sum(len(features) for _, features in about), kind, name, mapped)}")
-        with inside_qgis():
-            for layer, features in reversed(about):
-                layer.selectByIds(features)
-                self._shared.iface.setActiveLayer(layer)
-            if about:
-                self._shared.iface.mapCanvas().zoomToSelected(about[0][0])
+        select(about, self._shared.iface)
 
 
 class ScoresDialog(QDialog):

@@ -25,6 +25,7 @@ from qgis.PyQt.QtCore import QDate, QDateTime, Qt
 
 from ..compat import is_null
 from ..i18n import tr
+from ..timing import inside_qgis
 from .label_classes import class_name, value_map
 
 FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
@@ -166,6 +167,16 @@ def by_layer(parts: Sequence[LabelPart], keys: Iterable[Key]) -> List[Tuple[QgsV
         if not sip.isdeleted(part.layer)
     ]
     return [(layer, features) for layer, features in found if features]
+
+
+def select(about: Sequence[Tuple[QgsVectorLayer, List[int]]], iface: Any) -> None:
+    """Select these features of each layer, and bring those of the first one into view."""
+    with inside_qgis():
+        for layer, features in reversed(about):
+            layer.selectByIds(features)
+            iface.setActiveLayer(layer)
+        if about:
+            iface.mapCanvas().zoomToSelected(about[0][0])
 
 
 def why_not_together(parts: Sequence[LabelPart]) -> str:
