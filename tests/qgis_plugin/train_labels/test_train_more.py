@@ -7,7 +7,6 @@ import json
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 from osgeo import ogr
 from qgis.core import (
@@ -69,37 +68,11 @@ def add_points():
 
 
 @pytest.fixture
-def page(dock, add_raster, qtbot):
-    """The page as if the backend were there, with a series of two dates."""
-    from timo_qgis.backend.link import LinkState
-
-    qtbot.waitUntil(lambda: dock.shared.backend.state.phase == "missing")
-    dock.shared.backend.close()
-    dock.shared.backend._on_state(LinkState("ready"))
-    random = np.random.default_rng(0)
-    for day in ("20200101", "20200201"):
-        add_raster(f"S2_{day}.tif", values=random.integers(1, 9000, (4, 64, 160)).astype(np.uint16))
-    qtbot.waitUntil(lambda: len(dock.series.rows) == 2)
-    dock.series.model.tick([0, 1], True)
-    return dock.train
-
-
-@pytest.fixture
 def polygons(page, make_labels, qtbot):
     """The labels that are chosen."""
     layer = make_labels(POLYGONS)
     qtbot.waitUntil(lambda: classes(page) == {"oak": "2", "birch": "2"})
     return layer
-
-
-@pytest.fixture
-def sent(page, monkeypatch):
-    """What is submitted in place of sending it."""
-    specs = []
-    monkeypatch.setattr(
-        page.follower._backend, "submit", lambda task, spec: specs.append(dict(spec)) or "key"
-    )
-    return specs
 
 
 def classes(page):
