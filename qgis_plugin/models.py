@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .i18n import tr
 from .percent import percent
@@ -125,7 +126,19 @@ def bundle_folders(home: Path, others: Iterable[str]) -> List[Path]:
 
 def find_models(home: Path, others: Iterable[str]) -> List[Model]:
     """The models in these folders."""
-    return [read_model(folder) for folder in bundle_folders(home, others)]
+    return told_apart([read_model(folder) for folder in bundle_folders(home, others)])
+
+
+def told_apart(bundles: Sequence[Any]) -> List[Any]:
+    """Each ``Model`` or ``Start``, with its folder in the name where others are called alike."""
+    names = Counter(one.name for one in bundles)
+    folders = Counter(one.folder.name for one in bundles)
+
+    def told(one: Any) -> Any:
+        folder = one.folder.name if folders[one.folder.name] == 1 else one.folder
+        return one if names[one.name] == 1 else replace(one, name=f"{one.name} ({folder})")
+
+    return [told(one) for one in bundles]
 
 
 def seen(card: Mapping[str, Any]) -> str:

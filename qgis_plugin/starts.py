@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import FrozenSet, Iterable, List, Optional
 
-from .models import CARD, LARGEST, bundle_folders, seen
+from .models import CARD, LARGEST, bundle_folders, seen, told_apart
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Start:
 
 def find_starts(home: Path, others: Iterable[str]) -> List[Start]:
     """The bundles in these folders; what cannot be read is left out."""
-    return [one for one in map(read_start, bundle_folders(home, others)) if one is not None]
+    found = map(read_start, bundle_folders(home, others))
+    return told_apart([one for one in found if one is not None])
 
 
 def read_start(folder: Path) -> Optional[Start]:

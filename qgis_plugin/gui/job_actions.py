@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set
 
-from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QGuiApplication, QKeySequence
 from qgis.PyQt.QtWidgets import QAction, QMenu, QWidget
 
@@ -71,6 +71,8 @@ class JobActions(QObject):
             action.setObjectName(f"timoJobs{name.capitalize()}Action")
             if keys:
                 action.setShortcut(QKeySequence(keys))
+                # Of the table alone: Del pressed in the map deletes what is selected there, and ends no job.
+                action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
             if rule == "order":
                 action.triggered.connect(self._mover(name))
             else:

@@ -116,8 +116,10 @@ class SeriesPage(Page):
         return series_places([layer for layer in layers if isinstance(layer, QgsRasterLayer)])
 
     def bands(self) -> FrozenSet[str]:
-        """Names of its bands, in small letters; those without a name are not among them."""
-        return frozenset(band for row in frames.ticked(self.rows) for band in row.bands if band)
+        """All names that its bands go by: their own in small letters, and what they measure."""
+        rows = frames.ticked(self.rows)
+        named = {band for row in rows for band in (*row.bands, *row.roles)}
+        return frozenset(named - {"", frames.UNUSED})
 
     def crs(self) -> QgsCoordinateReferenceSystem:
         """Its first raster's coordinate system; one that is not valid if there is none."""

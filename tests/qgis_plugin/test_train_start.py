@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from qgis.PyQt.QtWidgets import QComboBox, QLabel, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QDialog, QLabel, QWidget
 
 
 def write(home, name, **changes):
@@ -88,6 +88,21 @@ def test_model_of_other_bands_cannot_be_picked(page):
     assert row > 0 and not combo(page).model().item(row).isEnabled()
     combo(page).setCurrentIndex(row)
     assert "none of the series' bands" in page.start.why_not()
+
+
+def test_model_whose_bands_are_called_otherwise_can_be_picked_if_they_measure_the_same(page, home, qtbot):
+    write(home, "stac", bands=[{"key": "swir2", "name": "swir2", "role": "swir2"}])
+    page.start.refresh()
+    qtbot.waitUntil(lambda: combo(page).findText("stac (other bands)") > 0)
+    series = page._series
+    series.fixes.map_bands([row.layer_id for row in series.rows])
+    dialog = series.findChild(QDialog, "timoSeriesBands")
+    box = next(iter(dialog.boxes.values()))
+    box.setCurrentIndex(box.findData("swir2"))
+    dialog.accept()
+    qtbot.waitUntil(lambda: combo(page).findText("stac") > 0)
+    choose(page, "stac")
+    assert page.start.why_not() == ""
 
 
 def test_size_of_the_slider_does_not_count_for_a_model_that_has_its_own(page):

@@ -56,6 +56,19 @@ def test_map_cannot_keep_its_best_and_the_button_says_why(dock, tell, select):
     assert "Only a training" in button.toolTip()
 
 
+def test_keys_pressed_in_the_map_do_nothing_to_jobs(dock, iface, tell, sent, qtbot, asked, select):
+    tell({"id": "1", "state": "queued", "spec": {"out": "/x/1"}})
+    select(dock.jobs, "1")
+    canvas = iface.mapCanvas()
+    iface.window.activateWindow()
+    canvas.setFocus()
+    qtbot.waitUntil(canvas.hasFocus)
+    for key in (Qt.Key.Key_Delete, Qt.Key.Key_R):
+        qtbot.keyClick(canvas, key)
+        qtbot.keyClick(canvas, key, Qt.KeyboardModifier.ControlModifier)
+    assert asked(sent) == []
+
+
 def test_several_jobs_are_tried_again_by_the_keyboard(dock, tell, sent, qtbot, asked, select):
     tell({"id": "1", "state": "failed", "spec": {"out": "/x/1"}},
          {"id": "2", "state": "cancelled", "spec": {"out": "/x/2"}},
