@@ -36,10 +36,12 @@ class TimoPlugin:
     def __init__(self, iface: Any) -> None:
         self.iface = iface
         self.action: Optional[QAction] = None
+        self.setup: Optional[QAction] = None
         self.dock: Any = None
         self.options: Any = None
         self.provider: Any = None
         self._opening: Optional[Opening] = None
+        self._setup_wanted = False
         self._installer: Any = None
         self._guide: Optional[GuideLinks] = None
 
@@ -64,6 +66,10 @@ class TimoPlugin:
         self.action.triggered.connect(self._on_triggered)
         self.iface.addToolBarIcon(self.action)
         self.iface.addPluginToRasterMenu("TiMo", self.action)
+        self.setup = QAction(tr("Set up TiMo…"), self.iface.mainWindow())
+        self.setup.setObjectName("timoSetupAction")
+        self.setup.triggered.connect(self._on_setup)
+        self.iface.addPluginToRasterMenu("TiMo", self.setup)
         self.options = OptionsFactory()
         self.iface.registerOptionsWidgetFactory(self.options)
 
@@ -104,6 +110,10 @@ class TimoPlugin:
             self.iface.removeToolBarIcon(self.action)
             self.action.deleteLater()
             self.action = None
+        if self.setup is not None:
+            self.iface.removePluginRasterMenu("TiMo", self.setup)
+            self.setup.deleteLater()
+            self.setup = None
 
     def _close_windows(self) -> None:
         """Close what stands above QGIS's window, and stop what QGIS's tasks do for it."""
@@ -127,6 +137,9 @@ class TimoPlugin:
             self._take(opening)
         self.dock.setUserVisible(True)
         self.dock.shared.backend.start()
+        if self._setup_wanted:
+            self._setup_wanted = False
+            self.dock.open_setup()
         return self.dock
 
     def _take(self, opening: Opening) -> None:
@@ -144,6 +157,13 @@ class TimoPlugin:
         elif self._opening is None:
             self._opening = Opening(self.iface)
             QTimer.singleShot(WAIT, self._go_on)
+
+    @slot
+    def _on_setup(self) -> None:
+        self._setup_wanted = True
+        if self.action is not None:
+            self.action.setChecked(True)
+            self._on_triggered(True)
 
     @slot
     def _go_on(self) -> None:

@@ -251,7 +251,7 @@ def _pages(dock: Any) -> Iterator[Wait]:
 
 def _windows(dock: Any) -> Iterator[Wait]:
     """Windows of the plugin, one after the other."""
-    dock._on_setup()
+    dock.open_setup()
     yield from _shoot_and_close("setup", dock.setup, 4)
     for number, button, window, name in (
         (2, "timoPredictModels", "timoModels", "models"),

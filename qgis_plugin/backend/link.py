@@ -57,7 +57,7 @@ class Backend(QObject):
         thread.start()
 
     def use(self, program: str) -> None:
-        """Take another program, and try again."""
+        """Take another program for the next start, and try again where it failed."""
         self._program = program
         if self._thread is None:
             self.start()
@@ -65,6 +65,10 @@ class Backend(QObject):
         self._thread.launcher.program = program
         self._thread.launcher.proxy = proxy()
         self._thread.retry()
+
+    def restart(self) -> None:
+        """End the server that runs and start the program anew; jobs go on from what they have kept."""
+        self.ask("stop")
 
     def submit(self, task: str, spec: Mapping[str, Any]) -> str:
         """Put a job into the queue.

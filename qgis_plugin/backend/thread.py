@@ -283,8 +283,9 @@ class LinkThread(QThread):
 
     def _take(self, core: Core, message: Message) -> None:
         if message.type == "lost":
-            # What has no answer yet is asked again of the next server, except the list.
-            self._unanswered = {k: c for k, c in self._unanswered.items() if c.type != "jobs"}
+            # What has no answer yet is asked again of the next server, except the list, and not to stop.
+            kept = {k: c for k, c in self._unanswered.items() if c.type not in ("jobs", "stop")}
+            self._unanswered = kept
             raise _LostError
         if message.type == "event":
             self._take_event(core, message)

@@ -14,8 +14,9 @@ from ..arrivals import Arrivals
 from ..backend.jobs import JobView
 from ..backend.link import LinkState
 from ..backend.survey import shipped, version_of
+from ..backend.thread import IDLE
 from ..compat import icon
-from ..i18n import tr
+from ..i18n import tr, trn
 from ..log import log
 from ..shared import Shared
 from ..timing import inside_qgis, slot
@@ -25,6 +26,7 @@ from .page_jobs import JobsPage
 from .page_predict import PredictPage
 from .page_series import SeriesPage
 from .page_train import TrainPage
+from .question import confirm
 from .result_menu import ResultMenu
 from .setup import SetupDialog
 
@@ -154,7 +156,7 @@ class TimoDock(QgsDockWidget):
         backend.jobs_changed.connect(self._on_jobs)
         self._models_came.timeout.connect(self.predict.refresh)
         self.banner.retried.connect(self._on_retry)
-        self.banner.setup_asked.connect(self._on_setup)
+        self.banner.setup_asked.connect(self.open_setup)
         self.train.model_ready.connect(self._on_model)
         self.series.wanted.connect(self._on_series_wanted)
         self.predict.train_asked.connect(self._on_train_asked)
@@ -180,6 +182,31 @@ class TimoDock(QgsDockWidget):
         self.shared.backend.use(program)
 
     @slot
+    def _on_set_up(self, program: str) -> None:
+        """The backend is there anew: the one that runs makes room for it."""
+        backend = self.shared.backend
+        self._on_retry(program)
+        if not backend.state.ready:
+            return
+        busy = [job for job in backend.jobs.values() if not job.final and job.state not in IDLE]
+        if not busy:
+            backend.restart()
+            return
+        confirm(
+            self,
+            tr("Replace the backend that runs by the new one now?"),
+            trn(
+                "{count} job runs: it stops, and goes on from what it has kept. Otherwise the new one is "
+                "started when the old one has ended.",
+                "{count} jobs run: they stop, and go on from what they have kept. Otherwise the new one is "
+                "started when the old one has ended.",
+                len(busy),
+            ),
+            tr("Replace it"),
+            backend.restart,
+        )
+
+    @slot
     def _on_state(self, state: LinkState) -> None:
         """Say once that the backend is of another release: what is new in either may not work."""
         told, wanted = str(self.shared.backend.server.get("version", "")), shipped()
@@ -187,14 +214,15 @@ class TimoDock(QgsDockWidget):
             self._other = told
             log(tr("The backend is TiMo {found}, and this plugin needs {wanted}: set it up again.",
                    found=told, wanted=version_of(wanted)), "warning",
-                push=True, button=tr("Set up TiMo…"), pressed=self._on_setup)  # fmt: skip
+                push=True, button=tr("Set up TiMo…"), pressed=self.open_setup)  # fmt: skip
 
     @slot
-    def _on_setup(self) -> None:
+    def open_setup(self) -> None:
+        """Show the window that sets the backend up."""
         if self.setup is None:
             self.setup = SetupDialog(self.shared, self)
             self.setup.ready.connect(self.banner.program.setFilePath)
-            self.setup.ready.connect(self._on_retry)
+            self.setup.ready.connect(self._on_set_up)
         self.setup.open_for()
 
     @slot

@@ -40,7 +40,8 @@ class OptionsPage(QgsOptionsPageWidget):
             label(
                 tr(
                     "Models, series, labels and the list of jobs are kept in the folder. "
-                    "Changes hold when QGIS is started again, and in Processing at once."
+                    "Changes hold when QGIS is started again, and in Processing at once; a backend that runs "
+                    "in the same folder is used until it ends, half an hour after the last job and window."
                 ),
                 "timoOptionsHint",
                 muted=True,

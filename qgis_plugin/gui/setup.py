@@ -81,6 +81,11 @@ class SetupDialog(FittingDialog):
     def open_for(self) -> None:
         """Show it, and look at the computer again unless it works."""
         if not self.installer.busy:
+            if self.choices.isHidden():  # it has ended well: another one begins anew
+                self.progress.setVisible(False)
+                self.start.setText(tr("Set up"))
+                self.start.setDefault(True)
+                self._show(idle=True)
             self.surveyor.look()
         self.show()
         self.raise_()

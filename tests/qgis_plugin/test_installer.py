@@ -117,6 +117,17 @@ def test_before_anything_is_done_it_says_what_and_how_much_and_where(opened, tmp
     assert "processor" in text or "GPU" in text
 
 
+def test_set_up_is_found_in_the_menu_whether_the_backend_is_there_or_not(plugin, iface, qtbot):
+    (entry,) = [action for action in iface.actions if action.objectName() == "timoSetupAction"]
+    assert entry.text() == "Set up TiMo…"
+    for _ in range(2):
+        entry.trigger()
+        qtbot.waitUntil(lambda: plugin.dock is not None and plugin.dock.setup is not None, timeout=15000)
+        qtbot.waitUntil(plugin.dock.setup.isVisible)
+        plugin.dock.setup.close()
+    assert plugin.action.isChecked()
+
+
 def test_set_up_ends_with_the_device_and_the_backend_is_used(dock, opened, uv, tmp_path, qtbot):
     uv()
     dialog, home = opened(), tmp_path / "home"
@@ -130,6 +141,11 @@ def test_set_up_ends_with_the_device_and_the_backend_is_used(dock, opened, uv, t
     assert dock.shared.settings.backend_program == str(program)
     qtbot.waitUntil(lambda: dock.shared.backend.state.phase == "failed", timeout=15000)  # it is a script
     assert dialog.findChild(QAbstractButton, "timoSetupClose").isVisible()
+    assert not dialog.findChild(QAbstractButton, "timoSetupStart").isVisible()
+    dialog.close()
+    dock.open_setup()  # another graphics card, another place: it can be done again
+    assert dialog.findChild(QAbstractButton, "timoSetupStart").isVisible() and dialog.choices.isVisible()
+    assert not dialog.progress.isVisible()
 
 
 def test_uv_sees_nothing_of_qgis_and_gets_the_proxy_of_qgis(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qgis.core import QgsProject, QgsVectorFileWriter
 from qgis.PyQt.QtCore import QObject, Qt
-from qgis.PyQt.QtWidgets import QAbstractButton
+from qgis.PyQt.QtWidgets import QAbstractButton, QMessageBox
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 96
@@ -240,3 +240,30 @@ def test_all_jobs_are_listed_where_one_message_has_no_room_for_them(plugin, serv
         qtbot.waitUntil(lambda: set(later.jobs) == jobs, timeout=READY)
     finally:
         assert later.close() and dock.shared.backend.close()
+
+
+def test_backend_that_was_set_up_anew_replaces_the_one_that_runs_and_its_job_goes_on(
+    running, submit, backend_program, tmp_path, qtbot
+):
+    dock, connection = running, tmp_path / "home" / "connection.json"
+    job = submit("woods")
+    wait(qtbot, dock, job, "running")
+    qtbot.waitUntil(lambda: "val_miou" in dock.shared.backend.jobs[job].metrics, timeout=JOB)
+    before = connection.read_text()
+    dock.open_setup()
+    dock.setup.ready.emit(str(backend_program))
+    question = dock.findChild(QMessageBox, "timoQuestion")
+    assert "1 job runs" in question.informativeText() and connection.read_text() == before
+    agree = next(b for b in question.buttons() if b.text().replace("&", "") == "Replace it")
+    qtbot.mouseClick(agree, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: connection.exists() and connection.read_text() != before, timeout=READY)
+    qtbot.waitUntil(lambda: dock.shared.backend.state.ready, timeout=READY)
+    qtbot.waitUntil(lambda: dock.shared.backend.jobs[job].attempt == 2, timeout=READY)
+    assert wait(qtbot, dock, job, "running", "failed").state == "running"
+
+    dock.shared.backend.cancel(job)
+    wait(qtbot, dock, job, "cancelled", timeout=60_000)
+    before = connection.read_text()
+    dock.setup.ready.emit(str(backend_program))  # with nothing to lose, nothing is asked
+    qtbot.waitUntil(lambda: connection.exists() and connection.read_text() != before, timeout=READY)
+    qtbot.waitUntil(lambda: dock.shared.backend.state.ready, timeout=READY)
