@@ -135,11 +135,6 @@ class Installer(QObject):
         elif self._process is not None:
             kill(self._process)
 
-    def discard(self) -> None:
-        """Remove what a set-up that failed has downloaded."""
-        if not self.busy and self._request.environment is None:
-            self._background.run(lambda: files.remove(self.layout, downloads=True), lambda _: None)
-
     def close(self) -> None:
         """The plugin is unloaded: end what runs. What is not done is removed by the next set-up."""
         self._cancelling = True

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Tuple
 
 from qgis.PyQt.QtCore import QLockFile
 
@@ -37,6 +37,14 @@ class Room:
     layout: Optional[Layout] = None
     uv: Optional[Path] = None
     lock: Optional[QLockFile] = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Folders of earlier set-ups, and their size in bytes."""
+
+    folders: Tuple[Path, ...] = ()
+    size: int = 0
 
 
 def size(folder: Path) -> int:
@@ -83,12 +91,9 @@ def make_room(
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         layout = Layout.free(home, version)
-        lock = QLockFile(str(home / "setup.lock"))
-        lock.setStaleLockTime(0)
-        if not lock.tryLock(0):
-            if lock.error() == QLockFile.LockError.LockFailedError:
-                return Room(tr("Another QGIS is setting TiMo up at this moment: wait for it."))
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        lock = _lock(home)
+        if lock is None:
+            return Room(tr("Another QGIS is setting TiMo up at this moment: wait for it."))
         shutil.rmtree(layout.part, ignore_errors=True)
         layout.work.mkdir(exist_ok=True)
         there, needed = free(home), packages.needed - size(layout.cache)
@@ -112,6 +117,21 @@ def make_room(
             )
         )
     return Room(layout=layout, uv=_uv(layout, wheel, system, wheels), lock=lock)
+
+
+def _lock(home: Path) -> Optional[QLockFile]:
+    """The lock of set-ups in a home, held; None: another QGIS holds it.
+
+    Raises:
+        PermissionError: The home cannot be written to.
+    """
+    lock = QLockFile(str(home / "setup.lock"))
+    lock.setStaleLockTime(0)
+    if lock.tryLock(0):
+        return lock
+    if lock.error() == QLockFile.LockError.LockFailedError:
+        return None
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _uv(layout: Layout, wheel: Optional[UvWheel], system: str, wheels: Optional[Path]) -> Optional[Path]:
@@ -149,6 +169,36 @@ def move(part: Path, target: Path) -> str:
             shutil.rmtree(old, ignore_errors=True)
             return ""
     return said
+
+
+def left_over(home: Path, program: Optional[Path]) -> Leftover:
+    """What earlier set-ups have left in a home: environments, and what a failed one has downloaded.
+
+    Args:
+        home: The backend's folder.
+        program: The backend's that is used: its environment is none of them.
+    """
+    used = program.resolve().parents if program is not None else ()
+    found = [folder for folder in [*home.glob("environment-*"), Layout(home, "").work] if folder.is_dir()]
+    folders = tuple(sorted(folder for folder in found if folder.resolve() not in used))
+    return Leftover(folders, sum(map(size, folders)))
+
+
+def remove_left(home: Path, left: Leftover) -> str:
+    """Remove what earlier set-ups have left; what is wrong, or empty."""
+    try:
+        lock = _lock(home)
+        if lock is None:
+            return tr("Another QGIS is setting TiMo up at this moment: wait for it.")
+        try:
+            for folder in filter(Path.exists, left.folders):
+                shutil.rmtree(folder)
+        finally:
+            lock.unlock()
+    except OSError as error:
+        what = error.filename or home
+        return tr("{file} cannot be removed: {why}.", file=what, why=error.strerror or error)
+    return ""
 
 
 def remove(layout: Layout, *, downloads: bool) -> None:

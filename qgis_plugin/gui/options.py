@@ -16,6 +16,7 @@ from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..settings import ENVIRONMENT, Settings, overridden
 from ..timing import inside_qgis, slot
+from .help_button import HelpButton
 
 
 class OptionsPage(QgsOptionsPageWidget):
@@ -91,6 +92,7 @@ class OptionsPage(QgsOptionsPageWidget):
             row.addWidget(button)
         row.addStretch(1)
         row.addWidget(self.folder)
+        row.addWidget(HelpButton("install", self))
         layout = QVBoxLayout(box)
         layout.addLayout(row)
         layout.addWidget(self.report, 1)

@@ -19,6 +19,7 @@ from ..timing import slot
 from .fitting_dialog import FittingDialog
 from .help_button import HelpButton
 from .setup_choice import EXISTING, HERE, Choices
+from .setup_leftover import LeftoverRow
 from .setup_progress import ProgressBox
 
 
@@ -49,6 +50,7 @@ class SetupDialog(FittingDialog):
             "timoSetupIntro",
         )
         self.choices = Choices(home)
+        self.left = LeftoverRow(shared)
         self.progress = ProgressBox()
         line = QFrame()
         line.setFrameShape(QFrame.Shape.HLine)
@@ -68,9 +70,12 @@ class SetupDialog(FittingDialog):
         buttons.addButton(HelpButton("install", self), QDialogButtonBox.ButtonRole.HelpRole)
         layout = QVBoxLayout(self)
         layout.setSpacing(10)
-        for widget in (self.intro, self.choices, self.progress, line, buttons):
+        for widget in (self.intro, self.choices, self.progress):
             layout.addWidget(widget)
         layout.setStretchFactor(self.progress, 1)
+        layout.addStretch(0)  # takes the room where there is no progress
+        for widget in (self.left, line, buttons):
+            layout.addWidget(widget)
         self._connect()
         self._show(idle=True)
 
@@ -86,7 +91,9 @@ class SetupDialog(FittingDialog):
                 self.start.setText(tr("Set up"))
                 self.start.setDefault(True)
                 self._show(idle=True)
+                self.start.setFocus(Qt.FocusReason.OtherFocusReason)
             self.surveyor.look()
+            self.left.look()
         self.show()
         self.raise_()
         self.activateWindow()
@@ -100,6 +107,7 @@ class SetupDialog(FittingDialog):
         self.surveyor.found.connect(self._on_survey)
         self.progress.details.collapsedStateChanged.connect(self.fit_soon)
         self.choices.changed.connect(self._on_choice)
+        self.left.changed.connect(self.fit_soon)
         self.start.clicked.connect(self._on_start)
         self.cancel.clicked.connect(self._on_cancel)
         self.leave.clicked.connect(self._on_close)
@@ -112,6 +120,7 @@ class SetupDialog(FittingDialog):
     def _show(self, *, idle: bool, done: bool = False) -> None:
         self.choices.setEnabled(idle)
         self.choices.setVisible(not done)
+        self.left.setEnabled(idle)
         self.intro.setVisible(not done)
         self.start.setVisible(idle and not done)
         self.cancel.setVisible(not idle)
@@ -184,3 +193,4 @@ class SetupDialog(FittingDialog):
         self._show(idle=True, done=True)
         self.leave.setDefault(True)
         self.ready.emit(str(ready.program))
+        self.left.look()  # the environment that was used before is one of them now

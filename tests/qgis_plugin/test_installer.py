@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QPlainTextEdit, QWidget
+from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QMessageBox, QPlainTextEdit, QWidget
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the programs of these tests are shell scripts")
 
@@ -146,6 +146,32 @@ def test_set_up_ends_with_the_device_and_the_backend_is_used(dock, opened, uv, t
     dock.open_setup()  # another graphics card, another place: it can be done again
     assert dialog.findChild(QAbstractButton, "timoSetupStart").isVisible() and dialog.choices.isVisible()
     assert not dialog.progress.isVisible()
+
+
+def test_what_earlier_set_ups_left_is_told_and_removed_but_not_what_is_used(
+    dock, opened, uv, tmp_path, qtbot
+):
+    uv()
+    home = tmp_path / "home"
+    for name in ("environment-0.0.1", "setup.part"):
+        (home / name / "cache").mkdir(parents=True)
+        (home / name / "cache" / "torch.whl").write_bytes(b"x" * 60_000_000)
+    dialog = opened()
+    text = dialog.findChild(QLabel, "timoSetupLeft")
+    qtbot.waitUntil(text.isVisible)
+    with qtbot.waitSignal(dialog.ready, timeout=15000):
+        press(qtbot, dialog, "timoSetupStart")
+    dialog.close()
+    dock.open_setup()
+    qtbot.waitUntil(text.isVisible)
+    assert "take 0.1 GB" in text.text()
+    press(qtbot, dialog, "timoSetupRemove")
+    question = dialog.findChild(QMessageBox, "timoQuestion")
+    assert question.informativeText().startswith("environment-0.0.1 in ")
+    agree = next(b for b in question.buttons() if b.text().replace("&", "") == "Remove them")
+    qtbot.mouseClick(agree, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not text.isVisible())
+    assert left(home) == [f"environment-{dialog.installer.layout.version}"]
 
 
 def test_uv_sees_nothing_of_qgis_and_gets_the_proxy_of_qgis(

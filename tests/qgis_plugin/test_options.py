@@ -49,6 +49,16 @@ def test_report_without_a_backend_says_what_to_do(page):
     assert "choose it" in page.report.toPlainText()
 
 
+def test_options_open_the_guide_too(page, qtbot):
+    page.show()
+    page.findChild(QToolButton, "timoHelpButton").click()
+    assert the_guide(page).view.source().fileName() == "install.md"
+    the_guide(page).close()
+    QApplication.setActiveWindow(page)
+    qtbot.keyClick(page.make, Qt.Key.Key_F1)
+    qtbot.waitUntil(the_guide(page).isVisible)
+
+
 def the_guide(window):
     return window.findChild(QWidget, "timoHelp")
 
