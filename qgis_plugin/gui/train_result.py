@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import List, Sequence, Tuple
 
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices
@@ -16,7 +16,7 @@ from ..compat import label
 from ..i18n import tr, trn
 from ..layers.label_faults import ERRORS, MAP, NONE, SPLIT, Evidence, Found, finder
 from ..layers.label_parts import LabelPart, by_layer, select
-from ..layers.sources import is_result, layer_file
+from ..layers.sources import KIND_PROPERTY, is_result, layer_file
 from ..models import Model
 from ..scores import Scores, read_scores
 from ..shared import Shared
@@ -137,7 +137,7 @@ class ResultBox(QFrame):
         found: List[Evidence] = []
         if self.scores.model:
             for one in QgsProject.instance().mapLayers().values():
-                path = layer_file(one) if isinstance(one, QgsRasterLayer) and is_result(one) else None
+                path = layer_file(one) if _is_map(one) else None
                 if path is not None:
                     found.append(Evidence(MAP, path, value, self.scores.model))
         found += [Evidence(ERRORS, path, 0 if right else 1) for path in self.scores.errors]
@@ -181,6 +181,13 @@ class ScoresDialog(QDialog):
         whole.addWidget(label(note, "timoScoresNote", muted=True))
         whole.addWidget(buttons)
         self.resize(560, 300)
+
+
+def _is_map(layer: QgsMapLayer) -> bool:
+    """Whether its pixels are classes: not shares, and not those of one date, as labels are of all dates."""
+    if not isinstance(layer, QgsRasterLayer) or not is_result(layer):
+        return False
+    return bool(layer.customProperty(KIND_PROPERTY, MAP) == MAP)
 
 
 def _words(count: int, kind: str, name: str, mapped: str) -> str:
