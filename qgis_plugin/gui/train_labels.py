@@ -344,9 +344,8 @@ class LabelsBox(QWidget):
 
     @slot
     def _on_show(self, finding: Finding) -> None:
-        """Select these features of the labels and bring those of the first layer into view."""
-        self.selected.setChecked(False)
-        select(by_layer(self.parts(), finding.about), self._shared.iface)
+        """Bring these features into view; what is selected stays so where it says what is learnt from."""
+        select(self.parts(), finding.about, self._shared.iface, flash=self.selected.isChecked())
 
     @slot
     def _on_mend(self, finding: Finding) -> None:

@@ -29,6 +29,8 @@ from ..timing import inside_qgis
 from .label_classes import class_name, value_map
 
 FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
+MOST_FLASHED = 200
+"""Features that flash in one go; more would hold the interface up."""
 SHAPES = (QgsWkbTypes.GeometryType.PolygonGeometry, QgsWkbTypes.GeometryType.PointGeometry)
 
 
@@ -169,14 +171,32 @@ def by_layer(parts: Sequence[LabelPart], keys: Iterable[Key]) -> List[Tuple[QgsV
     return [(layer, features) for layer, features in found if features]
 
 
-def select(about: Sequence[Tuple[QgsVectorLayer, List[int]]], iface: Any) -> None:
-    """Select these features of each layer, and bring those of the first one into view."""
+def select(parts: Sequence[LabelPart], keys: Iterable[Key], iface: Any, *, flash: bool = False) -> int:
+    """Select these features and no others, and bring those of the first layer that has some into view.
+
+    Args:
+        parts: The layers that they are of.
+        keys: The features.
+        iface: QGIS.
+        flash: Leave all selections as they are: the features only flash.
+
+    Returns:
+        How many of them there are.
+    """
+    about = by_layer(parts, keys)
     with inside_qgis():
-        for layer, features in reversed(about):
-            layer.selectByIds(features)
-            iface.setActiveLayer(layer)
+        canvas = iface.mapCanvas()
+        if flash:
+            for layer, features in about:
+                canvas.flashFeatureIds(layer, features[:MOST_FLASHED])
+        else:
+            chosen = {layer.id(): features for layer, features in about}
+            for layer in (part.layer for part in parts if not sip.isdeleted(part.layer)):
+                layer.selectByIds(chosen.get(layer.id(), []))  # an old selection would look like the answer
         if about:
-            iface.mapCanvas().zoomToSelected(about[0][0])
+            iface.setActiveLayer(about[0][0])
+            canvas.zoomToFeatureIds(*about[0])
+    return sum(len(features) for _, features in about)
 
 
 def why_not_together(parts: Sequence[LabelPart]) -> str:

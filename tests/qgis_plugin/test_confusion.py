@@ -73,10 +73,13 @@ def report(tmp_path):
 
 class Canvas:
     def __init__(self):
-        self.zoomed = 0
+        self.zoomed, self.flashed = [], []
 
-    def zoomToSelected(self, _layer):
-        self.zoomed += 1
+    def zoomToFeatureIds(self, _layer, features):
+        self.zoomed.append(set(features))
+
+    def flashFeatureIds(self, _layer, features):
+        self.flashed.append(set(features))
 
 
 @pytest.fixture
@@ -257,8 +260,35 @@ def test_click_selects_the_labels_under_which_the_models_map_shows_the_other_cla
     click(box, 0, 1, qtbot)
     assert [f["class"] for f in layer.getSelectedFeatures()] == ["oak"]
     assert next(layer.getSelectedFeatures()).geometry().boundingBox().xMinimum() == 500040
-    assert "Selected: 1 feature of 'oak' under which the map shows 'birch'." in places(box)
-    assert iface.canvas.zoomed == 1
+    assert "Shown: 1 feature of 'oak' under which the map shows 'birch'." in places(box)
+    assert iface.canvas.zoomed == [set(layer.selectedFeatureIds())]
+
+
+def test_cell_of_which_nothing_is_found_says_so_and_leaves_no_selection_that_looks_like_it(
+    box, bundle, make_labels, birch_in_an_oak, iface, qtbot
+):
+    layer = make_labels(ROWS)
+    layer.selectAll()
+    show(box, bundle, layer, qtbot)
+    click(box, 2, 1, qtbot)
+    assert "No feature of '<b>elm</b>' was found for it." in places(box)
+    assert layer.selectedFeatureCount() == 0 and iface.canvas.zoomed == []
+
+
+def test_selection_that_says_what_is_learnt_from_stays_and_the_labels_of_a_cell_flash(
+    dock, box, bundle, make_labels, birch_in_an_oak, iface, qtbot
+):
+    layer = make_labels(ROWS)
+    layer.selectByIds([1, 3])
+    qtbot.waitUntil(dock.train.labels.selected.isEnabled)
+    dock.train.labels.selected.setChecked(True)
+    show(box, bundle, layer, qtbot)
+    click(box, 0, 1, qtbot)
+    assert iface.canvas.zoomed == iface.canvas.flashed == [{2}]
+    assert "They flash on the map: your selection stays" in places(box)
+    assert set(layer.selectedFeatureIds()) == {1, 3} and dock.train.labels.selected.isChecked()
+    click(box, 2, 1, qtbot)
+    assert set(layer.selectedFeatureIds()) == {1, 3} and "flash" not in places(box)
 
 
 def test_labels_of_all_layers_that_were_learnt_from_are_looked_through(
@@ -276,7 +306,7 @@ def test_labels_of_all_layers_that_were_learnt_from_are_looked_through(
     click(box, 0, 1, qtbot)
     assert first.selectedFeatureCount() == 0
     assert [f.geometry().boundingBox().xMinimum() for f in other.getSelectedFeatures()] == [500040]
-    assert "Selected: 1 feature of 'oak'" in places(box)
+    assert "Shown: 1 feature of 'oak'" in places(box)
 
 
 @pytest.mark.parametrize("kind", ["confidence", "probabilities", "maps_per_date"])
