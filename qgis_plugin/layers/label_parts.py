@@ -26,7 +26,7 @@ from qgis.PyQt.QtCore import QDate, QDateTime, Qt
 from ..compat import is_null
 from ..i18n import tr
 from ..timing import inside_qgis
-from .label_classes import class_name, value_map
+from .label_classes import class_name, is_number, value_map
 
 FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
 MOST_FLASHED = 200
@@ -77,7 +77,7 @@ class Naming:
     def of(self, name: str, told: Mapping[str, str]) -> str:
         """The first layer's name of a class: that of its value, or of what the own value map calls it."""
         text = _folded(told.get(name, ""))
-        if text and self._told and _is_number(name):  # in another list the number may be another class
+        if text and self._told and is_number(name):  # in another list the number may be another class
             return self._known.get(text, told[name])
         for one in (name, _folded(name), text):
             if one in self._known:
@@ -86,8 +86,8 @@ class Naming:
 
     def odd(self, names: Iterable[str]) -> List[str]:
         """Those that are numbers where the first layer has names, or names where it has numbers."""
-        kinds = {_is_number(name) for name in self.names}
-        return [name for name in names if name not in self._known and kinds and _is_number(name) not in kinds]
+        kinds = {is_number(name) for name in self.names}
+        return [name for name in names if name not in self._known and kinds and is_number(name) not in kinds]
 
 
 class PartReader:
@@ -244,7 +244,3 @@ def text_of(value: Any) -> str:
 
 def _folded(name: str) -> str:
     return " ".join(name.casefold().split())
-
-
-def _is_number(name: str) -> bool:
-    return name.lstrip("-").isdecimal()
