@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, List, Sequence
 
 from qgis.core import QgsApplication
@@ -98,13 +99,16 @@ class ClassEditor(QWidget):
         """What is written down; empty names are left out."""
         rows = range(self.table.rowCount())
         found = [
-            LabelClass(self._name(row), self.table.cellWidget(row, COLOR).color().name()) for row in rows
+            replace(
+                self._old(row), name=self._name(row), color=self.table.cellWidget(row, COLOR).color().name()
+            )
+            for row in rows
         ]
         return [one for one in found if one.name]
 
     def renamed(self) -> Dict[str, str]:
         """New names by those that ``set_classes`` gave, of the classes that are called otherwise now."""
-        pairs = ((self.table.item(n, NAME).data(_OLD), self._name(n)) for n in range(self.table.rowCount()))
+        pairs = ((self._old(n).name, self._name(n)) for n in range(self.table.rowCount()))
         return {old: new for old, new in pairs if old and new and old != new}
 
     def why_not(self) -> str:
@@ -154,10 +158,15 @@ class ClassEditor(QWidget):
         color.setAccessibleName(tr("Colour of class {name}", name=one.name))
         color.colorChanged.connect(self._on_change)
         item = QTableWidgetItem(one.name)
-        item.setData(_OLD, one.name)
+        item.setData(_OLD, one)
         self.table.setCellWidget(row, COLOR, color)
         self.table.setItem(row, NAME, item)
         self.table.blockSignals(False)
+
+    def _old(self, row: int) -> LabelClass:
+        """The class as it was when it came into the table."""
+        old: LabelClass = self.table.item(row, NAME).data(_OLD)
+        return old
 
     def _name(self, row: int) -> str:
         return self.table.item(row, NAME).text().strip()

@@ -71,7 +71,8 @@ class FindingList(QWidget):
             mend.clicked.connect(slot_of(self.mended.emit, finding))
             line.addWidget(mend)
         if self._on_map and finding.about:
-            show = self._button("Show", tr("Show"), finding, tr("Selects these features on the map."))
+            tip = tr("Brings these features into view, and selects them unless only selected ones are used.")
+            show = self._button("Show", tr("Show"), finding, tip)
             show.clicked.connect(slot_of(self.shown.emit, finding))
             line.addWidget(show)
         return row

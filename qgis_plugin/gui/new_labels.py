@@ -30,7 +30,7 @@ from qgis.PyQt.QtWidgets import (
 from ..compat import caption, form_layout, label, plain
 from ..i18n import tr, trn
 from ..layers import label_layer
-from ..layers.label_classes import LabelClass, class_name, write_scheme
+from ..layers.label_classes import LabelClass, class_name, is_coded, write_scheme
 from ..layers.label_parts import LabelPart
 from ..layers.sources import safe_name, unique_path
 from ..log import log
@@ -200,6 +200,7 @@ class ClassesDialog(QDialog):
         self.setObjectName("timoClasses")
         self._shared, self._parts = shared, list(parts)
         layer, field = parts[0].layer, parts[0].field
+        self._coded, self._taken = is_coded(layer, field), [one.value for one in classes]
         self.setWindowTitle(tr("Classes of '{name}'", name=layer.name()))
         self.classes = ClassEditor("timoClassesEditor")
         self.classes.set_classes(classes)
@@ -211,9 +212,12 @@ class ClassesDialog(QDialog):
         self.ok = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
         self.ok.setObjectName("timoClassesOk")
         whole = QVBoxLayout(self)
-        whole.addWidget(label(tr(
-            "The layer's style and the list of its field '{field}' become these. No feature changes.",
-            field=field), muted=True))  # fmt: skip
+        note = tr("The layer's colours and the list of its field '{field}' become these. No feature changes.",
+                  field=field)  # fmt: skip
+        if self._coded:
+            note = tr("The list of field '{field}' gives its codes these names, and the layer's style these "
+                      "colours. The codes stay.", field=field)  # fmt: skip
+        whole.addWidget(label(note, muted=True))
         whole.addWidget(self.classes, 1)
         whole.addWidget(self.reason)
         whole.addWidget(self.buttons)
@@ -243,8 +247,8 @@ class ClassesDialog(QDialog):
             self.reject()
             return
         with inside_qgis():
-            write_scheme(parts[0].layer, parts[0].field, self.classes.classes())
-        renamed = self.classes.renamed()
+            write_scheme(parts[0].layer, parts[0].field, self.classes.classes(), self._taken)
+        renamed = {} if self._coded else self.classes.renamed()
         for part in parts if renamed else ():
             self._shared.background.run(
                 _finder(part.layer, part.field, renamed),

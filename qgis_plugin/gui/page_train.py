@@ -85,7 +85,7 @@ class TrainPage(Page):
         self.curve = CurveWidget("timoTrainCurve")
         self.preview = PreviewBox(self.shared, "timoTrain")
         self.box = RunBox("timoTrain", tr("Use this model"), self.curve, self.preview)
-        self.result = ResultBox(self.shared, "timoTrain")
+        self.result = ResultBox(self.shared, "timoTrain", kept=self.labels.selected.isChecked)
         self.check = QPushButton(tr("Check a model on other labels…"))
         self.check.setObjectName("timoTrainCheck")
         self.check.setToolTip(tr("Judges a model by labels of places that it never saw"))

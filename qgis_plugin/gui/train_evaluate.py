@@ -62,7 +62,7 @@ class EvaluateDialog(QDialog):
         self.labels = LabelsBox(shared, series.places, "timoEvaluate", learn=False)
         self.form = SpecForm("timoEvaluate", select("evaluate", TOLD), {})
         self.box = RunBox("timoEvaluate", "")
-        self.result = ResultBox(shared, "timoEvaluate")
+        self.result = ResultBox(shared, "timoEvaluate", kept=self.labels.selected.isChecked)
         self.footer = RunFooter("timoEvaluate", tr("Check"), "train")
         self.follower = Follower(shared.backend, "evaluate", self)
         self._build()

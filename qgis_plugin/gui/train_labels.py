@@ -94,11 +94,9 @@ class LabelsBox(QWidget):
         return self.layer is not None and not sip.isdeleted(self.layer)
 
     def colors(self) -> Dict[str, str]:
-        """The colours of the classes that can be learnt: of those that lie on the series."""
-        inside = self.findings.inside or self.counts or {}
-        return {
-            name: self._colors[name] for name in self.counts or {} if name in inside and name in self._colors
-        }
+        """The colours of the classes that can be learnt: those that lie on the series, if it is known."""
+        inside = self.findings.inside or self._colors
+        return {name: color for name, color in self._colors.items() if name in inside}
 
     def why_not(self, fewest: int = 2) -> str:
         """Why these are no labels of so many classes; empty if they are."""
@@ -145,11 +143,9 @@ class LabelsBox(QWidget):
         """
         if not self.alive() or self.layer is None:
             return []
-        offered = label_classes.read_scheme(self.layer, self.field.currentField())
-        known = {one.name: one.color for one in offered}
-        names = [*known, *sorted(name for name in self.naming.names if name not in known)]
-        colors = label_classes.with_colors(names, {**self._colors, **known})
-        return [label_classes.LabelClass(name, color) for name, color in colors.items()]
+        return label_classes.read_scheme(
+            self.layer, self.field.currentField(), self.naming.names, self._colors
+        )
 
     def refresh(self) -> None:
         """Look at the layer again."""
@@ -277,7 +273,7 @@ class LabelsBox(QWidget):
         if counts != self.counts:
             self.findings = Findings()
         self.counts = counts
-        self._colors = label_classes.with_colors(counts, chosen)
+        self._colors = label_classes.with_colors({**counts, **(chosen if self._cut else {})}, chosen)
         self.classes.show_classes(counts, self._colors, self.findings.areas)
         self._tell()
         if counts:
@@ -344,9 +340,8 @@ class LabelsBox(QWidget):
 
     @slot
     def _on_show(self, finding: Finding) -> None:
-        """Select these features of the labels and bring those of the first layer into view."""
-        self.selected.setChecked(False)
-        select(by_layer(self.parts(), finding.about), self._shared.iface)
+        """Bring these features into view; what is selected stays so where it says what is learnt from."""
+        select(self.parts(), finding.about, self._shared.iface, flash=self.selected.isChecked())
 
     @slot
     def _on_mend(self, finding: Finding) -> None:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import Callable, List, Sequence, Tuple
 
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices
@@ -15,8 +15,8 @@ from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFrame, QPushButton, 
 from ..compat import label
 from ..i18n import tr, trn
 from ..layers.label_faults import ERRORS, MAP, NONE, SPLIT, Evidence, Found, finder
-from ..layers.label_parts import LabelPart, by_layer, select
-from ..layers.sources import is_result, layer_file
+from ..layers.label_parts import LabelPart, select
+from ..layers.sources import KIND_PROPERTY, is_result, layer_file
 from ..models import Model
 from ..scores import Scores, read_scores
 from ..shared import Shared
@@ -32,17 +32,20 @@ class ResultBox(QFrame):
         shared: What all pages share.
         name: Prefix of the object names.
         trusted: Whether jobs of this home wrote what is shown: else its page is not offered to the browser.
+        kept: Tells whether the labels' selection says what is used of them, so that it must stay.
     """
 
     shown = pyqtSignal()
     """The scores are there: the box has its size."""
 
-    def __init__(self, shared: Shared, name: str, *, trusted: bool = True) -> None:
+    def __init__(
+        self, shared: Shared, name: str, *, trusted: bool = True, kept: Callable[[], bool] = lambda: False
+    ) -> None:
         super().__init__()
         self.setObjectName(f"{name}Result")
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._shared = shared
-        self._trusted = trusted
+        self._trusted, self._kept = trusted, kept
         self._asked = 0
         self._parts: List[LabelPart] = []
         self.scores = Scores()
@@ -137,7 +140,7 @@ class ResultBox(QFrame):
         found: List[Evidence] = []
         if self.scores.model:
             for one in QgsProject.instance().mapLayers().values():
-                path = layer_file(one) if isinstance(one, QgsRasterLayer) and is_result(one) else None
+                path = layer_file(one) if _is_map(one) else None
                 if path is not None:
                     found.append(Evidence(MAP, path, value, self.scores.model))
         found += [Evidence(ERRORS, path, 0 if right else 1) for path in self.scores.errors]
@@ -149,9 +152,10 @@ class ResultBox(QFrame):
         if asked != self._asked:
             return
         keys, kind = found
-        about = by_layer(self._parts, keys)
-        self._tell(f"{told} {_words(sum(len(features) for _, features in about), kind, name, mapped)}")
-        select(about, self._shared.iface)
+        flash = self._kept()
+        count = select(self._parts, keys, self._shared.iface, flash=flash)
+        stays = tr("They flash on the map: your selection stays, as only selected features are used.")
+        self._tell(f"{told} {_words(count, kind, name, mapped)} {stays if flash and count else ''}".rstrip())
 
 
 class ScoresDialog(QDialog):
@@ -183,28 +187,37 @@ class ScoresDialog(QDialog):
         self.resize(560, 300)
 
 
+def _is_map(layer: QgsMapLayer) -> bool:
+    """Whether its pixels are classes: not shares, and not those of one date, as labels are of all dates."""
+    if not isinstance(layer, QgsRasterLayer) or not is_result(layer):
+        return False
+    return bool(layer.customProperty(KIND_PROPERTY, MAP) == MAP)
+
+
 def _words(count: int, kind: str, name: str, mapped: str) -> str:
-    """What was selected, and how far it can be trusted."""
+    """What is shown, and how far it can be trusted."""
+    if kind != NONE and not count:
+        return tr("No feature of '{name}' was found for it.", name=name)
     if kind == MAP:
         return trn(
-            "Selected: {count} feature of '{name}' under which the map shows '{mapped}'.",
-            "Selected: {count} features of '{name}' under which the map shows '{mapped}'.",
+            "Shown: {count} feature of '{name}' under which the map shows '{mapped}'.",
+            "Shown: {count} features of '{name}' under which the map shows '{mapped}'.",
             count, name=name, mapped=mapped,
         )  # fmt: skip
     if kind == ERRORS:
         if name == mapped:
-            return trn("Selected: {count} feature of '{name}' with pixels that are mapped right.",
-                       "Selected: {count} features of '{name}' with pixels that are mapped right.",
+            return trn("Shown: {count} feature of '{name}' with pixels that are mapped right.",
+                       "Shown: {count} features of '{name}' with pixels that are mapped right.",
                        count, name=name)  # fmt: skip
-        return trn("Selected: {count} feature of '{name}' with pixels that are mapped wrong, as this "
+        return trn("Shown: {count} feature of '{name}' with pixels that are mapped wrong, as this "
                    "or another class.",
-                   "Selected: {count} features of '{name}' with pixels that are mapped wrong, as this "
+                   "Shown: {count} features of '{name}' with pixels that are mapped wrong, as this "
                    "or another class.", count, name=name)  # fmt: skip
     if kind == SPLIT:
         return trn(
-            "Selected: the {count} feature of '{name}' that judged the model. Map this place with the model "
+            "Shown: the {count} feature of '{name}' that judged the model. Map this place with the model "
             "to see which pixels are at fault.",
-            "Selected: the {count} features of '{name}' that judged the model. Map this place with the model "
+            "Shown: the {count} features of '{name}' that judged the model. Map this place with the model "
             "to see which are at fault.",
             count, name=name,
         )  # fmt: skip

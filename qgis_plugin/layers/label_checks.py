@@ -40,8 +40,8 @@ class Findings:
 
     Attributes:
         lines: ``invalid``, ``no_class``, ``outside``, ``overlap``, ``stab``, ``few``, ``alike`` or ``many``.
-        areas: Square metres of polygons by class.
-        inside: Features by class that lie on the series, or all where there is none.
+        areas: Square metres of polygons by class; empty where not all features were looked at.
+        inside: Features by class that lie on the series, or all where there is none; empty likewise.
     """
 
     lines: List[Finding] = field(default_factory=list)
@@ -97,13 +97,15 @@ def checker(parts: Sequence[LabelPart], naming: Naming, places: Places) -> Calla
     context, ellipsoid = project.transformContext(), project.ellipsoid()
 
     def check() -> Findings:
-        found = Findings()
+        found, whole = Findings(), True
         shapes, without = [], []
         for number, (reader, feature, name) in enumerate(all_features(read, naming)):
             if number >= MOST_CHECKED:
                 found.lines.append(Finding("many", tr(
-                    "Only the first {count} features were looked at here; all are used.",
+                    "Only the first {count} features were looked at here; all are used. Areas are not "
+                    "measured, and the share is of the features.",
                     count=MOST_CHECKED), serious=False))  # fmt: skip
+                whole = False
                 break
             key = reader.ident, feature.id()
             if name:
@@ -112,8 +114,6 @@ def checker(parts: Sequence[LabelPart], naming: Naming, places: Places) -> Calla
                 without.append(key)
         here = _extents(places, crs, context)
         inside = [one for one in shapes if _lies_in(one.geometry, here)]
-        for one in inside:
-            found.inside[one.name] = found.inside.get(one.name, 0) + 1
         broken = _invalid([one for one in shapes if one.is_polygon])
         found.lines += broken
         if without:
@@ -121,11 +121,13 @@ def checker(parts: Sequence[LabelPart], naming: Naming, places: Places) -> Calla
                 "{count} feature has no class: it is not used.",
                 "{count} features have no class: they are not used.", len(without)),
                 about=tuple(without)))  # fmt: skip
-        found.lines += _outside(shapes, inside)
+        found.lines += _outside(shapes, inside, whole)
         bad = {key for finding in broken for key in finding.about}
         found.lines += _two_classes([one for one in inside if one.key not in bad])
-        found.areas = _areas([one for one in inside if one.is_polygon], crs, context, ellipsoid)
-        found.lines += _few(inside)
+        if whole:  # else a class may be met later
+            found.inside = dict(Counter(one.name for one in inside))
+            found.areas = _areas([one for one in inside if one.is_polygon], crs, context, ellipsoid)
+            found.lines += _few(inside)
         found.lines += _alike(shapes)
         return found
 
@@ -166,12 +168,12 @@ def _invalid(shapes: Sequence[_Shape]) -> List[Finding]:
     return [Finding("invalid", text, tr("Repair"), bad, tip=tip)]
 
 
-def _outside(shapes: Sequence[_Shape], inside: Sequence[_Shape]) -> List[Finding]:
+def _outside(shapes: Sequence[_Shape], inside: Sequence[_Shape], whole: bool) -> List[Finding]:
     known = {one.key for one in inside}
     away = tuple(one.key for one in shapes if one.key not in known)
     if not away:
         return []
-    if not inside:
+    if whole and not inside:
         return [Finding("outside", tr(
             "No feature lies on the series: tick rasters of the same place, or check the systems of both."),
             about=away)]  # fmt: skip

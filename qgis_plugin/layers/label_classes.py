@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Dict, Iterable, Iterator, List, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Sequence, Set, Tuple, Union
 
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
@@ -38,10 +38,16 @@ USUAL_COLORS = {
 
 @dataclass(frozen=True)
 class LabelClass:
-    """One class: its name, which is the field's value, and its colour (#rrggbb)."""
+    """One class.
+
+    Attributes:
+        color: #rrggbb.
+        value: What the field holds of it now; empty if it is not in the layer yet.
+    """
 
     name: str
     color: str
+    value: str = ""
 
 
 def class_name(value: object) -> str:
@@ -137,12 +143,10 @@ def set_color(layer: QgsVectorLayer, field: str, name: str, color: str) -> None:
     renderer = layer.renderer().clone()
     for number, category in enumerate(renderer.categories()):
         if name in map(class_name, _values(category)):
-            symbol = category.symbol().clone()
-            symbol.setColor(QColor(color))
-            renderer.updateCategorySymbol(number, symbol)
+            renderer.updateCategorySymbol(number, _recolored(category, color))
             break
     else:
-        renderer.addCategory(_category(layer, LabelClass(name, color)))
+        renderer.addCategory(_category(layer, field, LabelClass(name, color)))
     layer.setRenderer(renderer)
     layer.triggerRepaint()
     layer.emitStyleChanged()
@@ -150,52 +154,166 @@ def set_color(layer: QgsVectorLayer, field: str, name: str, color: str) -> None:
 
 def value_map(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
     """What a labels layer shows to its editor by the class; empty if its field has no list."""
-    setup = layer.editorWidgetSetup(layer.fields().lookupField(field))
-    if setup.type() != "ValueMap":
-        return {}
-    entries: Any = setup.config().get("map") or []
-    pairs = [
-        pair for entry in (entries if isinstance(entries, list) else [entries]) for pair in entry.items()
-    ]
-    return {
-        class_name(value): str(text)
-        for text, value in pairs
-        if class_name(value) and "{2839923C" not in str(value)
-    }
+    return {class_name(value): text for text, value in _entries(layer, field) if _is_class(value)}
 
 
 def offered(layer: QgsVectorLayer, field: str) -> List[str]:
-    """Names of the classes that a labels layer offers to its editor; none if its field has no list."""
+    """The classes that a labels layer offers to its editor; none if its field has no list."""
     return list(value_map(layer, field))
 
 
-def read_scheme(layer: QgsVectorLayer, field: str) -> List[LabelClass]:
-    """The classes that ``offered`` names, with their colours."""
-    names = offered(layer, field)
-    return [LabelClass(n, c) for n, c in with_colors(names, colors(layer, field)).items()]
+def is_coded(layer: QgsVectorLayer, field: str) -> bool:
+    """Whether the field holds codes, which stay when a class is renamed: numbers, or what a list names."""
+    return _is_numeric(layer, field) or any(v != text for v, text in value_map(layer, field).items())
 
 
-def write_scheme(layer: QgsVectorLayer, field: str, classes: Sequence[LabelClass]) -> None:
+def read_scheme(
+    layer: QgsVectorLayer, field: str, values: Iterable[str], shown: Mapping[str, str]
+) -> List[LabelClass]:
+    """The classes that ``offered`` names, then others, by the names and colours that the layer gives them.
+
+    Args:
+        layer: The labels.
+        field: Holds the class.
+        values: What the features have in it.
+        shown: Colours by value of those that the layer gives none.
+    """
+    told = value_map(layer, field)
+    found = with_colors([*told, *sorted(set(values) - set(told))], {**shown, **colors(layer, field)})
+    return [LabelClass(told.get(value, value), color, value) for value, color in found.items()]
+
+
+def write_scheme(
+    layer: QgsVectorLayer, field: str, classes: Sequence[LabelClass], taken: Iterable[str] = ()
+) -> None:
     """Let the class field be filled from a list of these classes, and draw the layer in their colours.
 
-    The list's last choice is offered again for the next feature. No feature is changed.
+    The list's last choice is offered again for the next feature. No feature is changed. Of a style that the
+    analyst has made, only colours and names change; beside one of another kind the colours are kept.
+
+    Args:
+        layer: The labels.
+        field: Holds the class.
+        classes: Codes stay as they are; else the name becomes the field's value.
+        taken: Values that features have, which no new class may get.
     """
-    index = layer.fields().lookupField(field)
-    entries = [{one.name: one.name} for one in classes]
+    index, told = layer.fields().lookupField(field), value_map(layer, field)
+    written = _with_values(layer, field, classes, taken)
+    kept = [{text: value} for text, value in _entries(layer, field) if not _is_class(value)]
+    entries = [*kept, *({one.name: one.value} for one in written)]
     layer.setEditorWidgetSetup(index, QgsEditorWidgetSetup("ValueMap", {"map": entries}))
     form = layer.editFormConfig()
     form.setReuseLastValue(index, True)
     layer.setEditFormConfig(form)
-    layer.setRenderer(QgsCategorizedSymbolRenderer(field, [_category(layer, one) for one in classes]))
+    if _categorised(layer, field):
+        now = {old.value or new.value: new for old, new in zip(classes, written)}
+        layer.setRenderer(_adapted(layer, field, now, told))
+    elif layer.renderer() is None or layer.renderer().type() == "singleSymbol":
+        made = [_category(layer, field, one) for one in written]
+        layer.setRenderer(QgsCategorizedSymbolRenderer(field, made))
+    else:
+        layer.setCustomProperty(COLOR_PROPERTY, [f"{one.value}={one.color}" for one in written])
     layer.triggerRepaint()
     layer.emitStyleChanged()
 
 
-def _category(layer: QgsVectorLayer, one: LabelClass) -> QgsRendererCategory:
+def _with_values(
+    layer: QgsVectorLayer, field: str, classes: Sequence[LabelClass], taken: Iterable[str]
+) -> List[LabelClass]:
+    """What the field holds of each class: of a new one among codes, that of its name or the next number."""
+    if not is_coded(layer, field):
+        return [replace(one, value=one.name) for one in classes]
+    told = value_map(layer, field)
+    used = {one.value for one in classes}
+    named = {text.casefold(): value for value, text in told.items() if value not in used}
+    known = {*taken, *told, *used} - {""}
+    numbers = _is_numeric(layer, field) or all(map(is_number, known))
+    found = []
+    for one in classes:
+        value = one.value or named.get(one.name.casefold(), "")
+        if not value and (not numbers or (is_number(one.name) and one.name not in known)):
+            value = one.name
+        value = value or str(max((int(code) for code in known if is_number(code)), default=0) + 1)
+        known.add(value)
+        found.append(replace(one, value=value))
+    return found
+
+
+def _adapted(
+    layer: QgsVectorLayer, field: str, now: Mapping[str, LabelClass], told: Mapping[str, str]
+) -> QgsCategorizedSymbolRenderer:
+    """The layer's own categories with what was changed.
+
+    Args:
+        layer: The labels.
+        field: Holds the class.
+        now: The classes by their former value.
+        told: What each value was called.
+    """
+    renderer = layer.renderer().clone()
+    drawn: Set[str] = set()
+    for number, category in reversed(list(enumerate(renderer.categories()))):
+        values = [class_name(value) for value in _values(category)]
+        found = [now[value] for value in values if value in now]
+        drawn.update(value for value in values if value in now)
+        if any(values) and not found:
+            renderer.deleteCategory(number)
+            continue
+        color = category.symbol().color().name()
+        other = next((one.color for one in found if one.color != color), "")
+        if other:
+            renderer.updateCategorySymbol(number, _recolored(category, other))
+        if [one.value for one in found] != [value for value in values if value]:
+            left = [_typed(layer, field, one.value) for one in found]
+            renderer.updateCategoryValue(number, left if isinstance(category.value(), list) else left[0])
+        if len(found) == len(values) == 1 and found[0].name != told.get(values[0], values[0]):
+            renderer.updateCategoryLabel(number, found[0].name)
+    for value, one in now.items():
+        if value not in drawn:
+            renderer.addCategory(_category(layer, field, one))
+    return renderer
+
+
+def _recolored(category: QgsRendererCategory, color: str) -> QgsSymbol:
+    symbol = category.symbol().clone()
+    symbol.setColor(QColor(color))
+    return symbol
+
+
+def _category(layer: QgsVectorLayer, field: str, one: LabelClass) -> QgsRendererCategory:
     symbol = QgsSymbol.defaultSymbol(layer.geometryType())
     symbol.setColor(QColor(one.color))
     symbol.setOpacity(0.7)  # the image stays to be seen beneath
-    return QgsRendererCategory(one.name, symbol, one.name)
+    return QgsRendererCategory(_typed(layer, field, one.value or one.name), symbol, one.name)
+
+
+def _typed(layer: QgsVectorLayer, field: str, value: str) -> Union[int, str]:
+    return int(value) if _is_numeric(layer, field) and is_number(value) else value
+
+
+def _is_numeric(layer: QgsVectorLayer, field: str) -> bool:
+    index = layer.fields().lookupField(field)
+    return index >= 0 and bool(layer.fields().at(index).isNumeric())
+
+
+def is_number(value: str) -> bool:
+    """Whether a class is a whole number."""
+    return value.lstrip("-").isdecimal()
+
+
+def _is_class(value: Any) -> bool:
+    """Whether an entry of a list of values is a class: QGIS has a value that stands for none."""
+    return bool(class_name(value)) and "{2839923C" not in str(value)
+
+
+def _entries(layer: QgsVectorLayer, field: str) -> List[Tuple[str, Any]]:
+    """What a field's list shows, and the values; none if it has no list."""
+    setup = layer.editorWidgetSetup(layer.fields().lookupField(field))
+    if setup.type() != "ValueMap":
+        return []
+    entries: Any = setup.config().get("map") or []
+    maps = entries if isinstance(entries, list) else [entries]
+    return [(str(text), value) for entry in maps for text, value in entry.items()]
 
 
 def _categorised(layer: QgsVectorLayer, field: str) -> bool:

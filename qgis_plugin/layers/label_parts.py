@@ -26,9 +26,11 @@ from qgis.PyQt.QtCore import QDate, QDateTime, Qt
 from ..compat import is_null
 from ..i18n import tr
 from ..timing import inside_qgis
-from .label_classes import class_name, value_map
+from .label_classes import class_name, is_number, value_map
 
 FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
+MOST_FLASHED = 200
+"""Features that flash in one go; more would hold the interface up."""
 SHAPES = (QgsWkbTypes.GeometryType.PolygonGeometry, QgsWkbTypes.GeometryType.PointGeometry)
 
 
@@ -75,7 +77,7 @@ class Naming:
     def of(self, name: str, told: Mapping[str, str]) -> str:
         """The first layer's name of a class: that of its value, or of what the own value map calls it."""
         text = _folded(told.get(name, ""))
-        if text and self._told and _is_number(name):  # in another list the number may be another class
+        if text and self._told and is_number(name):  # in another list the number may be another class
             return self._known.get(text, told[name])
         for one in (name, _folded(name), text):
             if one in self._known:
@@ -84,8 +86,8 @@ class Naming:
 
     def odd(self, names: Iterable[str]) -> List[str]:
         """Those that are numbers where the first layer has names, or names where it has numbers."""
-        kinds = {_is_number(name) for name in self.names}
-        return [name for name in names if name not in self._known and kinds and _is_number(name) not in kinds]
+        kinds = {is_number(name) for name in self.names}
+        return [name for name in names if name not in self._known and kinds and is_number(name) not in kinds]
 
 
 class PartReader:
@@ -169,14 +171,32 @@ def by_layer(parts: Sequence[LabelPart], keys: Iterable[Key]) -> List[Tuple[QgsV
     return [(layer, features) for layer, features in found if features]
 
 
-def select(about: Sequence[Tuple[QgsVectorLayer, List[int]]], iface: Any) -> None:
-    """Select these features of each layer, and bring those of the first one into view."""
+def select(parts: Sequence[LabelPart], keys: Iterable[Key], iface: Any, *, flash: bool = False) -> int:
+    """Select these features and no others, and bring those of the first layer that has some into view.
+
+    Args:
+        parts: The layers that they are of.
+        keys: The features.
+        iface: QGIS.
+        flash: Leave all selections as they are: the features only flash.
+
+    Returns:
+        How many of them there are.
+    """
+    about = by_layer(parts, keys)
     with inside_qgis():
-        for layer, features in reversed(about):
-            layer.selectByIds(features)
-            iface.setActiveLayer(layer)
+        canvas = iface.mapCanvas()
+        if flash:
+            for layer, features in about:
+                canvas.flashFeatureIds(layer, features[:MOST_FLASHED])
+        else:
+            chosen = {layer.id(): features for layer, features in about}
+            for layer in (part.layer for part in parts if not sip.isdeleted(part.layer)):
+                layer.selectByIds(chosen.get(layer.id(), []))  # an old selection would look like the answer
         if about:
-            iface.mapCanvas().zoomToSelected(about[0][0])
+            iface.setActiveLayer(about[0][0])
+            canvas.zoomToFeatureIds(*about[0])
+    return sum(len(features) for _, features in about)
 
 
 def why_not_together(parts: Sequence[LabelPart]) -> str:
@@ -224,7 +244,3 @@ def text_of(value: Any) -> str:
 
 def _folded(name: str) -> str:
     return " ".join(name.casefold().split())
-
-
-def _is_number(name: str) -> bool:
-    return name.lstrip("-").isdecimal()

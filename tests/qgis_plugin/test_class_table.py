@@ -117,6 +117,38 @@ def test_class_beside_the_series_is_not_told_to_the_job(dock, add_raster, make_l
     qtbot.waitUntil(lambda: set(dock.train.labels.colors()) == {"oak", "birch"})
 
 
+def test_of_many_features_no_share_or_area_is_shown_that_was_not_measured_and_all_colours_are_told(
+    dock, table, add_raster, make_labels, qtbot, monkeypatch
+):
+    from timo_qgis.layers import label_checks
+
+    monkeypatch.setattr(label_checks, "MOST_CHECKED", 2)
+    box = dock.train.labels
+    add_raster("S2_20200101.tif")
+    qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
+    dock.series.model.tick([0], True)
+    categorise(make_labels([("oak", (30, 30, 32, 32)), ("oak", (32, 30, 34, 32)), ("birch", (0, 4, 4, 7))]))
+    qtbot.waitUntil(lambda: "only the first 2 features" in box.checks.text().lower())
+    assert table.isColumnHidden(2)
+    assert {name: row(table, name).text(3) for name in table.classes()} == {"oak": "67 %", "birch": "33 %"}
+    assert box.colors() == {"oak": "#228844", "birch": "#ddcc88"}
+    assert "No feature lies on the series" not in box.checks.text()
+    assert "one feature" not in box.checks.text()
+
+
+def test_colour_of_a_class_that_is_met_after_the_count_has_ended_is_told_to_the_job(
+    dock, make_labels, qtbot, monkeypatch
+):
+    from timo_qgis.layers import label_checks, labels
+
+    monkeypatch.setattr(labels, "MOST_COUNTED", 2)
+    monkeypatch.setattr(label_checks, "MOST_CHECKED", 1)
+    categorise(make_labels(ROWS))
+    box = dock.train.labels
+    qtbot.waitUntil(lambda: box.counts == {"oak": 2} and bool(box.checks.text()))
+    assert box.colors() == {"oak": "#228844", "birch": "#ddcc88"}
+
+
 @pytest.mark.parametrize(
     ("area", "text"),
     [(0, ""), (12.4, "12 m²"), (1234, "0.12 ha"), (123456, "12.3 ha"), (5e8, "50\u202f000 ha")],

@@ -73,10 +73,13 @@ def report(tmp_path):
 
 class Canvas:
     def __init__(self):
-        self.zoomed = 0
+        self.zoomed, self.flashed = [], []
 
-    def zoomToSelected(self, _layer):
-        self.zoomed += 1
+    def zoomToFeatureIds(self, _layer, features):
+        self.zoomed.append(set(features))
+
+    def flashFeatureIds(self, _layer, features):
+        self.flashed.append(set(features))
 
 
 @pytest.fixture
@@ -223,28 +226,69 @@ def test_report_is_opened_in_the_browser(box, bundle, qtbot, monkeypatch):
     assert opened == [str(bundle / "report.html")]
 
 
-def test_click_selects_the_labels_under_which_the_models_map_shows_the_other_class(
-    box, bundle, make_labels, write_raster, iface, qtbot
-):
-    from timo_qgis.layers.sources import JOB_PROPERTY
+@pytest.fixture
+def add_result(package, write_raster):
+    """Adds a raster that the model made to the project: ``add_result(kind, values)``."""
+    from timo_qgis.layers.sources import JOB_PROPERTY, KIND_PROPERTY
 
-    layer = make_labels(ROWS)
+    def add(kind, values):
+        path = write_raster(f"{kind}.tif", values, ("class",))
+        dataset = gdal.Open(str(path), gdal.GA_Update)
+        dataset.SetMetadataItem("TIMO_MODEL_SHA256", "ab")
+        dataset = None
+        raster = QgsRasterLayer(str(path), kind, "gdal")
+        raster.setCustomProperty(JOB_PROPERTY, "job")
+        raster.setCustomProperty(KIND_PROPERTY, kind)
+        QgsProject.instance().addMapLayer(raster)
+
+    return add
+
+
+@pytest.fixture
+def birch_in_an_oak(add_result):
+    """The model's map, which shows birch in the second oak, and beside it."""
     values = np.ones((1, 8, 8), np.uint8)
-    values[0, 1, 5] = 2  # birch in the second oak
-    values[0, 1, 3] = 2  # and beside it
-    path = write_raster("map.tif", values, ("class",))
-    dataset = gdal.Open(str(path), gdal.GA_Update)
-    dataset.SetMetadataItem("TIMO_MODEL_SHA256", "ab")
-    dataset = None
-    raster = QgsRasterLayer(str(path), "map", "gdal")
-    raster.setCustomProperty(JOB_PROPERTY, "job")
-    QgsProject.instance().addMapLayer(raster)
+    values[0, 1, 5] = values[0, 1, 3] = 2
+    add_result("map", values)
+
+
+def test_click_selects_the_labels_under_which_the_models_map_shows_the_other_class(
+    box, bundle, make_labels, birch_in_an_oak, iface, qtbot
+):
+    layer = make_labels(ROWS)
     show(box, bundle, layer, qtbot)
     click(box, 0, 1, qtbot)
     assert [f["class"] for f in layer.getSelectedFeatures()] == ["oak"]
     assert next(layer.getSelectedFeatures()).geometry().boundingBox().xMinimum() == 500040
-    assert "Selected: 1 feature of 'oak' under which the map shows 'birch'." in places(box)
-    assert iface.canvas.zoomed == 1
+    assert "Shown: 1 feature of 'oak' under which the map shows 'birch'." in places(box)
+    assert iface.canvas.zoomed == [set(layer.selectedFeatureIds())]
+
+
+def test_cell_of_which_nothing_is_found_says_so_and_leaves_no_selection_that_looks_like_it(
+    box, bundle, make_labels, birch_in_an_oak, iface, qtbot
+):
+    layer = make_labels(ROWS)
+    layer.selectAll()
+    show(box, bundle, layer, qtbot)
+    click(box, 2, 1, qtbot)
+    assert "No feature of '<b>elm</b>' was found for it." in places(box)
+    assert layer.selectedFeatureCount() == 0 and iface.canvas.zoomed == []
+
+
+def test_selection_that_says_what_is_learnt_from_stays_and_the_labels_of_a_cell_flash(
+    dock, box, bundle, make_labels, birch_in_an_oak, iface, qtbot
+):
+    layer = make_labels(ROWS)
+    layer.selectByIds([1, 3])
+    qtbot.waitUntil(dock.train.labels.selected.isEnabled)
+    dock.train.labels.selected.setChecked(True)
+    show(box, bundle, layer, qtbot)
+    click(box, 0, 1, qtbot)
+    assert iface.canvas.zoomed == iface.canvas.flashed == [{2}]
+    assert "They flash on the map: your selection stays" in places(box)
+    assert set(layer.selectedFeatureIds()) == {1, 3} and dock.train.labels.selected.isChecked()
+    click(box, 2, 1, qtbot)
+    assert set(layer.selectedFeatureIds()) == {1, 3} and "flash" not in places(box)
 
 
 def test_labels_of_all_layers_that_were_learnt_from_are_looked_through(
@@ -262,7 +306,18 @@ def test_labels_of_all_layers_that_were_learnt_from_are_looked_through(
     click(box, 0, 1, qtbot)
     assert first.selectedFeatureCount() == 0
     assert [f.geometry().boundingBox().xMinimum() for f in other.getSelectedFeatures()] == [500040]
-    assert "Selected: 1 feature of 'oak'" in places(box)
+    assert "Shown: 1 feature of 'oak'" in places(box)
+
+
+@pytest.mark.parametrize("kind", ["confidence", "probabilities", "maps_per_date"])
+def test_shares_and_the_map_of_one_date_are_no_map_of_the_classes(
+    box, bundle, make_labels, birch_in_an_oak, add_result, qtbot, kind
+):
+    layer = make_labels(ROWS)
+    add_result(kind, np.full((1, 8, 8), 2, np.uint8))
+    show(box, bundle, layer, qtbot)
+    click(box, 0, 1, qtbot)
+    assert [f.geometry().boundingBox().xMinimum() for f in layer.getSelectedFeatures()] == [500040]
 
 
 def test_map_of_another_model_is_no_evidence(box, bundle, make_labels, write_raster, qtbot):

@@ -277,7 +277,10 @@ def test_trained_model_is_judged_and_a_cell_selects_its_labels(running, fields, 
     dock, zoomed = running, []
     monkeypatch.setattr(iface, "setActiveLayer", lambda _layer: None, raising=False)
     monkeypatch.setattr(
-        iface, "mapCanvas", lambda: SimpleNamespace(zoomToSelected=zoomed.append), raising=False
+        iface,
+        "mapCanvas",
+        lambda: SimpleNamespace(zoomToFeatureIds=lambda layer, _: zoomed.append(layer)),
+        raising=False,
     )
     train(qtbot, dock, 2, "judged")
     qtbot.waitUntil(lambda: dock.train.result.isVisibleTo(dock), timeout=JOB)

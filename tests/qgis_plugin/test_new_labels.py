@@ -7,11 +7,22 @@ import pytest
 from qgis.core import (
     QgsApplication,
     QgsCategorizedSymbolRenderer,
+    QgsEditorWidgetSetup,
+    QgsFeature,
+    QgsFillSymbol,
+    QgsGeometry,
     QgsProject,
+    QgsRectangle,
+    QgsRendererCategory,
+    QgsRuleBasedRenderer,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QAction, QMessageBox, QPushButton
+
+NULL_ENTRY = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"
+"""What QGIS writes into a list of values for no value."""
 
 
 @pytest.fixture
@@ -233,6 +244,83 @@ def test_features_of_a_renamed_class_follow_if_wanted_and_can_be_undone(dock, cl
     )
     layer.rollBack()
     assert sorted(f["class"] for f in layer.getFeatures()) == ["birch", "oak", "oak"]
+
+
+@pytest.fixture
+def codes(dock, qtbot):
+    """A layer of whole numbers that its list names, in a style of the analyst's own."""
+    layer = QgsVectorLayer("Polygon?crs=EPSG:32631&field=class:integer", "codes", "memory")
+    features = []
+    for number, code in enumerate((1, 1, 2, 7)):
+        feature = QgsFeature(layer.fields())
+        feature.setAttributes([code])
+        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(30 * number, 0, 30 * number + 20, 20)))
+        features.append(feature)
+    layer.dataProvider().addFeatures(features)
+    entries = [{"<NULL>": NULL_ENTRY}, {"Forest": 1}, {"Water": 2}]
+    layer.setEditorWidgetSetup(0, QgsEditorWidgetSetup("ValueMap", {"map": entries}))
+    hatched = {"color": "#224466", "style": "b_diagonal", "outline_width": "0.9"}
+    layer.setRenderer(QgsCategorizedSymbolRenderer("class", [
+        QgsRendererCategory(value, QgsFillSymbol.createSimple(hatched), text)
+        for value, text in ((1, "Wald (alt)"), (2, "Water"), ("", "all others"))
+    ]))  # fmt: skip
+    QgsProject.instance().addMapLayer(layer)
+    qtbot.waitUntil(lambda: dock.train.labels.counts == {"1": 2, "2": 1, "7": 1})
+    return layer
+
+
+def style_of(layer):
+    return [
+        (c.value(), c.label(), c.symbol().color().name(), c.symbol().symbolLayer(0).properties()["style"])
+        for c in layer.renderer().categories()
+    ]
+
+
+def test_list_of_codes_is_shown_by_its_names_and_ok_alone_loses_nothing(dock, codes, qtbot):
+    before = style_of(codes)
+    dialog = open_dialog(dock, qtbot, "timoTrainEditClasses", "timoClasses")
+    assert [one.name for one in dialog.classes.classes()] == ["Forest", "Water", "7"]
+    press(qtbot, dialog.ok)
+    setup = codes.editorWidgetSetup(0).config()["map"]
+    assert setup == [{"<NULL>": NULL_ENTRY}, {"Forest": "1"}, {"Water": "2"}, {"7": "7"}]
+    assert style_of(codes)[:3] == before and len(style_of(codes)) == 4
+    assert sorted(f["class"] for f in codes.getFeatures()) == [1, 1, 2, 7]
+
+
+def test_renamed_coloured_and_new_classes_of_a_list_keep_or_get_codes(dock, codes, qtbot, monkeypatch):
+    asked = answer(monkeypatch, QMessageBox.StandardButton.Yes)
+    dialog = open_dialog(dock, qtbot, "timoTrainEditClasses", "timoClasses")
+    editor = dialog.classes
+    editor.table.item(1, 1).setText("Lake")
+    editor.table.cellWidget(0, 0).setColor(QColor("#00ff00"))
+    editor.table.selectRow(2)
+    editor.remove.click()
+    paste(dialog, "Bog\n12")
+    press(qtbot, dialog.ok)
+    from timo_qgis.layers.label_classes import value_map
+
+    # 7 is in a feature still: the new class gets another number
+    assert value_map(codes, "class") == {"1": "Forest", "2": "Lake", "8": "Bog", "12": "12"}
+    assert style_of(codes)[:3] == [
+        (1, "Wald (alt)", "#00ff00", "b_diagonal"),
+        (2, "Lake", "#224466", "b_diagonal"),
+        ("", "all others", "#224466", "b_diagonal"),
+    ]
+    assert [value for value, *_ in style_of(codes)[3:]] == [8, 12]
+    qtbot.wait(300)
+    assert asked == [] and not codes.isEditable()
+
+
+def test_style_that_is_not_by_class_stays_and_the_colours_are_kept_beside_it(dock, make_labels, qtbot):
+    layer = make_labels(ROWS)
+    rules = QgsRuleBasedRenderer(QgsFillSymbol.createSimple({"color": "#224466"}))
+    layer.setRenderer(rules)
+    qtbot.waitUntil(lambda: dock.train.labels.counts == {"oak": 2, "birch": 1})
+    dialog = open_dialog(dock, qtbot, "timoTrainEditClasses", "timoClasses")
+    dialog.classes.table.cellWidget(1, 0).setColor(QColor("#00ff00"))
+    press(qtbot, dialog.ok)
+    assert isinstance(layer.renderer(), QgsRuleBasedRenderer)
+    qtbot.waitUntil(lambda: dock.train.labels.colors().get("oak") == "#00ff00")
 
 
 def fail():

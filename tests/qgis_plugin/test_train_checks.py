@@ -113,10 +113,13 @@ def test_selected_features_alone_are_looked_at_where_asked(check, make_labels):
 
 class Canvas:
     def __init__(self):
-        self.zoomed = []
+        self.zoomed, self.flashed = [], []
 
-    def zoomToSelected(self, layer):
-        self.zoomed.append(set(layer.selectedFeatureIds()))
+    def zoomToFeatureIds(self, _layer, features):
+        self.zoomed.append(set(features))
+
+    def flashFeatureIds(self, _layer, features):
+        self.flashed.append(set(features))
 
 
 @pytest.fixture
@@ -145,6 +148,21 @@ def test_show_selects_the_features_and_brings_them_into_view(dock, iface, make_l
     qtbot.mouseClick(button(dock, "timoTrainChecksShow_no_class", qtbot), Qt.MouseButton.LeftButton)
     assert set(layer.selectedFeatureIds()) == ids(layer, 4)
     assert iface.canvas.zoomed == [ids(layer, 4)] and iface.active is layer
+
+
+def test_show_leaves_the_selection_that_is_learnt_from_and_lets_the_features_flash(
+    dock, iface, make_labels, qtbot
+):
+    box = dock.train.labels
+    layer = make_labels([*GOOD, (None, (6, 0, 7, 1))])
+    chosen = ids(layer, 0, 2, 4)
+    layer.selectByIds(list(chosen))
+    qtbot.waitUntil(box.selected.isEnabled)
+    box.selected.setChecked(True)
+    qtbot.waitUntil(lambda: box.counts == {"oak": 1, "birch": 1})
+    qtbot.mouseClick(button(dock, "timoTrainChecksShow_few", qtbot), Qt.MouseButton.LeftButton)
+    assert box.selected.isChecked() and set(layer.selectedFeatureIds()) == chosen
+    assert iface.canvas.zoomed == iface.canvas.flashed == [ids(layer, 0, 2)]
 
 
 def test_broken_polygon_is_repaired_in_an_editing_session_that_can_be_undone(dock, make_labels, qtbot):

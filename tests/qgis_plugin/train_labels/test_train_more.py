@@ -162,7 +162,7 @@ def test_what_is_doubtful_is_looked_for_in_all_layers(page, polygons, add_points
     qtbot.waitUntil(lambda: "1 feature has no class" in checks.text())
     assert "1 point lies in a polygon of another class ('birch' in 'oak')" in checks.text()
     assert "outside" not in checks.text()  # though their coordinates are of another system
-    monkeypatch.setattr(iface.canvas, "zoomToSelected", lambda _layer: None)
+    monkeypatch.setattr(iface.canvas, "zoomToFeatureIds", lambda *_: None)
     page.findChild(QPushButton, "timoTrainChecksShow_no_class").click()
     assert points.selectedFeatureIds() == [4] and not polygons.selectedFeatureIds()
     page.findChild(QPushButton, "timoTrainChecksShow_stab").click()
