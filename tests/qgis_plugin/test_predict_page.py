@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsProject
+from qgis.core import QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QDialog, QInputDialog, QLabel
 
@@ -316,6 +316,29 @@ def test_preparing_ends_with_a_sentence_whatever_went_wrong(write_model, page, q
     assert page._preparing
     qtbot.waitUntil(lambda: "the layer is gone" in page.footer_row.trouble)
     assert not page._preparing
+
+
+def test_layers_removed_from_the_project_during_a_prediction_are_no_fault(
+    page, ready, make_labels, add_raster, qtbot, monkeypatch, tmp_path
+):
+    from timo_qgis.backend.jobs import JobView
+
+    sent = []
+    monkeypatch.setattr(page.shared.backend, "submit", lambda _task, spec: sent.append(spec) or "key")
+    make_labels([("a", (0, 0, 2, 2)), ("b", (4, 4, 6, 6))])
+    page.area.choose("layer")
+    page.out.setFilePath(str(tmp_path / "mine.tif"))
+    page.footer_row.button.click()
+    assert not sent, "the area is being written"
+    QgsProject.instance().removeAllMapLayers()
+    qtbot.waitUntil(lambda: bool(sent))
+    assert "S2_20200115.tif" in Path(sent[0]["series"][0]).read_text(encoding="utf-8")
+    assert QgsVectorLayer(sent[0]["aoi"], "area", "ogr").featureCount() == 2
+    page.follower._key = ""
+    qtbot.waitUntil(lambda: "Series page" in page.footer_row.reason.text())
+    for state in ("running", "succeeded"):
+        page.follower.changed.emit(JobView("a", task="predict", state=state, spec=sent[0]))
+    assert page.box.job.state == "succeeded" and not page.footer_row.trouble
 
 
 @pytest.mark.parametrize(
