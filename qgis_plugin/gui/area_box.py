@@ -10,12 +10,13 @@ from qgis.core import (
     QgsGeometry,
     QgsMapLayer,
     QgsMapLayerProxyModel,
+    QgsProject,
     QgsVectorLayer,
     QgsWkbTypes,
 )
 from qgis.gui import QgsMapLayerComboBox, QgsRubberBand
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from ..compat import icon, label
@@ -26,6 +27,8 @@ from .draw_tool import FILL, LINE, DrawTool
 from .map_tool import Loan
 
 WHOLE, CANVAS, LAYER, SELECTED, DRAWN = "whole", "canvas", "layer", "selected", "drawn"
+SOON = 300
+"""Milliseconds; a map that is dragged tells of each step."""
 
 Reader = Callable[[], List[QgsGeometry]]
 
@@ -39,6 +42,7 @@ class AreaBox(QWidget):
     """
 
     changed = pyqtSignal()
+    """Another area is chosen, or the map or the layer shows another one."""
 
     def __init__(self, name: str, iface: Any) -> None:
         super().__init__()
@@ -48,6 +52,9 @@ class AreaBox(QWidget):
         self._loan: Optional[Loan] = None
         self._shown: Optional[QgsRubberBand] = None
         self._watched: Optional[QgsMapLayer] = None
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(SOON)
         self.kind = QComboBox()
         self.kind.setObjectName(f"{name}Area")
         self.kind.setAccessibleName(tr("Area to map"))
@@ -80,6 +87,11 @@ class AreaBox(QWidget):
         self.kind.currentIndexChanged.connect(self._on_kind)
         self.layer.layerChanged.connect(self._on_layer)
         self.draw.toggled.connect(self._on_draw)
+        self._later.timeout.connect(self.changed)
+        canvas = iface.mapCanvas()
+        for signal in (canvas.extentsChanged, canvas.rotationChanged, canvas.destinationCrsChanged):
+            signal.connect(self._on_view)
+        QgsProject.instance().cleared.connect(self._on_cleared)
         self._on_layer(self.layer.currentLayer())
 
     @property
@@ -106,6 +118,7 @@ class AreaBox(QWidget):
 
     def reader(self) -> Optional[Tuple[Reader, QgsCoordinateReferenceSystem]]:
         """A function for another thread that reads the polygons, and their CRS; None for the whole series."""
+        self._later.stop()  # what it would tell of is read now
         if self.chosen == WHOLE:
             return None
         if self.chosen == CANVAS:
@@ -133,14 +146,35 @@ class AreaBox(QWidget):
         watched, self._watched = self._watched, layer
         if watched is not None and not sip.isdeleted(watched):
             watched.selectionChanged.disconnect(self._on_selection)
+            for signal in _signals(watched):
+                signal.disconnect(self._on_polygons)
         if layer is not None:
             layer.selectionChanged.connect(self._on_selection)
+            for signal in _signals(layer):
+                signal.connect(self._on_polygons)
         self._on_kind()
 
     @slot
     def _on_selection(self) -> None:
         if self.chosen == SELECTED:
             self.changed.emit()
+
+    @slot
+    def _on_polygons(self) -> None:
+        if self.chosen in (LAYER, SELECTED):
+            self._later.start()
+
+    @slot
+    def _on_view(self) -> None:
+        if self.chosen == CANVAS:
+            self._later.start()
+
+    @slot
+    def _on_cleared(self) -> None:
+        """The project is closed, and what was drawn on its map with it."""
+        self._drawn = None
+        self._end_drawing()
+        self._on_kind()
 
     @slot
     def _on_kind(self) -> None:
@@ -205,3 +239,11 @@ class AreaBox(QWidget):
             self._shown.setStrokeColor(LINE)
             self._shown.setFillColor(FILL)
             self._shown.setToGeometry(drawn[0], drawn[1])
+
+
+def _signals(layer: QgsVectorLayer) -> List[Any]:
+    """Those that tell of other polygons."""
+    return [
+        layer.featureAdded, layer.featuresDeleted, layer.geometryChanged, layer.editingStopped,
+        layer.subsetStringChanged, layer.crsChanged,
+    ]  # fmt: skip

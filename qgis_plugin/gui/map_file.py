@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Iterable, Optional
 
 from qgis.core import QgsProject
 from qgis.gui import QgsFileWidget
 
 from ..i18n import tr
-from ..layers.sources import unique_path, without_number
+from ..layers.sources import unique_path, why_not_into, without_number
+from ..log import log
 from ..shared import Shared
 from ..timing import slot
+from .outputs_box import ENDINGS
 from .why import helped
 
 
@@ -23,11 +25,12 @@ class MapFile(QgsFileWidget):
     Args:
         shared: What all pages share.
         name: The object name.
+        beside: What is made beside a map, its files named like it.
     """
 
-    def __init__(self, shared: Shared, name: str) -> None:
+    def __init__(self, shared: Shared, name: str, beside: Callable[[Path], Iterable[Path]]) -> None:
         super().__init__()
-        self._shared = shared
+        self._shared, self._beside = shared, beside
         self._suggested = ""
         self._like: Optional[Path] = None
         self.setObjectName(name)
@@ -47,9 +50,14 @@ class MapFile(QgsFileWidget):
         path = self.path()
         if not path.is_absolute() or path.suffix.lower() not in (".tif", ".tiff"):
             return tr("Give the map's full path, with a name that ends in .tif.")
+        missing = not os.access(path.parent, os.F_OK)
+        no_folder = "" if missing and path.parent == self._own else why_not_into(path.parent)
+        if no_folder:
+            return helped(no_folder, tr("Make the folder"), self._on_make) if missing else no_folder
         taken = ""
-        if path.exists():
-            taken = tr("{name} exists already: give the map another name.", name=path.name)
+        there = next(filter(Path.exists, (path, *self._beside(path))), None)
+        if there is not None:
+            taken = tr("{name} exists already: give the map another name.", name=there.name)
         elif self._shared.backend.will_make(path):
             taken = tr("A job makes {name} already: give the map another name.", name=path.name)
         return helped(taken, tr("Take a free name"), self._on_free_name)
@@ -70,14 +78,31 @@ class MapFile(QgsFileWidget):
         if text not in ("", self._suggested):
             return
         home = QgsProject.instance().absolutePath()
-        ours = self._shared.settings.home_folder / "results"
-        folder = Path(home) if home and os.access(home, os.W_OK) else ours
+        folder = Path(home) if home and os.access(home, os.W_OK) else self._own
         if self._like is not None:
             folder, stem = self._like.parent, without_number(self._like.stem)
         taken = self._shared.backend.taken("predict")
-        self._suggested = str(unique_path(folder, stem, ".tif", taken))
+        self._suggested = str(unique_path(folder, stem, ".tif", taken, ENDINGS.values()))
         if text != self._suggested:
             self.setFilePath(self._suggested)
+
+    @property
+    def _own(self) -> Path:
+        """Where maps go that have no project's folder: made at the click."""
+        return self._shared.settings.home_folder / "results"
+
+    @slot
+    def _on_make(self) -> None:
+        folder = self.path().parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            log(
+                tr("{folder} cannot be written to: {why}.", folder=folder, why=error.strerror),
+                "warning",
+                push=True,
+            )
+        self.fileChanged.emit(self.filePath())  # it is judged anew
 
     @slot
     def _on_free_name(self) -> None:

@@ -76,13 +76,17 @@ class OutputsBox(QWidget):
         found: Dict[str, Any] = {kind: box.isChecked() for kind, box in self._boxes.items()}
         return {**found, "minimum_area": self.smallest.value()}
 
-    def spec(self, out: Path) -> Dict[str, Any]:
-        """The parameters of the outputs that are ticked, their files named like the map."""
-        found: Dict[str, Any] = {
-            kind: str(out.with_name(out.stem + ENDINGS[kind]))
+    def files(self, out: Path) -> Dict[str, Path]:
+        """The outputs that are ticked, named like the map."""
+        return {
+            kind: out.with_name(out.stem + ENDINGS[kind])
             for kind, box in self._boxes.items()
             if box.isChecked() and box.isEnabled()
         }
+
+    def spec(self, out: Path) -> Dict[str, Any]:
+        """The parameters of the outputs that are ticked."""
+        found: Dict[str, Any] = {kind: str(path) for kind, path in self.files(out).items()}
         if "polygons" in found and self.smallest.value():
             found["minimum_area"] = self.smallest.value()
         return found

@@ -359,5 +359,5 @@ def _signals(layer: QgsVectorLayer) -> List[Any]:
     return [
         layer.selectionChanged, layer.featureAdded, layer.featuresDeleted, layer.attributeValueChanged,
         layer.geometryChanged, layer.editingStarted, layer.editingStopped, layer.subsetStringChanged,
-        layer.rendererChanged,
+        layer.rendererChanged, layer.crsChanged,
     ]  # fmt: skip

@@ -93,15 +93,26 @@ def _sorted(names: Mapping[str, int]) -> Dict[str, int]:
     return {name: names[name] for name in sorted(names)}
 
 
-def why_copy_of(parts: Sequence[LabelPart]) -> str:
-    """Why a job needs a copy of labels; empty where it can read the layer's file."""
+def why_copy_of(parts: Sequence[LabelPart], fields: Sequence[str] = ()) -> str:
+    """Why a job needs a copy of labels; empty where it can read the layer's file.
+
+    Args:
+        parts: The labels.
+        fields: What the job reads beside the class.
+    """
     if len(parts) > 1:
         return tr("several layers are used together")
-    return why_copy(parts[0].layer, parts[0].selected_only)
+    return why_copy(parts[0].layer, parts[0].selected_only, [parts[0].field, *fields])
 
 
-def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
-    """Why the layer's file is not what the layer shows; empty where it is, and no copy is needed."""
+def why_copy(layer: QgsVectorLayer, selected_only: bool, fields: Sequence[str] = ()) -> str:
+    """Why the layer's file is not what the layer shows; empty where it is, and no copy is needed.
+
+    Args:
+        layer: The layer.
+        selected_only: Whether only selected features are wanted.
+        fields: What is read of them; those that the layer has not do not count.
+    """
     if selected_only:
         return tr("only the selected features are used")
     if layer.isEditable():
@@ -116,7 +127,16 @@ def why_copy(layer: QgsVectorLayer, selected_only: bool) -> str:
     file = layer_file(layer)
     if file is not None and file.suffix.lower() not in (".gpkg", ".shp", ".geojson", ".fgb"):
         return tr("the file is of a format that only QGIS is sure to read")
-    return ""
+    return _why_not_as_shown(layer, fields)
+
+
+def _why_not_as_shown(layer: QgsVectorLayer, fields: Sequence[str]) -> str:
+    """What QGIS adds to the file: a coordinate system that was set, a field that is computed or joined."""
+    if layer.crs().isValid() and layer.crs() != layer.dataProvider().crs():
+        return tr("the layer's coordinate system was set in QGIS")
+    own = layer.dataProvider().fields()
+    added = [name for name in fields if layer.fields().lookupField(name) >= 0 > own.lookupField(name)]
+    return tr("field '{field}' is not in the file", field=added[0]) if added else ""
 
 
 def provide(
@@ -140,7 +160,7 @@ def provide(
         The task that makes the copy, to be kept; None if there is none, and ``done`` was called.
     """
     first = parts[0]
-    if not why_copy_of(parts):
+    if not why_copy_of(parts, fields):
         done(Path(layer_file(first.layer) or "").absolute(), "")
         return None
     name = first.layer.name()

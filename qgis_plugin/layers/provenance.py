@@ -13,9 +13,8 @@ from qgis.core import QgsLayerMetadata
 
 from ..i18n import tr
 from .result_files import CONFIDENCE, MAP, PROBABILITIES, Result
-from .sources import unique_path, without_number
+from .sources import unique_path, why_not_into, without_number
 
-PATHS = ("series", "model", "aoi")
 BESIDE = ("confidence", "probabilities", "polygons", "per_date")
 
 
@@ -74,7 +73,7 @@ def again(spec: Mapping[str, Any], taken: Collection[str] = ()) -> Tuple[Dict[st
     if not spec.get("out") or not spec.get("model") or not spec.get("series"):
         return {}, tr("The file does not say how it was made: make the map anew on the Predict page.")
     series = spec["series"] if isinstance(spec["series"], list) else [spec["series"]]
-    for text in [str(spec["model"]), *map(str, series)]:
+    for text in [str(spec["model"]), *map(str, series), *_area_file(spec)]:
         if "://" in text or any(sign in text for sign in "*?["):
             continue
         path = Path(text)
@@ -87,6 +86,9 @@ def again(spec: Mapping[str, Any], taken: Collection[str] = ()) -> Tuple[Dict[st
         if not path.exists():
             return {}, tr("{path} is not there any more: put it back, or make the map anew.", path=path)
     before = Path(str(spec["out"]))
+    no_folder = why_not_into(before.parent)
+    if no_folder:
+        return {}, no_folder
     stem = without_number(before.stem)
     out = unique_path(before.parent, stem, before.suffix, taken)
     made = {name: value for name, value in spec.items() if name not in ("overwrite", "dry_run", "shard")}
@@ -98,6 +100,16 @@ def again(spec: Mapping[str, Any], taken: Collection[str] = ()) -> Tuple[Dict[st
             free = unique_path(own.parent, f"{out.stem}{ending[: len(ending) - len(own.suffix)]}", own.suffix)
             made[name] = str(free)
     return made, ""
+
+
+def _area_file(spec: Mapping[str, Any]) -> List[str]:
+    """The file of the area, without the layer in it; none where it is an extent, or all of the series."""
+    text = str(spec.get("aoi") or "").partition("|")[0]
+    try:
+        extent = len(list(map(float, text.split(",")))) == 4
+    except ValueError:
+        extent = False
+    return [] if extent or not text else [text]
 
 
 def relatives(result: Result) -> Dict[str, Path]:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Collection, Optional
 
 from qgis.core import QgsMapLayer, QgsProviderRegistry
+
+from ..i18n import tr
 
 JOB_PROPERTY = "timo/job"
 """Custom property of the layers that show a job's results."""
@@ -32,7 +35,18 @@ def is_result(layer: QgsMapLayer) -> bool:
     return not {JOB_PROPERTY, KIND_PROPERTY}.isdisjoint(layer.customPropertyKeys())  # asked of every layer
 
 
-def unique_path(folder: Path, stem: str, suffix: str = "", taken: Collection[str] = ()) -> Path:
+def why_not_into(folder: Path) -> str:
+    """Why a job could make no file in a folder, in a sentence that says what to do; empty if it can."""
+    if os.access(folder, os.W_OK | os.X_OK) and folder.is_dir():
+        return ""
+    if os.access(folder, os.F_OK):
+        return tr("The folder {folder} cannot be written to: pick another.", folder=folder)
+    return tr("There is no folder {folder}: make it, or pick another.", folder=folder)
+
+
+def unique_path(
+    folder: Path, stem: str, suffix: str = "", taken: Collection[str] = (), beside: Collection[str] = ()
+) -> Path:
     """A path in a folder that nothing stands at yet: ``stem``, else ``stem-2`` and so on.
 
     Args:
@@ -40,13 +54,16 @@ def unique_path(folder: Path, stem: str, suffix: str = "", taken: Collection[str
         stem: The name that is wanted.
         suffix: Its ending.
         taken: Paths that a job will make, or that one which failed has named.
+        beside: Endings of further files of that name, at none of which anything stands either.
     """
     safe = safe_name(stem)
-    path, number = folder / f"{safe}{suffix}", 1
-    while str(path) in taken or path.exists():
+    name, number = safe, 1
+    while str(folder / f"{name}{suffix}") in taken or any(
+        (folder / f"{name}{ending}").exists() for ending in (suffix, *beside)
+    ):
         number += 1
-        path = folder / f"{safe}-{number}{suffix}"
-    return path
+        name = f"{safe}-{number}"
+    return folder / f"{name}{suffix}"
 
 
 def without_number(stem: str) -> str:

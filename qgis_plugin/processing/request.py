@@ -170,8 +170,9 @@ class _Reader:
             colors = label_classes.colors(layer, self._text("class_field"))
             if colors and self._algorithm.parameterDefinition("colors") is not None:
                 request.spec["colors"] = [f"{name}={color}" for name, color in colors.items()]
-        if isinstance(layer, QgsVectorLayer) and labels.why_copy(layer, False):
-            request.copies[parameter.name] = LayerCopy(layer, [name for name in fields if name])
+        fields = [name for name in fields if name]
+        if isinstance(layer, QgsVectorLayer) and labels.why_copy(layer, False, fields):
+            request.copies[parameter.name] = LayerCopy(layer, fields)
         else:
             request.spec[parameter.name] = _file(layer)
 

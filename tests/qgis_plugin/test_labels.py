@@ -7,7 +7,9 @@ import pytest
 from osgeo import ogr
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
+    QgsCoordinateReferenceSystem,
     QgsFeature,
+    QgsField,
     QgsFillSymbol,
     QgsGeometry,
     QgsPointXY,
@@ -15,6 +17,7 @@ from qgis.core import (
     QgsRendererCategory,
     QgsVectorFileWriter,
     QgsVectorLayer,
+    QgsVectorLayerJoinInfo,
 )
 
 ROWS = [("oak", (0, 0, 2, 2)), ("oak", (2, 0, 4, 2)), ("birch", (0, 4, 2, 6)), (None, (4, 4, 6, 6))]
@@ -130,6 +133,74 @@ def test_layer_that_shows_something_else_than_its_file_needs_a_copy(labels, on_d
     on_disk.setSubsetString("\"class\" = 'birch'")
     assert labels.why_copy(on_disk, selected_only=False)
     assert labels.why_copy(make_labels(ROWS), selected_only=False)
+
+
+@pytest.mark.parametrize("told", [None, "EPSG:32632"])
+def test_coordinate_system_set_in_qgis_is_the_jobs_too(labels, part, on_disk, tmp_path, qtbot, told):
+    context = QgsProject.instance().transformContext()
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName = "ESRI Shapefile"
+    path = tmp_path / "parcels.shp"
+    QgsVectorFileWriter.writeAsVectorFormatV3(on_disk, str(path), context, options)
+    path.with_suffix(".prj").unlink()
+    if told:
+        wkt = QgsCoordinateReferenceSystem(told).toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT1_ESRI)
+        path.with_suffix(".prj").write_text(wkt)
+    layer = QgsVectorLayer(str(path), "parcels", "ogr")
+    assert layer.crs().authid() == (told or "") and not labels.why_copy(layer, selected_only=False)
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32631"))
+    assert "coordinate system" in labels.why_copy(layer, selected_only=False)
+    copy, error = copied(labels, [part(layer)], tmp_path, qtbot)
+    assert error == "" and classes_in(copy) == classes_in(path)
+    made = QgsVectorLayer(str(copy), "copy", "ogr")
+    assert made.crs().authid() == "EPSG:32631" and made.extent() == layer.extent()
+
+
+def test_page_says_at_once_that_the_coordinate_system_was_set(dock, on_disk, qtbot):
+    box = dock.train.labels
+    box.use(on_disk, "class")
+    qtbot.waitUntil(lambda: box.counts is not None)
+    assert "coordinate system" not in box.hint.text()
+    on_disk.setCrs(QgsCoordinateReferenceSystem("EPSG:32632"))
+    qtbot.waitUntil(lambda: "coordinate system was set in QGIS" in box.hint.text())
+
+
+def test_field_that_qgis_computes_or_joins_is_in_the_copy(labels, part, on_disk, tmp_path, qtbot):
+    table = QgsVectorLayer("None?field=kind:string&field=part:string", "kinds", "memory")
+    rows = [QgsFeature(table.fields()) for _ in range(2)]
+    rows[0].setAttributes(["oak", "train"])
+    rows[1].setAttributes(["birch", "test"])
+    table.dataProvider().addFeatures(rows)
+    QgsProject.instance().addMapLayer(table)
+    join = QgsVectorLayerJoinInfo()
+    join.setJoinLayer(table)
+    join.setJoinFieldName("kind")
+    join.setTargetFieldName("class")
+    join.setUsingMemoryCache(True)
+    on_disk.addJoin(join)
+    loud = QgsField(on_disk.fields().field("class"))
+    loud.setName("loud")
+    on_disk.addExpressionField('upper("class")', loud)
+    assert labels.why_copy_of([part(on_disk)]) == "" and not labels.why_copy_of([part(on_disk)], ["note"])
+    assert "'loud'" in labels.why_copy_of([part(on_disk, field="loud")])
+    assert "'kinds_part'" in labels.why_copy_of([part(on_disk)], ["kinds_part"])
+    path, error = copied(labels, [part(on_disk, field="loud")], tmp_path, qtbot, ("kinds_part",))
+    assert error == ""
+    made = QgsVectorLayer(str(path), "copy", "ogr")
+    found = {(feature["loud"], feature["kinds_part"]) for feature in made.getFeatures()}
+    assert {("OAK", "train"), ("BIRCH", "test")} < found
+
+
+def test_labels_removed_from_the_project_while_they_are_copied_are_copied_whole(
+    labels, part, make_labels, tmp_path, qtbot
+):
+    layer, results = make_labels(ROWS), []
+    task = labels.provide([part(layer)], labels.Naming(), (), tmp_path, lambda *end: results.append(end))
+    QgsProject.instance().removeMapLayer(layer.id())
+    assert task is not None
+    qtbot.waitUntil(lambda: bool(results))
+    path, error = results[0]
+    assert error == "" and classes_in(path) == ["None", "birch", "oak", "oak"]
 
 
 def test_copy_of_a_filtered_layer_has_what_the_filter_leaves(labels, part, on_disk, tmp_path, qtbot):

@@ -10,6 +10,7 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsGeometry,
+    QgsProject,
     QgsRectangle,
     QgsVectorLayer,
 )
@@ -75,6 +76,70 @@ def test_what_is_selected_later_counts_at_once(box, make_labels, qtbot):
         assert layer.name() in box.why_not()
     with qtbot.assertNotEmitted(box.changed):
         first.selectAll()  # which is not chosen any more
+
+
+def test_the_map_is_moved_and_the_old_estimate_goes_once_it_rests(box, dock, iface, qtbot):
+    canvas, answer, told = iface.mapCanvas(), dock.predict.estimate.answer, []
+    box.choose("canvas")
+    box.changed.connect(lambda: told.append(answer.text()))
+    with qtbot.waitSignal(box.changed, timeout=2000):
+        for step in range(1, 6):
+            canvas.setExtent(SQUARE.buffered(10 * step))
+        dock.predict.estimate._say("about 10 min")
+    assert told == [""]
+    with qtbot.waitSignal(box.changed, timeout=1000):
+        canvas.setRotation(30)
+    canvas.setExtent(SQUARE)
+    with qtbot.assertNotEmitted(box.changed, wait=500):
+        box.reader()  # a question of this very moment is not taken back
+    box.choose("whole")
+    with qtbot.assertNotEmitted(box.changed, wait=500):
+        canvas.setExtent(SQUARE.buffered(30))
+
+
+def test_polygons_that_are_edited_are_another_area(box, make_labels, qtbot):
+    layer, other = make_labels([("a", (0, 0, 2, 2))]), make_labels([("b", (4, 4, 6, 6))], "other")
+    box.choose("layer")
+    box.layer.setLayer(layer)
+    first = next(layer.getFeatures())
+    layer.startEditing()
+    with qtbot.waitSignal(box.changed, timeout=1000):
+        layer.changeGeometry(first.id(), QgsGeometry.fromRect(SQUARE))
+    with qtbot.waitSignal(box.changed, timeout=1000):
+        layer.rollBack()
+    with qtbot.waitSignal(box.changed, timeout=1000):
+        layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32632"))
+    box.layer.setLayer(other)
+    with qtbot.assertNotEmitted(box.changed, wait=500):
+        layer.setSubsetString("\"class\" = 'b'")
+
+
+def test_a_polygon_drawn_in_one_project_does_not_cut_the_map_of_the_next(box, iface, qtbot, tmp_path):
+    canvas, project = iface.mapCanvas(), QgsProject.instance()
+    project.write(str(tmp_path / "next.qgz"))
+    box.choose("drawn")
+    box.draw.click()
+    box._tool.drawn.emit(QgsGeometry.fromRect(SQUARE))
+    assert box.why_not() == "" and box._shown in canvas.scene().items()
+    band = box._shown
+    with qtbot.waitSignal(box.changed, timeout=1000):
+        project.read(str(tmp_path / "next.qgz"))
+    assert "Draw a polygon" in box.why_not() and band not in canvas.scene().items()
+    box.draw.click()
+    project.clear()
+    assert not box.draw.isChecked() and box._tool is None
+
+
+def test_the_polygons_are_those_of_the_click_whatever_becomes_of_their_layer(box, make_labels, tmp_path):
+    from timo_qgis.layers import area
+
+    layer = make_labels([("a", (0, 0, 2, 2)), ("b", (4, 4, 6, 6))])
+    box.choose("layer")
+    read, crs = box.reader()
+    QgsProject.instance().removeMapLayer(layer.id())
+    path = area.write(read(), crs, tmp_path, CONTEXT)
+    assert QgsVectorLayer(str(path), "area", "ogr").featureCount() == 2
+    assert "Add a layer of polygons" in box.why_not()
 
 
 def test_a_layer_without_polygons_is_named(box, make_labels, tmp_path):

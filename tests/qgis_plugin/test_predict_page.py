@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsProject
+from qgis.core import QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QDialog, QInputDialog, QLabel
 
@@ -183,7 +183,9 @@ def test_button_beside_the_reason_leads_to_where_it_can_be_mended(write_model, p
     assert remedy.isHidden()
 
 
-def test_map_that_exists_gets_a_free_name_by_a_button(write_model, page, dock, add_raster, qtbot, tmp_path):
+@pytest.fixture
+def ready(write_model, page, dock, add_raster, qtbot):
+    """The page, with all that a map needs."""
     from timo_qgis.backend.link import LinkState
 
     write_model("woods", bands=[{"name": "blue", "role": "blue"}], dates={"count": 1})
@@ -192,12 +194,70 @@ def test_map_that_exists_gets_a_free_name_by_a_button(write_model, page, dock, a
     add_raster("S2_20200115.tif")
     qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
     dock.series.model.tick([0], True)
+    qtbot.waitUntil(page.footer_row.button.isEnabled)
+    return page
+
+
+def test_map_that_exists_gets_a_free_name_by_a_button(page, ready, tmp_path):
     (tmp_path / "mine.tif").touch()
     page.out.setFilePath(str(tmp_path / "mine.tif"))
     assert "mine.tif exists already" in page.footer_row.reason.text()
     page.footer_row.remedy.click()
     assert Path(page.out.filePath()) == tmp_path / "mine-2.tif"
     assert page.footer_row.button.isEnabled() and page.footer_row.remedy.isHidden()
+
+
+def test_what_an_earlier_map_left_is_named_before_the_click(page, ready, tmp_path):
+    boxes = page.outputs._boxes
+    (tmp_path / "mine-confidence.tif").touch()
+    (tmp_path / "mine-2-polygons.gpkg").touch()
+    page.out.setFilePath(str(tmp_path / "mine.tif"))
+    assert "mine-confidence.tif exists already" in page.footer_row.reason.text()
+    assert not page.footer_row.button.isEnabled() and not page.estimate.button.isEnabled()
+    boxes["confidence"].setChecked(False)  # then it is in nobody's way
+    assert page.footer_row.button.isEnabled()
+    boxes["confidence"].setChecked(True)
+    page.footer_row.remedy.click()
+    assert Path(page.out.filePath()) == tmp_path / "mine-3.tif"  # whatever is ticked later
+    boxes["polygons"].setChecked(True)
+    assert page.footer_row.button.isEnabled()
+
+
+def test_folder_that_is_not_there_is_named_and_made_by_a_button(page, ready, tmp_path):
+    page.out.setFilePath(str(tmp_path / "maps" / "2020" / "mine.tif"))
+    assert f"no folder {tmp_path / 'maps' / '2020'}" in page.footer_row.reason.text()
+    assert not page.footer_row.button.isEnabled()
+    page.footer_row.remedy.click()
+    assert (tmp_path / "maps" / "2020").is_dir() and page.footer_row.button.isEnabled()
+
+
+def test_folder_that_cannot_be_made_is_said(page, ready, tmp_path, iface):
+    (tmp_path / "maps").touch()
+    page.out.setFilePath(str(tmp_path / "maps" / "2020" / "mine.tif"))
+    page.footer_row.remedy.click()
+    assert "cannot be written to" in iface.bar.currentItem().text()
+    assert not page.footer_row.button.isEnabled()
+
+
+def test_folder_that_cannot_be_written_to_is_refused_before_the_click(ready, tmp_path, monkeypatch):
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: access(path, mode) and not (path == tmp_path and mode & os.W_OK)
+    )
+    ready.out.setFilePath(str(tmp_path / "mine.tif"))
+    assert f"{tmp_path} cannot be written to" in ready.footer_row.reason.text()
+    assert not ready.footer_row.button.isEnabled() and ready.footer_row.remedy.isHidden()
+
+
+def test_each_output_of_the_job_can_be_ticked_and_has_its_files_ending(package):
+    from timo_qgis.gui.outputs_box import ENDINGS
+    from timo_qgis.processing.definitions import OUTPUTS
+    from timo_qgis.schema import parameters
+
+    suffixes = dict(zip(OUTPUTS, (".tif", ".gpkg", "")))
+    outputs = {p.name: suffixes[p.format] for p in parameters("predict") if p.format in OUTPUTS}
+    assert outputs.pop("out") == ".tif"
+    assert {name: Path(ending).suffix for name, ending in ENDINGS.items()} == outputs
 
 
 def test_project_in_a_folder_that_cannot_be_written_to_gets_its_maps_elsewhere(
@@ -256,6 +316,29 @@ def test_preparing_ends_with_a_sentence_whatever_went_wrong(write_model, page, q
     assert page._preparing
     qtbot.waitUntil(lambda: "the layer is gone" in page.footer_row.trouble)
     assert not page._preparing
+
+
+def test_layers_removed_from_the_project_during_a_prediction_are_no_fault(
+    page, ready, make_labels, add_raster, qtbot, monkeypatch, tmp_path
+):
+    from timo_qgis.backend.jobs import JobView
+
+    sent = []
+    monkeypatch.setattr(page.shared.backend, "submit", lambda _task, spec: sent.append(spec) or "key")
+    make_labels([("a", (0, 0, 2, 2)), ("b", (4, 4, 6, 6))])
+    page.area.choose("layer")
+    page.out.setFilePath(str(tmp_path / "mine.tif"))
+    page.footer_row.button.click()
+    assert not sent, "the area is being written"
+    QgsProject.instance().removeAllMapLayers()
+    qtbot.waitUntil(lambda: bool(sent))
+    assert "S2_20200115.tif" in Path(sent[0]["series"][0]).read_text(encoding="utf-8")
+    assert QgsVectorLayer(sent[0]["aoi"], "area", "ogr").featureCount() == 2
+    page.follower._key = ""
+    qtbot.waitUntil(lambda: "Series page" in page.footer_row.reason.text())
+    for state in ("running", "succeeded"):
+        page.follower.changed.emit(JobView("a", task="predict", state=state, spec=sent[0]))
+    assert page.box.job.state == "succeeded" and not page.footer_row.trouble
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,13 @@ def test_run_again_names_what_is_gone(package, tmp_path):
     spec = {"series": [str(tmp_path / "gone.csv")], "model": str(tmp_path), "out": str(tmp_path / "m.tif")}
     assert "gone.csv" in again(spec)[1]
     assert again({})[1]
+    spec["series"] = [str(tmp_path)]
+    for area in (str(tmp_path / "district.gpkg"), f"{tmp_path / 'district.gpkg'}|layername=all"):
+        assert "district.gpkg is not there" in again({**spec, "aoi": area})[1]
+        assert again({**spec, "aoi": area})[0] == {}
+    for area in (str(tmp_path), "500000,4999900,500100,5e6", None):
+        assert again({**spec, "aoi": area})[0]["aoi"] == area
+    assert "no folder" in again({**spec, "out": str(tmp_path / "moved" / "m.tif")})[1]
 
 
 def test_maps_of_each_date_of_a_map_with_a_longer_name_are_not_taken(package, dated, make_map):

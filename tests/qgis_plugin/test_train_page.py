@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from osgeo import ogr
 from qgis.core import QgsProject
 from qgis.PyQt.QtWidgets import QTreeWidget, QWidget
 
@@ -153,6 +154,24 @@ def test_layer_that_is_removed_is_no_longer_the_labels(ready, make_labels, qtbot
     QgsProject.instance().removeMapLayer(layer.id())
     qtbot.waitUntil(lambda: shown(ready.train) == {})
     assert ready.train.labels.layers.currentLayer() is None
+
+
+def test_labels_removed_while_they_are_copied_and_learnt_from_are_no_fault(
+    ready, make_labels, twelve_dates, qtbot, monkeypatch
+):
+    page, sent = ready.train, []
+    monkeypatch.setattr(ready.shared.backend, "submit", lambda _task, spec: sent.append(spec) or "key")
+    layer = make_labels(ROWS)
+    tick(ready, qtbot, 12)
+    qtbot.waitUntil(lambda: page.why_not() == "")
+    page.footer_row.button.click()
+    QgsProject.instance().removeMapLayers([layer.id(), *(raster.id() for raster in twelve_dates)])
+    qtbot.waitUntil(lambda: bool(sent))
+    assert ogr.Open(sent[0]["labels"]).GetLayer(0).GetFeatureCount() == 3
+    page.follower.changed.emit(job(ready, spec=sent[0]))
+    ended = {"classes": [{"value": 1, "name": "oak", "color": "#228844"}], "confusion": [[1]]}
+    page.follower.changed.emit(job(ready, spec=sent[0], state="succeeded", summary=ended))
+    assert page.box.job.state == "succeeded" and not page.footer_row.trouble
 
 
 def test_name_that_is_taken_is_made_free_by_a_button(ready, make_labels, twelve_dates, qtbot, tmp_path):

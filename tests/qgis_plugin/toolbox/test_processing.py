@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,10 +14,13 @@ from pathlib import Path
 import pytest
 from qgis.core import (
     QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsField,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProject,
+    QgsVectorFileWriter,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QUrl
@@ -251,6 +255,48 @@ def test_labels_in_memory_and_their_filter_reach_the_job_as_a_file(
     assert {f["class"] for f in copy.getFeatures()} == {"crop"}
     assert copy.crs().authid() == "EPSG:32631"
     assert Path(spec["series"][0]).read_text(encoding="utf-8").splitlines()[1].endswith(",2020-03-01")
+
+
+def test_area_with_a_coordinate_system_set_in_qgis_lies_where_the_map_shows_it(
+    make_feedback, algorithm, context, scene, bundle, package, tmp_path
+):
+    from timo_qgis.settings import Settings
+
+    path = tmp_path / "district.geojson"
+    ring = [[500000, 4999900], [500100, 4999900], [500100, 5000000], [500000, 4999900]]
+    shape = {"type": "Polygon", "coordinates": [ring]}
+    path.write_text(
+        json.dumps({"type": "Feature", "properties": {}, "geometry": shape})
+    )  # in degrees, it says
+    area = QgsVectorLayer(str(path), "district", "ogr")
+    QgsProject.instance().addMapLayer(area)
+    values = {"series": scene, "model": str(bundle), "aoi": area}
+    assert wanted(algorithm, "predict", values, context).spec["aoi"] == str(path)
+    area.setCrs(QgsCoordinateReferenceSystem("EPSG:32631"))
+    spec = wanted(algorithm, "predict", values, context).write(Settings.load(), make_feedback())
+    copy = QgsVectorLayer(spec["aoi"], "copy", "ogr")
+    assert copy.crs().authid() == "EPSG:32631" and copy.extent() == area.extent()
+
+
+def test_class_that_qgis_computes_reaches_the_job(
+    make_feedback, algorithm, context, scene, make_labels, tmp_path
+):
+    from timo_qgis.settings import Settings
+
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName, path = "GPKG", tmp_path / "parcels.gpkg"
+    QgsVectorFileWriter.writeAsVectorFormatV3(
+        make_labels([("crop", (0, 0, 9, 9))]), str(path), context.transformContext(), options
+    )
+    labels = QgsVectorLayer(str(path), "parcels", "ogr")
+    grown = QgsField(labels.fields().field("class"))
+    grown.setName("grown")
+    labels.addExpressionField("'wheat'", grown)
+    QgsProject.instance().addMapLayer(labels)
+    values = {"series": scene, "labels": labels, "class_field": "grown"}
+    spec = wanted(algorithm, "finetune", values, context).write(Settings.load(), make_feedback())
+    copy = QgsVectorLayer(spec["labels"], "copy", "ogr")
+    assert [feature["grown"] for feature in copy.getFeatures()] == ["wheat"]
 
 
 def test_job_that_is_removed_from_elsewhere_is_waited_for_no_more(package, make_feedback):
