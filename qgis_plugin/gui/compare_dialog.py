@@ -147,7 +147,7 @@ class CompareDialog(TaskDialog):
         return box
 
     def _suggest(self, layer: Optional[QgsMapLayer]) -> None:
-        """The layer with the one before it of its job, else with the next best."""
+        """The layer with the one before it of its job, or after it; else with the next best."""
         idents = [one.ident for one in self._maps]
         if layer is None or layer.id() not in idents:
             self.after.setCurrentIndex(min(1, len(self._maps) - 1))
@@ -156,11 +156,14 @@ class CompareDialog(TaskDialog):
         same_job = [
             number for number, one in enumerate(self._maps) if number != at and one.job == self._maps[at].job
         ]
-        other = max((number for number in same_job if number < at), default=None)
-        if other is None:
-            other = next((number for number in range(len(self._maps)) if number != at), at)
-        self.before.setCurrentIndex(other)
-        self.after.setCurrentIndex(at)
+        earlier = [number for number in same_job if number < at]
+        if same_job and not earlier:
+            before, after = at, same_job[0]
+        else:
+            others = earlier[-1:] or [number for number in range(len(self._maps)) if number != at]
+            before, after = (others or [at])[0], at
+        self.before.setCurrentIndex(before)
+        self.after.setCurrentIndex(after)
 
     @slot
     def _on_choice(self) -> None:

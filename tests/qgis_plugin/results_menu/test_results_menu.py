@@ -100,6 +100,43 @@ def test_compare_gives_a_layer_and_a_table_of_hectares(choose, make_map, package
     assert "wood\tfield & meadow\t1.00" in QApplication.clipboard().text()
 
 
+def test_maps_of_two_dates_of_one_job_are_compared_the_earlier_with_the_later(
+    dock, make_map, iface, package, qtbot, classes, tmp_path
+):
+    from timo_qgis.gui.compare_dialog import CompareDialog
+    from timo_qgis.layers.results import add_results, read_results
+
+    values = np.full((40, 60), 1)
+    outputs = {"map": str(make_map("map.tif", values, classes)), "maps_per_date": str(tmp_path / "map-dates")}
+    (tmp_path / "map-dates").mkdir()
+    for number, date in enumerate(("2020-01-15", "2020-02-15", "2020-03-01")):
+        values[:, : 10 * number] = 2
+        make_map(f"map-dates/map_{date.replace('-', '')}.tif", values, classes, {"TIMO_DATE": date})
+    layers = list(add_results(QgsProject.instance(), read_results(outputs)[0], "job-1", "wood 2020"))
+    dated = {layer.name(): layer for layer in layers if layer.name() != "map"}
+
+    def asked(name):
+        iface.active = dated[name]
+        dock.results.actions["Compare"].trigger()
+        qtbot.waitUntil(lambda: bool(iface.window.findChildren(CompareDialog)))
+        (dialog,) = iface.window.findChildren(CompareDialog)
+        return dialog
+
+    names = sorted(dated)
+    dialog = asked(names[0])  # the first date has none before it
+    assert (dialog.before.currentText(), dialog.after.currentText()) == (
+        f"wood 2020, {names[0]}",
+        f"wood 2020, {names[1]}",
+    )
+    dialog.reject()
+    qtbot.waitUntil(lambda: not iface.window.findChildren(CompareDialog))
+    dialog = asked(names[2])
+    assert dialog.before.currentText() == f"wood 2020, {names[1]}"
+    dialog.go.click()
+    qtbot.waitUntil(lambda: dialog.table.rowCount() == 2)
+    assert [dialog.table.item(0, column).text() for column in range(3)] == ["wood", "field & meadow", "4.00"]
+
+
 def test_compare_says_how_much_of_maps_with_other_extents_it_compared(
     choose, make_map, package, qtbot, classes
 ):
