@@ -11,11 +11,12 @@ from typing import Dict, List, Sequence, Tuple
 
 from ..i18n import tr, trn
 from .finding import Finding
-from .frames import Row, dates, ticked
+from .frames import Row, dates, recalled, ticked
 from .raster_facts import Box
 
-NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART, NODATA, BANDS, ROLES, GRIDS, GAP, FEW = (
-    "no_file", "no_date", "duplicate", "no_crs", "apart", "nodata", "bands", "roles", "grids", "gap", "few",
+NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART, NODATA, BANDS, ROLES, RECALLED, GRIDS, GAP, FEW = (
+    "no_file", "no_date", "duplicate", "no_crs", "apart", "nodata", "bands", "roles", "recalled", "grids",
+    "gap", "few",
 )  # fmt: skip
 SERIOUS = (NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART)
 """What keeps the series, or a layer, from being used."""
@@ -151,7 +152,11 @@ def _of_pixels(chosen: Sequence[Row]) -> List[Finding]:
         found.append(_finding(NODATA, text, tr("Nodata is…"), _ids(filled)))
     ground = sorted((row for row in chosen if not row.mask), key=lambda row: row.sensor)
     for sensor, of in groupby(ground, key=lambda row: row.sensor):
-        found += _of_bands(sensor, list(of))
+        same = list(of)
+        found += _of_bands(sensor, same)
+        known = [row for row in same if row.recalled]
+        if known:
+            found.append(_finding(RECALLED, recalled(known, _names(known)), tr("Map bands…"), _ids(known)))
     return found
 
 
