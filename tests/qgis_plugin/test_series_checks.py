@@ -142,8 +142,8 @@ def test_zeros_without_a_nodata_value_are_noticed_and_told_to_the_job(add, page,
     values = FULL.copy()
     values[:, :, :10] = 0
     add("a_20200101.tif", "a_20200201.tif", values=values)
-    qtbot.waitUntil(lambda: kinds(page) == ["nodata"])
-    assert "25 %" in page.problems.text()
+    qtbot.waitUntil(lambda: "2 layers" in page.problems.text())  # they are counted one after the other
+    assert kinds(page) == ["nodata"] and "25 %" in page.problems.text()
     fix(qtbot, page, "nodata")
     asked = dialog(qtbot, "timoSeriesNodata")
     assert isinstance(asked, QInputDialog)
