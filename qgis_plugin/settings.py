@@ -63,7 +63,7 @@ class Settings:
     """The model that was used last."""
     series_name: str = ""
     bands: Dict[str, Any] = field(default_factory=dict)
-    """What the bands of each sensor measure, where an analyst said so: roles by sensor and band."""
+    """What the bands of each sensor measure, where an analyst said so: roles by sensor and ``band_keys``."""
     outputs: Dict[str, Any] = field(default_factory=dict)
     """What the Predict page makes beside the map."""
     finetune: Dict[str, Any] = field(default_factory=dict)

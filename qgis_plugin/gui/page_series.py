@@ -57,7 +57,7 @@ class SeriesPage(Page):
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared, "timoSeries", INTRO)
         self._project = QgsProject.instance()
-        self.store = SeriesStore(self._project, shared.settings.series_name, shared.settings.bands)
+        self.store = SeriesStore(self._project, shared.settings)
         self.model = SeriesModel(self._project, self.store)
         self._told: Optional[Tuple[str, List[frames.Row]]] = None  # what `changed` last stood for
         self._turns = False
@@ -76,7 +76,7 @@ class SeriesPage(Page):
         self.timeline = TimeLine("timoSeriesTimeLine")
         self.summary = label("", "timoSeriesSummary")
         self.problems = FindingList("timoSeriesProblems")
-        self.fixes = Fixes(self, self.model, self.view, shared.settings)
+        self.fixes = Fixes(self, self.model, self.view)
         self.clear = ClearCounter(self.model, shared.background, self)
         self._build()
         self._later = QTimer(self)

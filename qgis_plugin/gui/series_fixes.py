@@ -13,7 +13,6 @@ from qgis.PyQt.QtWidgets import QInputDialog, QMenu, QWidget
 from ..i18n import tr
 from ..layers import checks
 from ..layers.finding import Finding
-from ..settings import Settings
 from ..timing import inside_qgis, slot, slot_of
 from .series_bands import BandsDialog
 from .series_table import DATE, SENSOR, SeriesModel
@@ -30,12 +29,11 @@ class Fixes(QObject):
     more_asked = pyqtSignal()
     """More dates are wanted."""
 
-    def __init__(self, page: QWidget, model: SeriesModel, view: SeriesView, settings: Settings) -> None:
+    def __init__(self, page: QWidget, model: SeriesModel, view: SeriesView) -> None:
         super().__init__(page)
         self._page = page
         self._model = model
         self._view = view
-        self._settings = settings
         view.customContextMenuRequested.connect(self._on_menu)
 
     @slot
@@ -114,12 +112,10 @@ class Fixes(QObject):
 
         @slot
         def accepted() -> None:
-            changes, bands = dialog.changes(), self._model.store.current.bands
-            if changes:
-                bands[dialog.sensor] = {**bands.get(dialog.sensor, {}), **changes}
-                kept = {**self._settings.bands, dialog.sensor: bands[dialog.sensor]}
-                self._settings.save(bands=kept)
-                self._model.keep()
+            said = dialog.said()
+            if said:
+                self._model.store.say(dialog.sensor, said)
+                self._model.show()
 
         dialog.accepted.connect(accepted)
         dialog.open()

@@ -7,21 +7,24 @@ import datetime as dt
 from collections import Counter
 from dataclasses import replace
 from itertools import groupby
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Sequence, Tuple
 
 from ..i18n import tr, trn
 from .finding import Finding
-from .frames import Row, dates, ticked
+from .frames import Row, backend_keys, dates, recalled, ticked
 from .raster_facts import Box
 
-NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART, NODATA, BANDS, ROLES, GRIDS, GAP, FEW = (
-    "no_file", "no_date", "duplicate", "no_crs", "apart", "nodata", "bands", "roles", "grids", "gap", "few",
+NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART, NODATA, BANDS, ROLES, RECALLED, GRIDS, GAP, FEW = (
+    "no_file", "no_date", "duplicate", "no_crs", "apart", "nodata", "bands", "roles", "recalled", "grids",
+    "gap", "few",
 )  # fmt: skip
 SERIOUS = (NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART)
 """What keeps the series, or a layer, from being used."""
 _FILLED = 0.005
 """Of the pixels; fewer that are 0 in all bands may be measured."""
 _SHOWN = 2
+_SAME_SIZE = 1.01
+"""Pixels whose sides differ by less are of one size, as in ``timo.series.tiles``."""
 
 
 def check(rows: Sequence[Row]) -> List[Row]:
@@ -34,7 +37,7 @@ def check(rows: Sequence[Row]) -> List[Row]:
     checked = []
     for row in rows:
         others = [other for other in by_date.get(row.date, []) if other is not row] if row.date else []
-        twins = [other for other in others if row.ticked and _share_bands(row, other)]
+        twins = [other for other in others if row.ticked and _clash(row, other)]
         fault, problem, note = (tr("Two dates") if row.note else ""), "", row.note
         if row.path is None and not row.scenes:
             fault, problem = tr("No file"), tr("It is no file that the backend could read: untick it.")
@@ -43,7 +46,7 @@ def check(rows: Sequence[Row]) -> List[Row]:
             problem = tr("It has no date in its name: double-click its Date and type one.")
         elif twins:
             fault = tr("Duplicate")
-            problem = tr("It has the same date and bands as {name}: untick one of them.", name=twins[0].name)
+            problem = _of_twins(row, twins[0])
         elif row.layer_id in bare:
             fault = tr("No CRS")
             problem = tr("It has no coordinate system, though others of the series do: set it.")
@@ -109,7 +112,7 @@ def _of_dates(rows: Sequence[Row]) -> List[Finding]:
             "{names} have the same date and bands.", "{count} dates are there twice, first {date}: {names}.",
             len(days), names=_names(first), date=date,
         )  # fmt: skip
-        extra = [row for same in days.values() for row in same[1:]]
+        extra = [row for same in days.values() for row in _beyond_first(same)]
         found.append(_finding(DUPLICATE, text, tr("Keep the first"), _ids(extra)))
     return found
 
@@ -151,7 +154,11 @@ def _of_pixels(chosen: Sequence[Row]) -> List[Finding]:
         found.append(_finding(NODATA, text, tr("Nodata is…"), _ids(filled)))
     ground = sorted((row for row in chosen if not row.mask), key=lambda row: row.sensor)
     for sensor, of in groupby(ground, key=lambda row: row.sensor):
-        found += _of_bands(sensor, list(of))
+        same = list(of)
+        found += _of_bands(sensor, same)
+        known = [row for row in same if row.recalled]
+        if known:
+            found.append(_finding(RECALLED, recalled(known, _names(known)), tr("Map bands…"), _ids(known)))
     return found
 
 
@@ -218,11 +225,47 @@ def _touch(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _share_bands(row: Row, other: Row) -> bool:
-    if row.sensor == other.sensor and row.crs and other.crs and row.grid != other.grid:
-        return False  # tiles of one sensor
-    named, theirs = set(filter(None, row.bands)), set(filter(None, other.bands))
-    return bool(named & theirs) or not named or not theirs
+def _of_twins(row: Row, twin: Row) -> str:
+    if _known(row) and _known(twin):
+        return tr("It has the same date and bands as {name}: untick one of them.", name=twin.name)
+    return tr(
+        "It has the same date and bands as {name}: untick one of them, or map their bands if they differ.",
+        name=twin.name,
+    )
+
+
+def _beyond_first(rows: Sequence[Row]) -> List[Row]:
+    """What is left over of a date's rows if of those that clash the first is kept."""
+    kept: List[Row] = []
+    for row in rows:
+        if not any(_clash(row, other) for other in kept):
+            kept.append(row)
+    return [row for row in rows if row not in kept]
+
+
+def _clash(row: Row, other: Row) -> bool:
+    """Whether the backend refuses two files of a date, as ``timo.series.tiles.check_bands`` does."""
+    return not _keys(row).isdisjoint(_keys(other)) and not _are_tiles(row, other)
+
+
+def _keys(row: Row) -> FrozenSet[str]:
+    return backend_keys(row.bands, row.roles)
+
+
+def _are_tiles(row: Row, other: Row) -> bool:
+    if row.sensor != other.sensor or not row.crs or not other.crs:
+        return False
+    sizes = [row.pixel or 0.0, other.pixel or 0.0]
+    return max(sizes) <= min(sizes) * _SAME_SIZE and not _same_extent(row.grid, other.grid)
+
+
+def _same_extent(grid: Tuple[Any, ...], other: Tuple[Any, ...]) -> bool:
+    """Whether two grids cover the same ground, to a pixel."""
+    side = max(
+        max((east - west) / width, (north - south) / height)
+        for _, width, height, west, south, east, north in (grid, other)
+    )
+    return grid[0] == other[0] and all(abs(one - two) < side for one, two in zip(grid[3:], other[3:]))
 
 
 def _names(rows: Sequence[Row]) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from functools import lru_cache
-from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..i18n import tr, trn
 from ..models import Model
-from .frames import UNUSED, Row, dates, ticked
+from .frames import Row, backend_keys, dates, ticked
 from .pixels import in_degrees, side
 from .raster_facts import is_mask
 
@@ -69,7 +69,7 @@ def _sides(model: Model, frames: Frames) -> Optional[Tuple[float, float]]:
     if not (model.pixel and model.pixel_height and frames) or in_degrees(model.crs):
         return None
     keys = {
-        date: frozenset().union(*(_keys(row.bands, row.roles) for row in same))
+        date: frozenset().union(*(backend_keys(row.bands, row.roles) for row in same))
         for date, same in frames.items()
     }
     kinds = Counter(keys.values())
@@ -117,16 +117,6 @@ def _frames(rows: Sequence[Row]) -> Frames:
 
 
 # Files of a series have the same few bands.
-
-
-@lru_cache(maxsize=256)
-def _keys(bands: Names, roles: Names) -> FrozenSet[str]:
-    """By what the backend knows the bands of a file."""
-    return frozenset(
-        role or name or f"band_{number}"
-        for number, (name, role) in enumerate(zip(bands, roles), 1)
-        if role != UNUSED and not is_mask(name)
-    )
 
 
 @lru_cache(maxsize=256)

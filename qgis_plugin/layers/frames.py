@@ -9,19 +9,18 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 
 from .._client.dates import parse_date
 from ..i18n import tr, trn
 from .clear import Clear
-from .raster_facts import Box, Facts, band_key
+from .raster_facts import UNUSED, Box, Facts, band_keys, is_mask
 from .series_store import DATE, SENSOR, TICKED, Series
 from .sources import is_result, safe_name
-
-UNUSED = "-"
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,8 @@ class Row:
         edited: Whether the date was typed in.
         bands: Names of its bands; empty strings where they have none.
         roles: What they measure; empty where nothing tells, "-" where the analyst leaves a band out.
+        band_keys: By what its bands are known where the analyst says what they measure.
+        recalled: Those of the keys whose role was said of another series.
         mapped: Whether the roles are other than the names tell.
         mask: Whether it tells clouds, and no ground.
         scenes: Of a day of a search, the scenes' names.
@@ -57,6 +58,8 @@ class Row:
     sensor_edited: bool = False
     told_sensor: str = ""
     roles: Tuple[str, ...] = ()
+    band_keys: Tuple[str, ...] = ()
+    recalled: Tuple[str, ...] = ()
     mapped: bool = False
     told_crs: str = ""
     box: Optional[Box] = None
@@ -97,7 +100,7 @@ class RowMaker:
         """What a series can be made of, by date and name: rasters by layer id, or a search's days."""
         if series.search:
             return _days(series)
-        bands = json.dumps(series.bands, sort_keys=True)
+        bands = json.dumps([series.bands, series.recalled], sort_keys=True)
         rows = []
         for layer_id, told in facts.items():
             seen = clear.get(layer_id)
@@ -114,9 +117,10 @@ def make_row(layer_id: str, facts: Facts, series: Series, clear: Optional[Clear]
     written, typed = series.get(layer_id, DATE), series.get(layer_id, SENSOR)
     kept = parse_date(written) if written else None
     sensor = typed or facts.sensor
-    given = series.bands.get(sensor, {})
+    said, before = series.bands.get(sensor, {}), series.recalled.get(sensor, {})
     guessed = tuple(facts.role(number, sensor) for number in range(len(facts.bands)))
-    roles = tuple(given.get(band_key(facts.bands, number), guess) for number, guess in enumerate(guessed))
+    keys = band_keys(facts.bands, guessed)
+    roles = tuple(said.get(key, guess or before.get(key, "")) for key, guess in zip(keys, guessed))
     return Row(
         layer_id=layer_id,
         name=facts.name,
@@ -132,6 +136,10 @@ def make_row(layer_id: str, facts: Facts, series: Series, clear: Optional[Clear]
         sensor_edited=bool(typed),
         told_sensor=sensor if sensor != facts.file_sensor else "",
         roles=roles,
+        band_keys=keys,
+        recalled=tuple(
+            key for key, guess in zip(keys, guessed) if key not in said and not guess and before.get(key)
+        ),
         mapped=roles != guessed,
         told_crs=facts.told_crs,
         box=facts.box,
@@ -220,6 +228,34 @@ def brief(rows: Sequence[Row]) -> str:
         return tr("nothing ticked yet")
     text = trn("{count} date", "{count} dates", len(days))
     return tr("{counts}, {first} to {last}", counts=text, first=days[0], last=days[-1])
+
+
+def recalled(rows: Sequence[Row], names: str) -> str:
+    """That roles were taken from another series, and which."""
+    roles = dict.fromkeys(
+        tr("not used") if role == UNUSED else role
+        for row in rows
+        for key, role in zip(row.band_keys, row.roles)
+        if key in row.recalled
+    )
+    return tr(
+        "What the bands of {names} measure was taken from what you said before: {roles}.",
+        names=names,
+        roles=", ".join(roles),
+    )
+
+
+# Files of a series have the same few bands.
+
+
+@lru_cache(maxsize=256)
+def backend_keys(bands: Tuple[str, ...], roles: Tuple[str, ...]) -> FrozenSet[str]:
+    """By what the backend knows the bands of a file: ``Band.key`` in ``timo.series.bands``; no masks."""
+    found: Set[str] = set()
+    for number, (name, role) in enumerate(zip(bands, roles), 1):
+        if role != UNUSED and not is_mask(name):
+            found.add(role if role and role not in found else name or f"band_{number}")
+    return frozenset(found)
 
 
 def write_series(rows: Sequence[Row], series: Series, folder: Path, name: str) -> Path:

@@ -19,6 +19,7 @@ from qgis.core import (
     QgsCsException,
     QgsProject,
     QgsRasterLayer,
+    QgsRectangle,
 )
 
 from .._client.band_names import name_from_file, role_of, sensor_of
@@ -32,7 +33,10 @@ _BAND_WORD = re.compile(
     r"b(?:and)?\d{1,2}a?|coastal|blue|green|red|rededge\d*|nir\d*|swir\d*|pan|cirrus|thermal\d*|lwir\d*"
     r"|vv|vh|hh|hv"
 )
-_COLORS = {3: "red", 4: "green", 5: "blue"}  # GDAL's colour interpretations
+UNUSED = "-"
+"""The role of a band that measures nothing, or that the analyst leaves out."""
+_BY_ITSELF = re.compile(r"(?:b(?:and)?[ _-]?1)?")  # a single band that programs name, or nobody
+_COLORS = {2: UNUSED, 3: "red", 4: "green", 5: "blue", 6: UNUSED}  # GDAL's; a palette's index, and alpha
 Box = Tuple[float, float, float, float]
 
 
@@ -44,11 +48,12 @@ class Facts:
         path: Its file; None if it has none that the backend could read.
         found: The date that its names tell, else the begin of its time in QGIS.
         bands: Names of its bands in lower case; empty strings where they have none.
-        colors: red, green or blue where a nameless band is drawn so, else empty.
+        colors: red, green or blue where a nameless band is drawn so, "-" where a band holds a palette's
+            numbers or alpha, else empty.
         crs: A code, or WKT; empty if there is none.
         told_crs: The same where the layer's is not the file's own, else empty.
         box: West, south, east, north in degrees; None if it lies nowhere.
-        grid: Equal for rasters on the same grid.
+        grid: CRS, width, height, and west, south, east, north in the CRS: equal for rasters on the same grid.
         pixel: Side of a square of a pixel's area in metres; None without a CRS.
         nodata: The value that the analyst set in QGIS; None if none.
         tells_nodata: Whether the file has a nodata value, a mask or floating-point numbers.
@@ -77,6 +82,8 @@ class Facts:
     def role(self, number: int, sensor: str) -> str:
         """What a band (from 0) measures if a sensor took it, by the names; empty if they don't tell."""
         name = self.bands[number]
+        if self.colors[number] == UNUSED:
+            return UNUSED
         if not name and len(self.bands) == 1 and self.path is not None:
             return name_from_file(self.path.stem, sensor or None)[1] or ""
         return _role(name, sensor) if name else self.colors[number]
@@ -136,9 +143,21 @@ def is_mask(name: str) -> bool:
     return scheme_of(name) is not None or is_quality(name)
 
 
-def band_key(bands: Tuple[str, ...], number: int) -> str:
-    """By what a band (from 0) is known among those of its sensor: its name, else its number as ``#1``."""
-    return bands[number] or f"#{number + 1}"
+def band_keys(bands: Tuple[str, ...], told: Tuple[str, ...]) -> Tuple[str, ...]:
+    """By what a file's bands are known among those of their sensor: by their names.
+
+    One without a name is known by its number among like files: those of as many bands that tell the same.
+
+    Args:
+        bands: Names; empty where there are none.
+        told: What the file tells that they measure.
+
+    Returns:
+        Names, or ``#1/4``: the first of four, of which nothing is told.
+    """
+    kind = ",".join(name or role for name, role in zip(bands, told))
+    like = f"{len(bands)} {kind}" if kind.strip(",") else f"{len(bands)}"
+    return tuple(name or f"#{number}/{like}" for number, name in enumerate(bands, 1))
 
 
 def _facts(layer: QgsRasterLayer) -> Facts:
@@ -168,7 +187,7 @@ def _facts(layer: QgsRasterLayer) -> Facts:
         crs=crs,
         told_crs=crs if provider and crs and layer.crs() != provider.crs() else "",
         box=_box(layer),
-        grid=(crs, layer.width(), layer.height(), round(extent.xMinimum(), 6), round(extent.yMaximum(), 6)),
+        grid=(crs, layer.width(), layer.height(), *(round(edge, 6) for edge in _edges(extent))),
         pixel=side(crs, layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY(), extent.center().y())
         if provider
         else None,
@@ -207,7 +226,11 @@ def _box(layer: QgsRasterLayer) -> Optional[Box]:
             box = transform.transformBoundingBox(layer.extent())
         except QgsCsException:  # its coordinates are none of its coordinate system
             return None
-    return (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+    return _edges(box)
+
+
+def _edges(extent: QgsRectangle) -> Box:
+    return (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
 
 
 def _user_nodata(layer: QgsRasterLayer) -> Optional[float]:
@@ -238,10 +261,12 @@ def _number(value: Any) -> int:
 def _band_names(layer: QgsRasterLayer, path: Optional[Path]) -> Tuple[str, ...]:
     """Names of the bands; a nameless single band has that of its file's last word that names one: X_B02."""
     names = tuple(_band_name(layer.bandName(band)) for band in range(1, layer.bandCount() + 1))
-    if names != ("",) or path is None:
+    if len(names) != 1 or path is None:
         return names
-    if is_mask(path.stem):
+    if (scheme_of if names[0] else is_mask)(path.stem) and _BY_ITSELF.fullmatch(names[0]):
         return (path.stem.lower(),)
+    if names[0]:
+        return names
     words = re.split(r"[^a-z0-9]+", path.stem.lower())
     return (next((word for word in reversed(words) if _BAND_WORD.fullmatch(word)), ""),)
 

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping
 from qgis.core import QgsProject
 
 from ..i18n import tr
+from ..settings import Settings
 
 SCOPE, KEY = "timo", "series"
 DATE_PROPERTY = "timo/date"
@@ -24,7 +25,10 @@ class Series:
 
     Attributes:
         layers: By layer id: ``ticked`` ("true"), ``date`` and ``sensor`` where they were typed in.
-        bands: Roles by sensor and band, as ``frames.band_key`` names it; "-" for a band that is not used.
+        bands: Roles by sensor and band, as ``raster_facts.band_keys`` names it; "-" for a band that is not
+            used.
+        recalled: The same as it was said of other series before this one was made: it holds where files tell
+            nothing.
         search: Of a STAC catalogue, as ``timo stac --out`` writes it; empty: the series is of layers.
         days: What the search found: ``date``, ``scenes`` (their names) and ``clouds`` (percent or None).
     """
@@ -32,6 +36,7 @@ class Series:
     name: str
     layers: Dict[str, Dict[str, str]] = field(default_factory=dict)
     bands: Dict[str, Dict[str, str]] = field(default_factory=dict)
+    recalled: Dict[str, Dict[str, str]] = field(default_factory=dict)
     search: Dict[str, Any] = field(default_factory=dict)
     days: List[Dict[str, Any]] = field(default_factory=list)
 
@@ -55,14 +60,12 @@ class SeriesStore:
 
     Args:
         project: The project.
-        name: What the series of a new project is called; empty: "series".
-        bands: Roles of bands by sensor that were given in other projects.
+        settings: What the series of a new project is called, and what was said of bands, as saved last.
     """
 
-    def __init__(self, project: QgsProject, name: str, bands: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, project: QgsProject, settings: Settings) -> None:
         self._project = project
-        self._name = name
-        self._bands = bands
+        self._settings = settings
         self.all: List[Series] = []
         self.current = Series("")
         self.load()
@@ -97,7 +100,7 @@ class SeriesStore:
 
     def new(self, name: str) -> None:
         """Make an empty series; it is the current one."""
-        self._add(Series(self.free(name), bands=_copy(self._bands)))
+        self._add(self._empty(self.free(name)))
 
     def duplicate(self) -> None:
         """Make another series like the current one."""
@@ -116,8 +119,16 @@ class SeriesStore:
         place = self.all.index(self.current)
         self.all.remove(self.current)
         if not self.all:
-            self.all.append(Series(tr("series"), bands=_copy(self._bands)))
+            self.all.append(self._empty(tr("series")))
         self.current = self.all[min(place, len(self.all) - 1)]
+        self.save()
+
+    def say(self, sensor: str, roles: Mapping[str, str]) -> None:
+        """Keep what bands of a sensor measure: for this series, and for those that will be made."""
+        known = _copy(self._settings.bands)
+        for kept in (self.current.bands, known):
+            kept.setdefault(sensor, {}).update(roles)
+        self._settings.save(bands=known)
         self.save()
 
     def free(self, name: str) -> str:
@@ -129,6 +140,9 @@ class SeriesStore:
             found = f"{base} {number}"
         return found
 
+    def _empty(self, name: str) -> Series:
+        return Series(name, recalled=_copy(self._settings.bands))
+
     def _add(self, series: Series) -> None:
         self.all.append(series)
         self.current = series
@@ -136,7 +150,7 @@ class SeriesStore:
 
     def _former(self) -> Series:
         """The series of a project that has none yet: of ticks and dates that layers have."""
-        series = Series(self._name or tr("series"), bands=_copy(self._bands))
+        series = self._empty(self._settings.series_name or tr("series"))
         for layer in self._project.mapLayers().values():
             if str(layer.customProperty(TICK_PROPERTY, "")).lower() == "true":
                 series.put(layer.id(), TICKED, "true")
@@ -156,5 +170,5 @@ def _series(kept: Mapping[str, Any]) -> Series:
         if isinstance(value, type(getattr(series, entry.name))):
             setattr(series, entry.name, value)
     series.layers = {key: value for key, value in series.layers.items() if isinstance(value, dict)}
-    series.bands = _copy(series.bands)
+    series.bands, series.recalled = _copy(series.bands), _copy(series.recalled)
     return series

@@ -61,6 +61,9 @@ class Request:
         try:
             if self.rows:
                 name = Path(str(spec.get("out", SERIES))).stem
+                for row in self.rows:
+                    if row.recalled:
+                        feedback.pushInfo(frames.recalled((row,), row.name))
                 spec[SERIES] = [
                     str(frames.write_series(self.rows, Series(name), settings.subfolder("series"), name))
                 ]
@@ -231,7 +234,7 @@ def _row(layer: QgsMapLayer) -> frames.Row:
     """What the layer tells, and what the analyst said of it on the Series page."""
     row = None
     if isinstance(layer, QgsRasterLayer):
-        known = SeriesStore(QgsProject.instance(), "", Settings.load().bands).current
+        known = SeriesStore(QgsProject.instance(), Settings.load()).current
         row = frames.make_row(layer.id(), FactsReader().read(layer), known)
     if row is None or row.path is None:
         raise QgsProcessingException(

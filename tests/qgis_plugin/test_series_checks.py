@@ -142,8 +142,8 @@ def test_zeros_without_a_nodata_value_are_noticed_and_told_to_the_job(add, page,
     values = FULL.copy()
     values[:, :, :10] = 0
     add("a_20200101.tif", "a_20200201.tif", values=values)
-    qtbot.waitUntil(lambda: kinds(page) == ["nodata"])
-    assert "25 %" in page.problems.text()
+    qtbot.waitUntil(lambda: "2 layers" in page.problems.text())  # they are counted one after the other
+    assert kinds(page) == ["nodata"] and "25 %" in page.problems.text()
     fix(qtbot, page, "nodata")
     asked = dialog(qtbot, "timoSeriesNodata")
     assert isinstance(asked, QInputDialog)
@@ -158,21 +158,21 @@ def test_nameless_bands_are_mapped_once_and_the_job_gets_their_roles(add, page, 
     assert kinds(page) == ["roles"]
     fix(qtbot, page, "roles")
     asked = dialog(qtbot, "timoSeriesBands")
-    for key, role in (("#1", "blue"), ("#2", "green"), ("#3", "red"), ("#4", "-")):
+    for key, role in (("#1/4", "blue"), ("#2/4", "green"), ("#3/4", "red"), ("#4/4", "-")):
         box = asked.findChild(QComboBox, f"timoSeriesBand_{key}")
         box.setCurrentIndex(box.findData(role))
     asked.accept()
     assert kinds(page) == []
     first = [line for line in lines(page) if line["date"] == "2020-01-01"]
     assert [(line["band"], line["name"]) for line in first] == [("1", "blue"), ("2", "green"), ("3", "red")]
-    assert dock.shared.settings.bands[""] == {"#1": "blue", "#2": "green", "#3": "red", "#4": "-"}
+    assert dock.shared.settings.bands[""] == {"#1/4": "blue", "#2/4": "green", "#3/4": "red", "#4/4": "-"}
 
 
 def test_a_cancelled_mapping_changes_nothing(add, page, qtbot):
     add("a_20200101.tif", "a_20200201.tif", names=("", ""))
     fix(qtbot, page, "roles")
     asked = dialog(qtbot, "timoSeriesBands")
-    box = asked.findChild(QComboBox, "timoSeriesBand_#1")
+    box = asked.findChild(QComboBox, "timoSeriesBand_#1/2")
     box.setCurrentIndex(box.findData("red"))
     asked.done(QDialog.DialogCode.Rejected)
     assert kinds(page) == ["roles"]

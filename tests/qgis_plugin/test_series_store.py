@@ -153,16 +153,6 @@ def test_a_sensor_that_was_typed_is_told_to_the_job(page, qtbot):
     assert "planetscope" not in page.write().read_text(encoding="utf-8")
 
 
-def test_what_was_said_of_bands_in_another_project_holds_in_a_new_one(page, qtbot, dock, add_raster):
-    dock.shared.settings.save(bands={"": {"#1": "red", "#2": "nir"}})
-    QgsProject.instance().clear()
-    page.store._bands = dock.shared.settings.bands
-    page.store.load()
-    add_raster("a_20200101.tif", names=("", ""))
-    qtbot.waitUntil(lambda: len(page.rows) == 1)
-    assert page.rows[0].roles == ("red", "nir")
-
-
 def test_buttons_have_names_for_screen_readers(page, qtbot):
     for name in ("timoSeriesMore", "timoSeriesAdd", "timoSeriesTickAll"):
         button = page.findChild(QAbstractButton, name)
