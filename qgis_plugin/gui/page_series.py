@@ -19,6 +19,7 @@ from ..i18n import tr
 from ..layers import frames
 from ..layers.checks import findings
 from ..layers.label_checks import Places, series_places
+from ..layers.raster_facts import UNUSED
 from ..layers.series_store import TICKED, SeriesStore
 from ..layers.showing import show_only
 from ..layers.sources import safe_name
@@ -119,7 +120,7 @@ class SeriesPage(Page):
         """All names that its bands go by: their own in small letters, and what they measure."""
         rows = frames.ticked(self.rows)
         named = {band for row in rows for band in (*row.bands, *row.roles)}
-        return frozenset(named - {"", frames.UNUSED})
+        return frozenset(named - {"", UNUSED})
 
     def crs(self) -> QgsCoordinateReferenceSystem:
         """Its first raster's coordinate system; one that is not valid if there is none."""
