@@ -175,13 +175,13 @@ class TimoPlugin:
             QTimer.singleShot(WAIT, self._go_on)
             return
         if not self.action.isChecked():  # not wanted any more
-            self._opening = None
+            self._opening, self._setup_wanted = None, False
             opening.give_up()
             return
         try:
             more = opening.step()
         except Exception as error:
-            self._opening = None
+            self._opening, self._setup_wanted = None, False
             self.action.setChecked(False)
             if not isinstance(error, ImportError) or error.name != "zmq":
                 raise

@@ -134,6 +134,16 @@ def _lock(home: Path) -> Optional[QLockFile]:
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
+def _is_working(home: Path) -> bool:
+    """Whether a set-up goes on in a home, or may."""
+    with suppress(OSError):
+        lock = _lock(home)
+        if lock is not None:
+            lock.unlock()
+            return False
+    return True
+
+
 def _uv(layout: Layout, wheel: Optional[UvWheel], system: str, wheels: Optional[Path]) -> Optional[Path]:
     if wheel is None:
         return find(layout.home / "uv")
@@ -179,9 +189,12 @@ def left_over(home: Path, program: Optional[Path]) -> Leftover:
         program: The backend's that is used: its environment is none of them.
     """
     used = program.resolve().parents if program is not None else ()
-    found = [folder for folder in [*home.glob("environment-*"), Layout(home, "").work] if folder.is_dir()]
-    folders = tuple(sorted(folder for folder in found if folder.resolve() not in used))
-    return Leftover(folders, sum(map(size, folders)))
+    found = [folder for folder in home.glob("environment-*") if folder.resolve() not in used]
+    work = Layout(home, "").work
+    if work.exists() and not _is_working(home):
+        found.append(work)
+    sizes = {folder: size(folder) for folder in sorted(found)}
+    return Leftover(tuple(folder for folder, bytes_ in sizes.items() if bytes_), sum(sizes.values()))
 
 
 def remove_left(home: Path, left: Leftover) -> str:

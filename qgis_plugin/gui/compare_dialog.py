@@ -153,9 +153,8 @@ class CompareDialog(TaskDialog):
             self.after.setCurrentIndex(min(1, len(self._maps) - 1))
             return
         at = idents.index(layer.id())
-        same_job = [
-            number for number, one in enumerate(self._maps) if number != at and one.job == self._maps[at].job
-        ]
+        job = self._maps[at].job
+        same_job = [n for n, one in enumerate(self._maps) if job and n != at and one.job == job]
         earlier = [number for number in same_job if number < at]
         if same_job and not earlier:
             before, after = at, same_job[0]

@@ -51,7 +51,7 @@ class MapFile(QgsFileWidget):
         if not path.is_absolute() or path.suffix.lower() not in (".tif", ".tiff"):
             return tr("Give the map's full path, with a name that ends in .tif.")
         missing = not os.access(path.parent, os.F_OK)
-        no_folder = "" if missing and path.parent == self._own else why_not_into(path.parent)
+        no_folder = "" if missing and path.parent == self.own else why_not_into(path.parent)
         if no_folder:
             return helped(no_folder, tr("Make the folder"), self._on_make) if missing else no_folder
         taken = ""
@@ -78,7 +78,7 @@ class MapFile(QgsFileWidget):
         if text not in ("", self._suggested):
             return
         home = QgsProject.instance().absolutePath()
-        folder = Path(home) if home and os.access(home, os.W_OK) else self._own
+        folder = Path(home) if home and os.access(home, os.W_OK) else self.own
         if self._like is not None:
             folder, stem = self._like.parent, without_number(self._like.stem)
         taken = self._shared.backend.taken("predict")
@@ -87,7 +87,7 @@ class MapFile(QgsFileWidget):
             self.setFilePath(self._suggested)
 
     @property
-    def _own(self) -> Path:
+    def own(self) -> Path:
         """Where maps go that have no project's folder: made at the click."""
         return self._shared.settings.home_folder / "results"
 

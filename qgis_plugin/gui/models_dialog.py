@@ -28,7 +28,7 @@ from qgis.PyQt.QtWidgets import (
 from .. import bundles
 from ..compat import icon, label, plain
 from ..i18n import tr
-from ..models import Model, find_models
+from ..models import Model, find_models, read_model
 from ..shared import Shared
 from ..timing import inside_qgis, slot
 from .help_button import HelpButton
@@ -297,12 +297,13 @@ class ModelsDialog(QDialog):
         model = self.model()
         if model is None or self._in_use(model):
             return
+        own = read_model(model.folder).name  # in the list its folder may stand behind it
         with inside_qgis():
             name, said = QInputDialog.getText(
-                self, tr("Rename the model"), tr("Name"), QLineEdit.EchoMode.Normal, model.name
+                self, tr("Rename the model"), tr("Name"), QLineEdit.EchoMode.Normal, own
             )
         name = name.strip()
-        if said and name and name != model.name:
+        if said and name and name != own:
             self._work(model.name, lambda: (model.folder, bundles.rename(model, name)), self._on_renamed)
 
     def _on_renamed(self, folders: Tuple[Path, Path]) -> None:

@@ -42,7 +42,8 @@ class OptionsPage(QgsOptionsPageWidget):
                 tr(
                     "Models, series, labels and the list of jobs are kept in the folder. "
                     "Changes hold when QGIS is started again, and in Processing at once; a backend that runs "
-                    "in the same folder is used until it ends, half an hour after the last job and window."
+                    "in the same folder is used until it ends, half an hour after the last job, when QGIS is "
+                    "closed."
                 ),
                 "timoOptionsHint",
                 muted=True,

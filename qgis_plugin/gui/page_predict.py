@@ -287,7 +287,7 @@ class PredictPage(Page):
             return
         out = self.out.path()
         try:
-            if out.parent == self.shared.settings.home_folder / "results":
+            if out.parent == self.out.own:
                 self.shared.settings.subfolder("results")
             spec: Dict[str, Any] = {
                 "series": [str(self._series.write())],

@@ -107,7 +107,7 @@ class SetupDialog(FittingDialog):
         self.surveyor.found.connect(self._on_survey)
         self.progress.details.collapsedStateChanged.connect(self.fit_soon)
         self.choices.changed.connect(self._on_choice)
-        self.left.changed.connect(self.fit_soon)
+        self.left.changed.connect(self._on_choice)
         self.start.clicked.connect(self._on_start)
         self.cancel.clicked.connect(self._on_cancel)
         self.leave.clicked.connect(self._on_close)
@@ -137,7 +137,8 @@ class SetupDialog(FittingDialog):
 
     @slot
     def _on_choice(self) -> None:
-        self.start.setEnabled(not self.installer.busy and self._request() is not None)
+        busy = self.installer.busy or self.left.busy
+        self.start.setEnabled(not busy and self._request() is not None)
         self.fit_soon()
 
     def _request(self) -> Optional[Request]:
@@ -192,5 +193,6 @@ class SetupDialog(FittingDialog):
         self.progress.show_done(ready.device)
         self._show(idle=True, done=True)
         self.leave.setDefault(True)
+        self.left.hold()
         self.ready.emit(str(ready.program))
         self.left.look()  # the environment that was used before is one of them now

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
@@ -25,12 +27,14 @@ class LeftoverRow(QWidget):
     """
 
     changed = pyqtSignal()
-    """It is shown, or hidden."""
+    """It is shown or hidden, or ``busy`` or not."""
 
     def __init__(self, shared: Shared) -> None:
         super().__init__()
         self._shared = shared
         self._left = Leftover()
+        self._held: Any = None
+        self.busy = False
         self.told = label("", "timoSetupLeft", muted=True)
         self.remove = QPushButton(tr("Remove them…"))
         self.remove.setObjectName("timoSetupRemove")
@@ -41,6 +45,10 @@ class LeftoverRow(QWidget):
         self.remove.clicked.connect(self._on_remove)
         self.setVisible(False)
 
+    def hold(self) -> None:
+        """While the backend that answers now runs, its environment is used: nothing is removed."""
+        self._held = self._shared.backend.server.get("pid")
+
     def look(self) -> None:
         """Measure it again; it takes a while, in another thread."""
         self.setVisible(False)
@@ -49,11 +57,12 @@ class LeftoverRow(QWidget):
 
     def _show(self, left: Leftover) -> None:
         self._left = left
-        self.remove.setEnabled(True)
         self.told.setText(
             tr("Earlier set-ups that are not used here any more take {size:.1f} GB.", size=left.size / GB)
         )
-        self.setVisible(bool(left.folders))
+        backend = self._shared.backend
+        old = backend.state.ready and self._held is not None and self._held == backend.server.get("pid")
+        self.setVisible(bool(left.folders) and not old)
         self.changed.emit()
 
     @slot
@@ -69,13 +78,18 @@ class LeftoverRow(QWidget):
         )  # fmt: skip
 
     def _remove(self) -> None:
-        self.remove.setEnabled(False)
+        self._be_busy(True)
         home, left = self._shared.settings.home_folder, self._left
         self._shared.background.run(lambda: remove_left(home, left), self._on_removed, owner=self)
 
     def _on_removed(self, trouble: str) -> None:
-        if not trouble:
+        self._be_busy(False)
+        if trouble:
+            self.told.setText(trouble)
+        else:
             self.look()
-            return
-        self.remove.setEnabled(True)
-        self.told.setText(trouble)
+
+    def _be_busy(self, busy: bool) -> None:
+        self.busy = busy
+        self.remove.setEnabled(not busy)
+        self.changed.emit()

@@ -14,8 +14,10 @@ from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFrame, QPushButton, 
 
 from ..compat import label
 from ..i18n import tr, trn
-from ..layers.label_faults import ERRORS, MAP, NONE, SPLIT, Evidence, Found, finder
+from ..layers.label_faults import ERRORS, NONE, SPLIT, Evidence, Found, finder
+from ..layers.label_faults import MAP as FROM_MAP
 from ..layers.label_parts import LabelPart, select
+from ..layers.result_files import MAP
 from ..layers.sources import KIND_PROPERTY, is_result, layer_file
 from ..models import Model
 from ..scores import Scores, read_scores
@@ -142,7 +144,7 @@ class ResultBox(QFrame):
             for one in QgsProject.instance().mapLayers().values():
                 path = layer_file(one) if _is_map(one) else None
                 if path is not None:
-                    found.append(Evidence(MAP, path, value, self.scores.model))
+                    found.append(Evidence(FROM_MAP, path, value, self.scores.model))
         found += [Evidence(ERRORS, path, 0 if right else 1) for path in self.scores.errors]
         if self.scores.split is not None:
             found.append(Evidence(SPLIT, self.scores.split))
@@ -198,7 +200,7 @@ def _words(count: int, kind: str, name: str, mapped: str) -> str:
     """What is shown, and how far it can be trusted."""
     if kind != NONE and not count:
         return tr("No feature of '{name}' was found for it.", name=name)
-    if kind == MAP:
+    if kind == FROM_MAP:
         return trn(
             "Shown: {count} feature of '{name}' under which the map shows '{mapped}'.",
             "Shown: {count} features of '{name}' under which the map shows '{mapped}'.",

@@ -6,8 +6,8 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from dataclasses import replace
-from itertools import groupby
-from typing import Any, Dict, FrozenSet, List, Sequence, Tuple
+from itertools import combinations, groupby
+from typing import Any, Dict, FrozenSet, Iterable, List, Sequence, Tuple
 
 from ..i18n import tr, trn
 from .finding import Finding
@@ -34,19 +34,19 @@ def check(rows: Sequence[Row]) -> List[Row]:
         if row.ticked and row.date and row.path:
             by_date.setdefault(row.date, []).append(row)
     lost, bare = _apart(rows), _without_crs(rows)
-    checked = []
+    checked, first = [], _first_twins(by_date.values())
     for row in rows:
         others = [other for other in by_date.get(row.date, []) if other is not row] if row.date else []
-        twins = [other for other in others if row.ticked and _clash(row, other)]
+        twin = first.get(row.layer_id)
         fault, problem, note = (tr("Two dates") if row.note else ""), "", row.note
         if row.path is None and not row.scenes:
             fault, problem = tr("No file"), tr("It is no file that the backend could read: untick it.")
         elif row.date is None:
             fault = tr("No date")
             problem = tr("It has no date in its name: double-click its Date and type one.")
-        elif twins:
+        elif twin is not None:
             fault = tr("Duplicate")
-            problem = _of_twins(row, twins[0])
+            problem = _of_twins(row, twin)
         elif row.layer_id in bare:
             fault = tr("No CRS")
             problem = tr("It has no coordinate system, though others of the series do: set it.")
@@ -56,8 +56,7 @@ def check(rows: Sequence[Row]) -> List[Row]:
         elif row.ticked and others:
             fault = tr("Joined")
             note = tr("Makes one date with {names}.", names=", ".join(other.name for other in others))
-        twin = twins[0].layer_id if twins else ""
-        said = {"fault": fault, "problem": problem, "note": note, "twin": twin}
+        said = {"fault": fault, "problem": problem, "note": note, "twin": twin.layer_id if twin else ""}
         checked.append(replace(row, **said) if fault else row)
     return checked
 
@@ -225,6 +224,17 @@ def _touch(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
+def _first_twins(dates: Iterable[Sequence[Row]]) -> Dict[str, Row]:
+    """By layer id, the first of the other rows of its date that each clashes with."""
+    found: Dict[str, Row] = {}
+    for same in dates:
+        for row, other in combinations(same, 2):
+            if _clash(row, other):
+                found.setdefault(row.layer_id, other)
+                found.setdefault(other.layer_id, row)
+    return found
+
+
 def _of_twins(row: Row, twin: Row) -> str:
     if _known(row) and _known(twin):
         return tr("It has the same date and bands as {name}: untick one of them.", name=twin.name)
@@ -245,7 +255,7 @@ def _beyond_first(rows: Sequence[Row]) -> List[Row]:
 
 def _clash(row: Row, other: Row) -> bool:
     """Whether the backend refuses two files of a date, as ``timo.series.tiles.check_bands`` does."""
-    return not _keys(row).isdisjoint(_keys(other)) and not _are_tiles(row, other)
+    return not _are_tiles(row, other) and not _keys(row).isdisjoint(_keys(other))
 
 
 def _keys(row: Row) -> FrozenSet[str]:
@@ -255,17 +265,28 @@ def _keys(row: Row) -> FrozenSet[str]:
 def _are_tiles(row: Row, other: Row) -> bool:
     if row.sensor != other.sensor or not row.crs or not other.crs:
         return False
-    sizes = [row.pixel or 0.0, other.pixel or 0.0]
-    return max(sizes) <= min(sizes) * _SAME_SIZE and not _same_extent(row.grid, other.grid)
+    size, its = row.pixel or 0.0, other.pixel or 0.0
+    alike = size <= its * _SAME_SIZE and its <= size * _SAME_SIZE
+    return alike and not _same_extent(row.grid, other.grid)
 
 
 def _same_extent(grid: Tuple[Any, ...], other: Tuple[Any, ...]) -> bool:
     """Whether two grids cover the same ground, to a pixel."""
-    side = max(
-        max((east - west) / width, (north - south) / height)
-        for _, width, height, west, south, east, north in (grid, other)
+    if grid[0] != other[0]:
+        return False
+    side = max(_side(grid), _side(other))
+    return (
+        abs(grid[3] - other[3]) < side
+        and abs(grid[4] - other[4]) < side
+        and abs(grid[5] - other[5]) < side
+        and abs(grid[6] - other[6]) < side
     )
-    return grid[0] == other[0] and all(abs(one - two) < side for one, two in zip(grid[3:], other[3:]))
+
+
+def _side(grid: Tuple[Any, ...]) -> float:
+    """The longer side of a grid's pixel, in units of its CRS."""
+    _, width, height, west, south, east, north = grid
+    return float(max((east - west) / width, (north - south) / height))
 
 
 def _names(rows: Sequence[Row]) -> str:

@@ -178,8 +178,9 @@ def read_scheme(
         values: What the features have in it.
         shown: Colours by value of those that the layer gives none.
     """
-    told = value_map(layer, field)
-    found = with_colors([*told, *sorted(set(values) - set(told))], {**shown, **colors(layer, field)})
+    told, drawn = value_map(layer, field), colors(layer, field)
+    styled = drawn if _categorised(layer, field) else {}
+    found = with_colors([*told, *sorted({*values, *styled} - set(told))], {**shown, **drawn})
     return [LabelClass(told.get(value, value), color, value) for value, color in found.items()]
 
 
@@ -228,6 +229,8 @@ def _with_values(
     named = {text.casefold(): value for value, text in told.items() if value not in used}
     known = {*taken, *told, *used} - {""}
     numbers = _is_numeric(layer, field) or all(map(is_number, known))
+    if _is_numeric(layer, field):  # not all features are looked at elsewhere
+        known.add(class_name(layer.maximumValue(layer.fields().lookupField(field))))
     found = []
     for one in classes:
         value = one.value or named.get(one.name.casefold(), "")

@@ -86,9 +86,12 @@ def again(spec: Mapping[str, Any], taken: Collection[str] = ()) -> Tuple[Dict[st
         if not path.exists():
             return {}, tr("{path} is not there any more: put it back, or make the map anew.", path=path)
     before = Path(str(spec["out"]))
-    no_folder = why_not_into(before.parent)
-    if no_folder:
-        return {}, no_folder
+    if why_not_into(before.parent):
+        return {}, tr(
+            "The map's folder {folder} is gone or cannot be written to: "
+            "make the map anew on the Predict page.",
+            folder=before.parent,
+        )
     stem = without_number(before.stem)
     out = unique_path(before.parent, stem, before.suffix, taken)
     made = {name: value for name, value in spec.items() if name not in ("overwrite", "dry_run", "shard")}

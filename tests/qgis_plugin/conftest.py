@@ -82,13 +82,29 @@ def package(qgis_app, plugin_zip, tmp_path_factory):
     return timo_qgis
 
 
+class Canvas(QgsMapCanvas):
+    """QGIS's own, that remembers which features were shown."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        self.zoomed, self.flashed = [], []
+
+    def zoomToFeatureIds(self, layer, features):
+        self.zoomed.append(set(features))
+        super().zoomToFeatureIds(layer, features)
+
+    def flashFeatureIds(self, layer, features):
+        self.flashed.append(set(features))
+        super().flashFeatureIds(layer, features)
+
+
 class Iface:
     """What a plugin asks of QGIS's window, with real widgets."""
 
     def __init__(self):
         self.window = QMainWindow()
         self.bar = QgsMessageBar(self.window)
-        self.canvas = QgsMapCanvas(self.window)
+        self.canvas = Canvas(self.window)
         self.window.setCentralWidget(self.canvas)
         self.actions = []
         self.layer_actions = {}

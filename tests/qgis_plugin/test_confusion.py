@@ -71,33 +71,6 @@ def report(tmp_path):
     return folder
 
 
-class Canvas:
-    def __init__(self):
-        self.zoomed, self.flashed = [], []
-
-    def zoomToFeatureIds(self, _layer, features):
-        self.zoomed.append(set(features))
-
-    def flashFeatureIds(self, _layer, features):
-        self.flashed.append(set(features))
-
-
-@pytest.fixture
-def make_iface(make_iface):
-    class WithCanvas(make_iface):
-        def __init__(self):
-            super().__init__()
-            self.canvas = Canvas()
-
-        def mapCanvas(self):
-            return self.canvas
-
-        def setActiveLayer(self, layer):
-            self.active = layer
-
-    return WithCanvas
-
-
 @pytest.fixture
 def box(dock, qtbot):
     return dock.train.result

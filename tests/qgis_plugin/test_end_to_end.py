@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -273,22 +272,15 @@ def test_jobs_are_there_again_when_qgis_was_closed_meanwhile(running, package, m
         plugin.unload()
 
 
-def test_trained_model_is_judged_and_a_cell_selects_its_labels(running, fields, iface, qtbot, monkeypatch):
-    dock, zoomed = running, []
-    monkeypatch.setattr(iface, "setActiveLayer", lambda _layer: None, raising=False)
-    monkeypatch.setattr(
-        iface,
-        "mapCanvas",
-        lambda: SimpleNamespace(zoomToFeatureIds=lambda layer, _: zoomed.append(layer)),
-        raising=False,
-    )
+def test_trained_model_is_judged_and_a_cell_selects_its_labels(running, fields, iface, qtbot):
+    dock = running
     train(qtbot, dock, 2, "judged")
     qtbot.waitUntil(lambda: dock.train.result.isVisibleTo(dock), timeout=JOB)
     result = dock.train.result
     assert "pixels kept from the training are mapped right" in result.title.text()
     assert [one.name for one in result.scores.classes] == ["bare", "crop"]
     result.confusion.asked.emit(0, 1)
-    qtbot.waitUntil(lambda: bool(zoomed), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(iface.canvas.zoomed), timeout=10_000)
     assert 0 < fields.selectedFeatureCount() < fields.featureCount()
     assert {feature["class"] for feature in fields.getSelectedFeatures()} == {"bare"}
     fields.removeSelection()
@@ -300,6 +292,6 @@ def test_trained_model_is_judged_and_a_cell_selects_its_labels(running, fields, 
     assert dialog.box.job.state == "succeeded", dialog.box.job.error
     assert dialog.result.scores.page.name == "index.html"
     dialog.result.confusion.asked.emit(0, 0)
-    qtbot.waitUntil(lambda: len(zoomed) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(iface.canvas.zoomed) == 2, timeout=10_000)
     assert {feature["class"] for feature in fields.getSelectedFeatures()} == {"bare"}
     dialog.close()

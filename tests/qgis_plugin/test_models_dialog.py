@@ -73,6 +73,10 @@ def test_model_is_exported_and_imported_again(open_dialog, write, qtbot, monkeyp
     qtbot.waitUntil(lambda: dialog.list.count() == 2)
     assert dialog.model().folder.name == "woods-2"
     assert names(dialog) == ["woods (woods)", "woods (woods-2)"]  # neither is taken for the other
+    asked = []
+    monkeypatch.setattr(QInputDialog, "getText", lambda *said: asked.append(said[-1]) or ("", False))
+    dialog.rename.click()
+    assert asked == ["woods"]
 
 
 def test_what_is_no_model_is_said_in_a_sentence(open_dialog, qtbot, monkeypatch, tmp_path):

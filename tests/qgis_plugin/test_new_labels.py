@@ -311,6 +311,30 @@ def test_renamed_coloured_and_new_classes_of_a_list_keep_or_get_codes(dock, code
     assert asked == [] and not codes.isEditable()
 
 
+def test_code_of_a_new_class_is_one_that_no_feature_has_though_only_some_are_used(dock, codes, qtbot):
+    from timo_qgis.layers.label_classes import value_map
+
+    codes.selectByExpression("class < 3")
+    dock.train.labels.selected.setChecked(True)
+    qtbot.waitUntil(lambda: dock.train.labels.counts == {"1": 2, "2": 1})
+    dialog = open_dialog(dock, qtbot, "timoTrainEditClasses", "timoClasses")
+    paste(dialog, "Bog")
+    press(qtbot, dialog.ok)
+    assert value_map(codes, "class") == {"1": "Forest", "2": "Water", "8": "Bog"}  # 7 is another's
+
+
+def test_class_of_the_style_that_no_feature_has_yet_stays_in_it(dock, make_labels, qtbot):
+    layer = make_labels(ROWS)
+    layer.setRenderer(QgsCategorizedSymbolRenderer("class", [
+        QgsRendererCategory(name, QgsFillSymbol.createSimple({"color": "#224466"}), name)
+        for name in ("oak", "birch", "elm")
+    ]))  # fmt: skip
+    qtbot.waitUntil(lambda: dock.train.labels.counts == {"oak": 2, "birch": 1})
+    dialog = open_dialog(dock, qtbot, "timoTrainEditClasses", "timoClasses")
+    press(qtbot, dialog.ok)
+    assert [value for value, *_ in style_of(layer)] == ["oak", "birch", "elm"]
+
+
 def test_style_that_is_not_by_class_stays_and_the_colours_are_kept_beside_it(dock, make_labels, qtbot):
     layer = make_labels(ROWS)
     rules = QgsRuleBasedRenderer(QgsFillSymbol.createSimple({"color": "#224466"}))

@@ -220,7 +220,7 @@ def test_run_again_names_what_is_gone(package, tmp_path):
         assert again({**spec, "aoi": area})[0] == {}
     for area in (str(tmp_path), "500000,4999900,500100,5e6", None):
         assert again({**spec, "aoi": area})[0]["aoi"] == area
-    assert "no folder" in again({**spec, "out": str(tmp_path / "moved" / "m.tif")})[1]
+    assert "moved is gone" in again({**spec, "out": str(tmp_path / "moved" / "m.tif")})[1]
 
 
 def test_maps_of_each_date_of_a_map_with_a_longer_name_are_not_taken(package, dated, make_map):

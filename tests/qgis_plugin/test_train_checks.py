@@ -111,33 +111,6 @@ def test_selected_features_alone_are_looked_at_where_asked(check, make_labels):
     assert check(layer, selected_only=True)[0] == {}
 
 
-class Canvas:
-    def __init__(self):
-        self.zoomed, self.flashed = [], []
-
-    def zoomToFeatureIds(self, _layer, features):
-        self.zoomed.append(set(features))
-
-    def flashFeatureIds(self, _layer, features):
-        self.flashed.append(set(features))
-
-
-@pytest.fixture
-def make_iface(make_iface):
-    class WithCanvas(make_iface):
-        def __init__(self):
-            super().__init__()
-            self.canvas, self.active = Canvas(), None
-
-        def mapCanvas(self):
-            return self.canvas
-
-        def setActiveLayer(self, layer):
-            self.active = layer
-
-    return WithCanvas
-
-
 def button(dock, name, qtbot):
     qtbot.waitUntil(lambda: dock.findChild(QPushButton, name) is not None)
     return dock.findChild(QPushButton, name)
