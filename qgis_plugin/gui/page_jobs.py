@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Callable, List, Optional
 
 from qgis.PyQt.QtCore import QPoint, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
@@ -17,11 +17,13 @@ from ..timing import slot
 from .clean_up import CleanUpDialog
 from .job_actions import JobActions
 from .job_bar import JobBar, counts
-from .job_panel import JobPanel
+from .job_panel import LOG, JobPanel
 from .job_text import describe  # noqa: F401  what a job tells
 from .jobs_table import JobsModel
 from .jobs_view import JobsView
 from .page import Page
+from .remedies import can_again
+from .why import Remedy, RemedyButton
 
 INTRO = tr("Jobs go on when QGIS is closed. Double-click one to see it on its page, or to use its result.")
 PAGES = ("finetune", "predict")
@@ -67,6 +69,9 @@ class JobsPage(Page):
         self.told.setVisible(False)
         self.cancel = QPushButton()
         self.cancel.setObjectName("timoJobsCancel")
+        self.remedy_of: Callable[[JobView], Optional[Remedy]] = lambda job: None
+        """What helps a job that has failed, where its page is."""
+        self.remedy = RemedyButton("timoJobsMend")
         self.open = QPushButton(tr("Open"))
         self.open.setObjectName("timoJobsOpen")
         self._build()
@@ -118,6 +123,7 @@ class JobsPage(Page):
         self.footer.addWidget(self.told)
         row = QHBoxLayout()
         row.addStretch(1)
+        row.addWidget(self.remedy)
         row.addWidget(self.cancel)
         row.addWidget(self.open)
         self.footer.addLayout(row)
@@ -195,11 +201,21 @@ class JobsPage(Page):
         cancel = self.actions.all["cancel"]
         self.cancel.setEnabled(cancel.isEnabled())
         self.cancel.setToolTip(cancel.toolTip())
+        self.remedy.offer(self._remedy(job))
         done = job is not None and job.state == "succeeded"
         self.open.setText(OPEN.get(job.task, tr("Open")) if job is not None and done else tr("Show"))
         why = self._why_not_open(job)
         self.open.setEnabled(not why)
         self.open.setToolTip(why)
+
+    def _remedy(self, job: Optional[JobView]) -> Optional[Remedy]:
+        """Another try, where that can help; else what is to be mended first; else the log."""
+        if job is None or job.state != "failed":
+            return None
+        again = self.actions.all["retry"]
+        if can_again(job.error) and again.isEnabled():
+            return again.text(), again.trigger
+        return self.remedy_of(job) or (tr("Log"), lambda: self.panel.setCurrentIndex(LOG))
 
     def _why_not_open(self, job: Optional[JobView]) -> str:
         if job is None:
