@@ -8,7 +8,7 @@ from typing import Any, Callable, List, Mapping, Set
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from ..backend.jobs import JobView
+from ..backend.jobs import JobView, in_words
 from ..backend.link import Backend
 from ..compat import label, plain
 from ..i18n import tr
@@ -106,11 +106,18 @@ class EstimateBox(QWidget):
     def _on_jobs(self, changed: List[JobView]) -> None:
         for job in changed:
             if self._job and job.id == self._job:
-                self._say(self._words(job.error or {}) if job.state == "failed" else sentence(job))
+                self._say(sentence(job, self._words))
 
 
-def sentence(job: JobView) -> str:
-    """A dry run that has not failed, as it stands: what the map will take."""
+def sentence(job: JobView, words: Callable[[Mapping[str, Any]], str] = in_words) -> str:
+    """A dry run as it stands: what the map will take, or why it cannot be made.
+
+    Args:
+        job: The dry run.
+        words: An error of the backend as a sentence.
+    """
+    if job.state == "failed":
+        return words(job.error or {})
     if job.state == "queued":
         return tr("Waits until the job before it has ended.")
     if job.state != "succeeded":

@@ -198,6 +198,18 @@ def test_what_the_estimate_is_refused_for_has_its_button(dock, sent, qtbot):
     assert page.estimate.remedy.isHidden()
 
 
+def test_what_an_estimate_fails_for_has_its_button(dock, sent):
+    from timo_qgis.backend.jobs import JobView
+
+    page = dock.predict
+    page.estimate._job = "dry"
+    failed = JobView(
+        id="dry", task="predict", state="failed", spec={"dry_run": True}, error=error("area_outside")
+    )
+    page.shared.backend._on_jobs([failed])
+    assert page.estimate.answer.text() == "No. Correct it." and page.estimate.remedy.text() == "Show the area"
+
+
 def test_refused_check_leads_to_the_field_of_the_dialog(dock, sent, qtbot):
     dock.findChild(QPushButton, "timoTrainCheck").click()
     dialog = next(one for one in QgsApplication.topLevelWidgets() if one.objectName() == "timoEvaluate")
