@@ -376,7 +376,7 @@ class PredictPage(Page):
     def take(self, spec: Mapping[str, Any]) -> None:
         """Show a job's parameters, its model and its map; series, area and other outputs stay."""
         self.form.set_values(spec)
-        self.choose(str(spec.get("model", "")))
+        self.choose(str(spec["model"]))
         self.out.setFilePath(str(spec.get("out", "")))
         self._on_input()
 
