@@ -30,7 +30,6 @@ from .question import confirm
 from .remedies import Remedies
 from .result_menu import ResultMenu
 from .setup import SetupDialog
-from .why import Remedy
 
 SERIES, TRAIN, PREDICT, JOBS = range(4)
 GUIDE = ("series", "train", "predict", "jobs")
@@ -168,7 +167,8 @@ class TimoDock(QgsDockWidget):
         for box in (self.train.box, self.predict.box):
             box.log_asked.connect(self._on_log)
         self.jobs.opened.connect(self._on_open)
-        self.jobs.remedy_of = self._remedy_of
+        self.jobs.remedies = Remedies(self.shared, self.series)
+        self.jobs.pages = {"finetune": self.train, "predict": self.predict}
         self.arrivals.asked.connect(self._on_asked)
         self.opened.connect(backend.start)
 
@@ -284,23 +284,6 @@ class TimoDock(QgsDockWidget):
             self.arrivals.add(job)
         else:
             self._on_model(job.outputs().get("bundle", ""))
-
-    def _remedy_of(self, job: JobView) -> Optional[Remedy]:
-        """What helps a job that has failed: on its page, which takes the job's parameters."""
-        page = {"finetune": self.train, "predict": self.predict}.get(job.task)
-        if page is None:
-            return Remedies(self.shared, self.series).of_job(job)
-        remedy = page.remedies.of_job(job)
-        if remedy is None:
-            return None
-        text, act = remedy
-
-        def mend() -> None:
-            page.take(job.spec)
-            self.tabs.setCurrentWidget(page)
-            act()
-
-        return text, mend
 
     def _open_other(self, job: JobView) -> None:
         """What a job without a page has made: a report, a raster of features, a model to start from."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from qgis.PyQt.QtCore import QPoint, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
@@ -22,7 +22,8 @@ from .job_text import describe  # noqa: F401  what a job tells
 from .jobs_table import JobsModel
 from .jobs_view import JobsView
 from .page import Page
-from .remedies import can_again
+from .remedies import Remedies, can_again
+from .reveal import reveal
 from .why import Remedy, RemedyButton
 
 INTRO = tr("Jobs go on when QGIS is closed. Double-click one to see it on its page, or to use its result.")
@@ -69,8 +70,10 @@ class JobsPage(Page):
         self.told.setVisible(False)
         self.cancel = QPushButton()
         self.cancel.setObjectName("timoJobsCancel")
-        self.remedy_of: Callable[[JobView], Optional[Remedy]] = lambda job: None
-        """What helps a job that has failed, where its page is."""
+        self.remedies: Optional[Remedies] = None
+        """What helps a job of a task that has no page."""
+        self.pages: Dict[str, Any] = {}
+        """The pages by task."""
         self.remedy = RemedyButton("timoJobsMend")
         self.open = QPushButton(tr("Open"))
         self.open.setObjectName("timoJobsOpen")
@@ -215,7 +218,19 @@ class JobsPage(Page):
         again = self.actions.all["retry"]
         if can_again(job.error) and again.isEnabled():
             return again.text(), again.trigger
-        return self.remedy_of(job) or (tr("Log"), lambda: self.panel.setCurrentIndex(LOG))
+        page = self.pages.get(job.task)
+        remedies = self.remedies if page is None else page.remedies
+        remedy = remedies.of_job(job) if remedies is not None else None
+        if remedy is None:
+            return tr("Log"), lambda: self.panel.setCurrentIndex(LOG)
+        text, act = remedy
+        return text, (lambda: self._mend(page, job, act)) if page is not None else act
+
+    def _mend(self, page: Any, job: JobView, act: Callable[[], Any]) -> None:
+        """Go where it is mended: on the job's page, which takes its parameters."""
+        page.take(job.spec)
+        reveal(page)
+        act()
 
     def _why_not_open(self, job: Optional[JobView]) -> str:
         if job is None:
