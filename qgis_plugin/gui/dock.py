@@ -27,6 +27,7 @@ from .page_predict import PredictPage
 from .page_series import SeriesPage
 from .page_train import TrainPage
 from .question import confirm
+from .remedies import Remedies
 from .result_menu import ResultMenu
 from .setup import SetupDialog
 
@@ -166,6 +167,8 @@ class TimoDock(QgsDockWidget):
         for box in (self.train.box, self.predict.box):
             box.log_asked.connect(self._on_log)
         self.jobs.opened.connect(self._on_open)
+        self.jobs.remedies = Remedies(self.shared, self.series)
+        self.jobs.pages = {"finetune": self.train, "predict": self.predict}
         self.arrivals.asked.connect(self._on_asked)
         self.opened.connect(backend.start)
 

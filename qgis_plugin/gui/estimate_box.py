@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Set
+from typing import Any, Callable, List, Mapping, Set
 
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from ..backend.jobs import JobView, in_words
@@ -13,6 +13,7 @@ from ..backend.link import Backend
 from ..compat import label, plain
 from ..i18n import tr
 from ..timing import slot
+from .why import RemedyButton, remedy_of
 
 MEGABYTE, GIGABYTE = 1024**2, 1024**3
 
@@ -23,14 +24,15 @@ class EstimateBox(QWidget):
     Args:
         name: Prefix of the object names.
         backend: Whom to ask: by a job that writes nothing.
+        words: An error of the backend as a sentence, with what helps.
     """
 
     asked = pyqtSignal()
     """The button was pressed: the page answers with ``ask``."""
 
-    def __init__(self, name: str, backend: Backend) -> None:
+    def __init__(self, name: str, backend: Backend, words: Callable[[Mapping[str, Any]], str]) -> None:
         super().__init__()
-        self._backend = backend
+        self._backend, self._words = backend, words
         self._key = ""
         self._job = ""
         self._forgotten: Set[str] = set()
@@ -45,6 +47,7 @@ class EstimateBox(QWidget):
             )
         )
         self.answer = label("", f"{name}EstimateAnswer", muted=True)
+        self.remedy = RemedyButton(f"{name}EstimateRemedy")
         row = QHBoxLayout()
         row.addWidget(self.button)
         row.addStretch(1)
@@ -53,6 +56,7 @@ class EstimateBox(QWidget):
         whole.setSpacing(4)
         whole.addLayout(row)
         whole.addWidget(self.answer)
+        whole.addWidget(self.remedy, 0, Qt.AlignmentFlag.AlignLeft)
         self._say("")
         self.button.clicked.connect(self._on_pressed)
         backend.submitted.connect(self._on_submitted)
@@ -77,6 +81,7 @@ class EstimateBox(QWidget):
     def _say(self, text: str) -> None:
         self.answer.setText(text)
         self.answer.setVisible(bool(text))
+        self.remedy.offer(remedy_of(text))
 
     @slot
     def _on_pressed(self) -> None:
@@ -95,20 +100,24 @@ class EstimateBox(QWidget):
         self._forgotten.discard(token)
         if token == self._key:
             self._key = ""
-            self._say(in_words(error))
+            self._say(self._words(error))
 
     @slot
     def _on_jobs(self, changed: List[JobView]) -> None:
         for job in changed:
             if self._job and job.id == self._job:
-                self._say(sentence(job))
+                self._say(sentence(job, self._words))
 
 
-def sentence(job: JobView) -> str:
-    """A dry run as it stands: what the map will take, or why it cannot be made."""
+def sentence(job: JobView, words: Callable[[Mapping[str, Any]], str] = in_words) -> str:
+    """A dry run as it stands: what the map will take, or why it cannot be made.
+
+    Args:
+        job: The dry run.
+        words: An error of the backend as a sentence.
+    """
     if job.state == "failed":
-        error = job.error or {}
-        return in_words(error)
+        return words(job.error or {})
     if job.state == "queued":
         return tr("Waits until the job before it has ended.")
     if job.state != "succeeded":

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from qgis.core import QgsMapLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsDoubleSpinBox, QgsFieldComboBox, QgsSpinBox
@@ -14,6 +15,7 @@ from ..compat import caption, form_layout, label, plain
 from ..i18n import tr
 from ..schema import Parameter
 from ..timing import slot
+from .reveal import reveal
 
 # The words an analyst reads for a value, in the order of the list. What is not here is shown as it is.
 WORDS: Dict[str, Tuple[str, str]] = {
@@ -115,6 +117,11 @@ class SpecForm(QWidget):
     def ask(self, name: str, on: bool) -> None:
         """Whether a parameter has a meaning beside the others that are chosen."""
         self._widgets[name][1].setEnabled(on)
+
+    def places(self) -> Dict[str, Callable[[], None]]:
+        """What brings each parameter into view, by its name; and ``setting``, which brings the whole form."""
+        found = {name: partial(reveal, widget) for name, (_, widget) in self._widgets.items()}
+        return {**found, "setting": partial(reveal, self)}
 
     def _add(self, form: QFormLayout, prefix: str, parameter: Parameter, *, explain: bool) -> None:
         widget, signal = _make(parameter)

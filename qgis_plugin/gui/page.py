@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtWidgets import (
     QFrame,
@@ -17,10 +15,8 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..compat import icon, label
-from ..i18n import tr
 from ..shared import Shared
-from ..timing import slot
-from .why import Remedy, Why
+from .why import RemedyButton, remedy_of
 
 MARGIN = 10
 SPACING = 8
@@ -92,17 +88,13 @@ class RunFooter(QWidget):
         self.button.setObjectName(f"{name}Run")
         self.button.setMinimumHeight(32)
         self.button.setMinimumWidth(110)
-        self.remedy = QPushButton(tr("What helps"))  # whose text comes with the reason
-        self.remedy.setObjectName(f"{name}Remedy")
-        self.remedy.hide()
+        self.remedy = RemedyButton(f"{name}Remedy")
         told = QVBoxLayout()
         told.setSpacing(4)
         told.addWidget(self.reason, 1)
         told.addWidget(self.remedy, 0, Qt.AlignmentFlag.AlignLeft)
         row.addLayout(told, 1)
         row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignBottom)
-        self._help: Optional[Remedy] = None
-        self.remedy.clicked.connect(self._on_remedy)
 
     def show_reason(self, why_not: str) -> None:
         """Enable the button if nothing speaks against it.
@@ -114,12 +106,4 @@ class RunFooter(QWidget):
         text = why_not or self.trouble
         if self.reason.text() != text:
             self.reason.setText(text)
-        self._help = text.remedy if isinstance(text, Why) else None
-        self.remedy.setVisible(self._help is not None)
-        if self._help is not None:
-            self.remedy.setText(self._help[0])
-
-    @slot
-    def _on_remedy(self) -> None:
-        if self._help is not None:
-            self._help[1]()
+        self.remedy.offer(remedy_of(text))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from qgis.PyQt.QtCore import QPoint, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
@@ -17,11 +17,14 @@ from ..timing import slot
 from .clean_up import CleanUpDialog
 from .job_actions import JobActions
 from .job_bar import JobBar, counts
-from .job_panel import JobPanel
+from .job_panel import LOG, JobPanel
 from .job_text import describe  # noqa: F401  what a job tells
 from .jobs_table import JobsModel
 from .jobs_view import JobsView
 from .page import Page
+from .remedies import Remedies, can_again
+from .reveal import reveal
+from .why import Remedy, RemedyButton
 
 INTRO = tr("Jobs go on when QGIS is closed. Double-click one to see it on its page, or to use its result.")
 PAGES = ("finetune", "predict")
@@ -67,6 +70,11 @@ class JobsPage(Page):
         self.told.setVisible(False)
         self.cancel = QPushButton()
         self.cancel.setObjectName("timoJobsCancel")
+        self.remedies: Optional[Remedies] = None
+        """What helps a job of a task that has no page."""
+        self.pages: Dict[str, Any] = {}
+        """The pages by task."""
+        self.remedy = RemedyButton("timoJobsMend")
         self.open = QPushButton(tr("Open"))
         self.open.setObjectName("timoJobsOpen")
         self._build()
@@ -118,6 +126,7 @@ class JobsPage(Page):
         self.footer.addWidget(self.told)
         row = QHBoxLayout()
         row.addStretch(1)
+        row.addWidget(self.remedy)
         row.addWidget(self.cancel)
         row.addWidget(self.open)
         self.footer.addLayout(row)
@@ -195,11 +204,33 @@ class JobsPage(Page):
         cancel = self.actions.all["cancel"]
         self.cancel.setEnabled(cancel.isEnabled())
         self.cancel.setToolTip(cancel.toolTip())
+        self.remedy.offer(self._remedy(job))
         done = job is not None and job.state == "succeeded"
         self.open.setText(OPEN.get(job.task, tr("Open")) if job is not None and done else tr("Show"))
         why = self._why_not_open(job)
         self.open.setEnabled(not why)
         self.open.setToolTip(why)
+
+    def _remedy(self, job: Optional[JobView]) -> Optional[Remedy]:
+        """Another try, where that can help; else what is to be mended first; else the log."""
+        if job is None or job.state != "failed":
+            return None
+        again = self.actions.all["retry"]
+        if can_again(job.error) and again.isEnabled():
+            return again.text(), again.trigger
+        page = self.pages.get(job.task)
+        remedies = self.remedies if page is None else page.remedies
+        remedy = remedies.of_job(job) if remedies is not None else None
+        if remedy is None:
+            return tr("Log"), lambda: self.panel.setCurrentIndex(LOG)
+        text, act = remedy
+        return text, (lambda: self._mend(page, job, act)) if page is not None else act
+
+    def _mend(self, page: Any, job: JobView, act: Callable[[], Any]) -> None:
+        """Go where it is mended: on the job's page, which takes its parameters."""
+        page.take(job.spec)
+        reveal(page)
+        act()
 
     def _why_not_open(self, job: Optional[JobView]) -> str:
         if job is None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
@@ -10,7 +11,7 @@ from qgis.core import QgsProject
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton
 
-from ..backend.jobs import JobView, in_words
+from ..backend.jobs import JobView
 from ..compat import caption, form_layout, icon, label
 from ..i18n import tr
 from ..layers import area, fit
@@ -29,6 +30,8 @@ from .models_dialog import ModelsDialog
 from .outputs_box import OutputsBox
 from .page import Page, RunFooter
 from .page_series import SeriesPage
+from .remedies import Remedies
+from .reveal import reveal
 from .run_box import RunBox
 from .why import helped
 
@@ -56,6 +59,12 @@ class PredictPage(Page):
         self.box = RunBox("timoPredict", tr("Add to the project"))
         self.footer_row = RunFooter("timoPredict", tr("Predict"), "predict")
         self.follower = Follower(shared.backend, "predict", self)
+        show_model = partial(reveal, self.models)
+        self.remedies = self.box.remedies = Remedies(shared, series, {
+            **self.form.places(), "model": show_model, "size": show_model,
+            "aoi": partial(reveal, self.area.kind),
+            "out": partial(reveal, self.out), "free": self._on_free_name, "again": self._on_run,
+        })  # fmt: skip
         self._build()
         self._connect()
         self.refresh()
@@ -97,9 +106,12 @@ class PredictPage(Page):
         self.area = AreaBox("timoPredict", self.shared.iface)
         self.outputs = OutputsBox("timoPredict", self.shared.settings.outputs)
         self.out = MapFile(self.shared, "timoPredictOut", lambda out: self.outputs.files(out).values())
-        self.estimate = EstimateBox("timoPredict", self.shared.backend)
+        self.estimate = EstimateBox("timoPredict", self.shared.backend, self._words)
         self.form = SpecForm("timoPredict", select("predict", TOLD), self.shared.settings.predict)
         self.fit = label("", "timoPredictFit")
+
+    def _words(self, error: Mapping[str, Any]) -> str:
+        return self.remedies.told(error)
 
     def _build(self) -> None:
         form = form_layout()
@@ -194,7 +206,7 @@ class PredictPage(Page):
         if folder:
             model = read_model(Path(folder))
             if model.why_not_map:
-                self._tell(model.why_not_map)
+                self._tell(helped(model.why_not_map, self.manage.text(), self._on_manage))
             else:
                 self.choose(folder)
 
@@ -230,11 +242,12 @@ class PredictPage(Page):
             none = tr("Train a model on the Train page first, or pick the folder of one.")
             return helped(none, tr("Page Train"), self.train_asked.emit)
         if model.problem:
-            return model.problem
+            return helped(model.problem, self.manage.text(), self._on_manage)
         if self._preparing or self.follower.submitting:
             return tr("The job is being prepared.")
         unfit = helped(self._unfit, tr("Page Series"), self._series.wanted.emit)
-        return unfit or self.area.why_not() or self.out.why_not()
+        area = helped(self.area.why_not(), *self.remedies.at("aoi"))
+        return unfit or area or helped(self.out.why_not(), *self.remedies.at("out"))
 
     @slot
     def _on_input(self) -> None:
@@ -298,7 +311,7 @@ class PredictPage(Page):
             }
             folder = self.shared.settings.subfolder("areas")
         except OSError as error:
-            self._tell(unwritable(error))
+            self._tell(helped(unwritable(error), *self.remedies.at("options")))
             return
         chosen = self.area.reader()
         if chosen is None:
@@ -318,7 +331,7 @@ class PredictPage(Page):
         def done(result: Tuple[str, str]) -> None:
             self._preparing = False
             if result[1]:
-                self._tell(result[1])
+                self._tell(helped(result[1], *self.remedies.at("aoi")))
             else:
                 self._validate()
                 if changes == self._changes or use == self._submit:
@@ -332,7 +345,7 @@ class PredictPage(Page):
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
         if self.follower.refuse(token):
-            self._tell(in_words(error))
+            self._tell(self.remedies.told(error))
 
     def _tell(self, sentence: str) -> None:
         """Show this until the analyst changes something."""
@@ -353,6 +366,19 @@ class PredictPage(Page):
     @slot
     def _reveal(self) -> None:
         self.scroller.ensureWidgetVisible(self.box, 0, 20)
+
+    @slot
+    def _on_free_name(self) -> None:
+        self.out.taken(self.out.path())
+        self._suggest_out()
+        reveal(self.out)
+
+    def take(self, spec: Mapping[str, Any]) -> None:
+        """Show a job's parameters, its model and its map; series, area and other outputs stay."""
+        self.form.set_values(spec)
+        self.choose(str(spec["model"]))
+        self.out.setFilePath(str(spec.get("out", "")))
+        self._on_input()
 
     def _suggest_out(self) -> None:
         model = self.model()

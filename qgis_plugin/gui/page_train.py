@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -11,7 +12,7 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QLineEdit, QPushButton, QWidget
 
-from ..backend.jobs import JobView, in_words
+from ..backend.jobs import JobView
 from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..layers import labels
@@ -29,6 +30,8 @@ from .new_labels import ClassesDialog, NewLabelsDialog
 from .page import Page, RunFooter
 from .page_series import SeriesPage
 from .preview_box import PreviewBox
+from .remedies import Remedies
+from .reveal import reveal
 from .run_box import RunBox
 from .train_effort import KEYS, EffortBox
 from .train_evaluate import EvaluateDialog
@@ -91,6 +94,11 @@ class TrainPage(Page):
         self.check.setToolTip(tr("Judges a model by labels of places that it never saw"))
         self.footer_row = RunFooter("timoTrain", tr("Train"), "train")
         self.follower = Follower(self.shared.backend, "finetune", self)
+        self.remedies = self.box.remedies = Remedies(self.shared, self._series, {
+            **self.labels.places(), **self.start.learn.places(), **self.form.places(),
+            "size": self.form.places()["model"], "model": partial(reveal, self.start.start),
+            "out": partial(reveal, self.name), "free": self._on_free_name, "again": self._on_run,
+        })  # fmt: skip
         self.loose += [self.series_text, self.box, self.result, self.check, self.footer_row]
         self._connect()
 
@@ -169,6 +177,17 @@ class TrainPage(Page):
         with inside_qgis():
             dialog.show()
 
+    def take(self, spec: Mapping[str, Any]) -> None:
+        """Show a job's parameters, and its labels where they are layers of the project; the series stays."""
+        parts = labels.likely_parts(spec, self.labels.layer)
+        if parts:
+            self.labels.use_all(parts)
+        self.start.choose(str(spec.get("from") or ""))
+        self.start.learn.set_values(spec)
+        self.form.set_values(spec)
+        self.name.setText(Path(str(spec.get("out", ""))).name)
+        self._on_form()
+
     # how it learns
 
     @slot
@@ -209,7 +228,13 @@ class TrainPage(Page):
             return series
         if self._copy is not None or self.follower.submitting:
             return tr("The job is being prepared.")
-        return self.labels.why_not() or self.fields.why_not() or self.start.why_not() or self._why_not_name()
+        start = helped(self.start.why_not(), *self.remedies.at("model"))
+        name = helped(self._why_not_name(), *self.remedies.at("out"))
+        return self.labels.why_not() or self._why_not_fields() or start or name
+
+    def _why_not_fields(self) -> str:
+        why, place = self.fields.why_not()
+        return helped(why, *self.remedies.at(place)) if place else why
 
     def _why_not_name(self) -> str:
         name = self.name.text().strip()
@@ -229,6 +254,7 @@ class TrainPage(Page):
         self._like = without_number(self.name.text())
         self._suggested = self.name.text()
         self._suggest_name()
+        reveal(self.name)
 
     @slot
     def _on_picked(self) -> None:
@@ -262,7 +288,7 @@ class TrainPage(Page):
             }
             folder = self.shared.settings.subfolder(COPIES)
         except OSError as error:
-            self._tell(unwritable(error))
+            self._tell(helped(unwritable(error), *self.remedies.at("options")))
             return
         self._copy = labels.provide(
             parts,
@@ -278,7 +304,7 @@ class TrainPage(Page):
             return
         self._copy = None
         if error:
-            self._tell(error)
+            self._tell(helped(error, *self.remedies.at("labels")))
         else:
             self._submit({**spec, "labels": str(path)})
 
@@ -300,7 +326,7 @@ class TrainPage(Page):
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
         if self.follower.refuse(token):
-            self._tell(in_words(error))
+            self._tell(self.remedies.told(error))
 
     @slot
     def _on_job(self, job: JobView) -> None:

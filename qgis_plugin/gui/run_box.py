@@ -17,6 +17,8 @@ from ..i18n import tr, trn
 from ..timing import slot
 from .curve_scale import best_epoch
 from .question import confirm_cancel
+from .remedies import Remedies, must_change
+from .why import RemedyButton
 
 
 class RunBox(QFrame):
@@ -40,6 +42,8 @@ class RunBox(QFrame):
         self.setObjectName(f"{name}Box")
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.job: Optional[JobView] = None
+        self.remedies: Optional[Remedies] = None
+        """What helps a job that has failed, on the page that shows it."""
         self._backend: Optional[Backend] = None
         self._asked: Set[str] = set()
         self._ending = ""
@@ -72,6 +76,7 @@ class RunBox(QFrame):
         self.cancel.setToolTip(tr("Stop the job without a result"))
         self.retry = _button(f"{name}Retry", "job-retry", tr("Try again"))
         self.retry.setToolTip(tr("The same job once more; it goes on from what this one has left"))
+        self.remedy = RemedyButton(f"{name}Mend")
         self.log = _button(f"{name}Log", "jobs", tr("Log"))
         self.log.setToolTip(tr("What the job said, on the page Jobs"))
         self.open = QPushButton(done_text)
@@ -93,6 +98,7 @@ class RunBox(QFrame):
         row.setSpacing(6)
         row.addWidget(self.open)
         row.addWidget(self.retry)
+        row.addWidget(self.remedy)
         row.addWidget(self.log)
         row.addStretch(1)
         for button in (self.pause, self.resume, self.finish, self.cancel):
@@ -144,8 +150,9 @@ class RunBox(QFrame):
         self.resume.setEnabled(ready)
         self.finish.setVisible(ours and job.task in TRAININGS and not job.final)
         self.finish.setEnabled(ready and can("finish", job) and self._ending != job.id)
-        self.retry.setVisible(ours and can("retry", job))
+        self.retry.setVisible(ours and can("retry", job) and not must_change(job.error))
         self.retry.setEnabled(ready)
+        self.remedy.offer(self.remedies.of_job(job) if self.remedies is not None else None)
         self.log.setVisible(ours and job.state == "failed")
 
     def _show_texts(self, job: JobView) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -10,7 +11,7 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QScrollArea, QVBoxLayout, QWidget
 
-from ..backend.jobs import JobView, in_words
+from ..backend.jobs import JobView
 from ..compat import caption, form_layout, label
 from ..i18n import tr
 from ..layers import labels
@@ -27,9 +28,12 @@ from .form import SpecForm
 from .help_button import HelpButton
 from .page import RunFooter
 from .page_series import SeriesPage
+from .remedies import Remedies
+from .reveal import reveal
 from .run_box import RunBox
 from .train_labels import LabelsBox
 from .train_result import ResultBox
+from .why import helped
 
 TOLD = ["class_field", "ignore", "overwrite"]
 
@@ -65,6 +69,11 @@ class EvaluateDialog(QDialog):
         self.result = ResultBox(shared, "timoEvaluate", kept=self.labels.selected.isChecked)
         self.footer = RunFooter("timoEvaluate", tr("Check"), "train")
         self.follower = Follower(shared.backend, "evaluate", self)
+        show_model = partial(reveal, self.models)
+        self.remedies = self.box.remedies = Remedies(shared, series, {
+            **self.labels.places(), **self.form.places(), "model": show_model, "size": show_model,
+            "free": self._on_run, "again": self._on_run,
+        })  # fmt: skip
         self._build()
         self._connect()
         self.labels.start()
@@ -80,13 +89,15 @@ class EvaluateDialog(QDialog):
         if model is None:
             return tr("Train a model first.")
         if model.why_not_map:
-            return model.why_not_map
+            return helped(model.why_not_map, *self.remedies.at("model"))
         series = self._series.why_not(model.date_minimum)
         if series:
             return series
         if self._preparing or self.follower.submitting:
             return tr("The job is being prepared.")
-        return self.labels.why_not(fewest=1) or self._why_not_classes(model) or self._why_not_dates(model)
+        classes = helped(self._why_not_classes(model), *self.remedies.at("class_field"))
+        dates = helped(self._why_not_dates(model), *self.remedies.at("date_field"))
+        return self.labels.why_not(fewest=1) or classes or dates
 
     def _why_not_dates(self, model: Model) -> str:
         if not model.per_date or self.form.values().get("date_field"):
@@ -208,7 +219,7 @@ class EvaluateDialog(QDialog):
             folder = self._shared.settings.subfolder(COPIES)
             fields = [str(spec.get("date_field") or "")]
         except OSError as error:
-            self._tell(unwritable(error))
+            self._tell(helped(unwritable(error), *self.remedies.at("options")))
             return
         self.result.clear()
         self._preparing = True
@@ -226,7 +237,7 @@ class EvaluateDialog(QDialog):
             return
         self._copy, self._preparing = None, False
         if error:
-            self._tell(error)
+            self._tell(helped(error, *self.remedies.at("labels")))
         else:
             self.follower.submit({**spec, "labels": str(path)})
             self._on_input()
@@ -238,7 +249,7 @@ class EvaluateDialog(QDialog):
     @slot
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
         if self.follower.refuse(token):
-            self._tell(in_words(error))
+            self._tell(self.remedies.told(error))
 
     @slot
     def _on_job(self, job: JobView) -> None:

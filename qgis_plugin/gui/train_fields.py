@@ -55,18 +55,25 @@ class LabelFields(QObject):
         """The fields that the job reads beside the class."""
         return [name for name in self._chosen() if name]
 
-    def why_not(self) -> str:
-        """Why these fields will not do, in a sentence that says what to do; empty if they will."""
-        date, _ = self._chosen()
+    def why_not(self) -> Tuple[str, str]:
+        """Why these fields will not do, in a sentence that says what to do, and at which of them.
+
+        Both are empty if they will; the second is, too, while nobody can do anything about it.
+        """
+        date, split = self._chosen()
+        place = "date_field" if date or not split else "split_field"
         if self._form.values().get("per_date") and not date:
-            return tr("Pick the field with the date of each label: it is the date field under Advanced.")
+            return tr(
+                "Pick the field with the date of each label: it is the date field under Advanced."
+            ), place
         if self._labels.field.currentField() in self.names():
-            return tr("Field '{field}' holds the class: pick another date or split field under Advanced.",
-                      field=self._labels.field.currentField())  # fmt: skip
+            taken = tr("Field '{field}' holds the class: pick another date or split field under Advanced.",
+                       field=self._labels.field.currentField())  # fmt: skip
+            return taken, "date_field" if date == self._labels.field.currentField() else "split_field"
         wanted = self._wanted()
         if wanted and wanted != self._known:
-            return tr("Looking into the fields of the labels.")
-        return self._trouble if wanted else ""
+            return tr("Looking into the fields of the labels."), ""
+        return (self._trouble, place) if wanted and self._trouble else ("", "")
 
     def _wanted(self) -> Tuple[Any, ...]:
         """What there is to look into; empty if nothing."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
@@ -22,7 +23,9 @@ from ..shared import Shared
 from ..timing import slot
 from .class_table import ClassTable
 from .finding_list import FindingList
+from .reveal import reveal
 from .train_more import MoreLabels
+from .why import Remedy, helped
 
 
 class LabelsBox(QWidget):
@@ -101,12 +104,20 @@ class LabelsBox(QWidget):
     def why_not(self, fewest: int = 2) -> str:
         """Why these are no labels of so many classes; empty if they are."""
         if not self.alive():
-            return tr("Add a layer of polygons or points that hold your classes.")
+            none = tr("Add a layer of polygons or points that hold your classes.")
+            return helped(none, self.new.text(), self.asked_new.emit) if self._learn else none
         if not self.field.currentField():
-            return tr("Pick the field that holds the class.")
+            return helped(tr("Pick the field that holds the class."), *self._show_field())
         if self.counts is None:
             return tr("Counting the classes.")
-        return self._trouble or labels.why_not(self.counts, fewest)
+        return helped(self._trouble or labels.why_not(self.counts, fewest), *self._show_field())
+
+    def places(self) -> Dict[str, Callable[[], None]]:
+        """What brings the layer and its field into view."""
+        return {"labels": partial(reveal, self.layers), "class_field": partial(reveal, self.field)}
+
+    def _show_field(self) -> Remedy:
+        return tr("Show the class field"), self.places()["class_field"]
 
     def series_changed(self) -> None:
         """Look at the labels again if the series lies elsewhere now."""
