@@ -246,7 +246,7 @@ def test_folder_that_cannot_be_written_to_is_refused_before_the_click(ready, tmp
     )
     ready.out.setFilePath(str(tmp_path / "mine.tif"))
     assert f"{tmp_path} cannot be written to" in ready.footer_row.reason.text()
-    assert not ready.footer_row.button.isEnabled() and ready.footer_row.remedy.isHidden()
+    assert not ready.footer_row.button.isEnabled() and ready.footer_row.remedy.text() == "Show the output"
 
 
 def test_each_output_of_the_job_can_be_ticked_and_has_its_files_ending(package):
