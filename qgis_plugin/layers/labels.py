@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
@@ -122,12 +123,25 @@ def why_copy(layer: QgsVectorLayer, selected_only: bool, fields: Sequence[str] =
     if layer_file(layer) is None or layer.providerType() != "ogr":
         return tr("the layer is no file")
     parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
+    if parts.get("geometryType"):
+        return tr("the layer shows one kind of the file's shapes")
     if layer.dataProvider().subLayerCount() > 1 or parts.get("layerId") is not None:
         return tr("the file holds several layers")
     file = layer_file(layer)
     if file is not None and file.suffix.lower() not in (".gpkg", ".shp", ".geojson", ".fgb"):
         return tr("the file is of a format that only QGIS is sure to read")
+    if file is not None and file.suffix.lower() == ".shp" and not _tells_encoding(file, layer):
+        return tr("the Shapefile doesn't say in which encoding QGIS reads its texts")
     return _why_not_as_shown(layer, fields)
+
+
+def _tells_encoding(file: Path, layer: QgsVectorLayer) -> bool:
+    """Whether a Shapefile's .cpg names the encoding in which QGIS reads it: the job goes by that file."""
+    try:
+        told = file.with_suffix(".cpg").read_text("ascii").strip()
+        return codecs.lookup(told) == codecs.lookup(layer.dataProvider().encoding())
+    except (OSError, ValueError, LookupError):  # none, or a name of which only GDAL knows the meaning
+        return False
 
 
 def _why_not_as_shown(layer: QgsVectorLayer, fields: Sequence[str]) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from osgeo import ogr
 from qgis.core import (
@@ -139,7 +141,7 @@ def test_layer_that_shows_something_else_than_its_file_needs_a_copy(labels, on_d
 def test_coordinate_system_set_in_qgis_is_the_jobs_too(labels, part, on_disk, tmp_path, qtbot, told):
     context = QgsProject.instance().transformContext()
     options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName = "ESRI Shapefile"
+    options.driverName, options.fileEncoding = "ESRI Shapefile", "UTF-8"
     path = tmp_path / "parcels.shp"
     QgsVectorFileWriter.writeAsVectorFormatV3(on_disk, str(path), context, options)
     path.with_suffix(".prj").unlink()
@@ -154,6 +156,64 @@ def test_coordinate_system_set_in_qgis_is_the_jobs_too(labels, part, on_disk, tm
     assert error == "" and classes_in(copy) == classes_in(path)
     made = QgsVectorLayer(str(copy), "copy", "ogr")
     assert made.crs().authid() == "EPSG:32631" and made.extent() == layer.extent()
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """The polygons of a GeoJSON that holds a point, too: as QGIS opens it, and as its source says."""
+    ring = [[3, 45], [3.01, 45], [3.01, 45.01], [3, 45]]
+    shapes = {"oak": ("Point", [3, 45]), "birch": ("Polygon", [ring])}
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"class": name},
+            "geometry": {"type": kind, "coordinates": coordinates},
+        }
+        for name, (kind, coordinates) in shapes.items()
+    ]
+    path = tmp_path / "mixed.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    layer = QgsVectorLayer(f"{path}|geometrytype=Polygon", "mixed", "ogr")
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def test_of_a_file_of_points_and_polygons_those_teach_that_the_layer_shows(
+    labels, part, mixed, tmp_path, qtbot
+):
+    assert "one kind of the file's shapes" in labels.why_copy(mixed, selected_only=False)
+    copy, error = copied(labels, [part(mixed)], tmp_path, qtbot)
+    assert error == "" and classes_in(copy) == ["birch"]
+
+
+@pytest.fixture
+def parcels(make_labels, tmp_path):
+    """A Shapefile of one class in UTF-8, whose .cpg says so."""
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName, options.fileEncoding = "ESRI Shapefile", "UTF-8"
+    path, memory = tmp_path / "parcels.shp", make_labels([("Gehölz", (0, 0, 2, 2))])
+    QgsVectorFileWriter.writeAsVectorFormatV3(
+        memory, str(path), QgsProject.instance().transformContext(), options
+    )
+    return path
+
+
+def test_shapefile_whose_encoding_is_told_needs_no_copy_unless_another_is_set_in_qgis(labels, parcels):
+    layer = QgsVectorLayer(str(parcels), "parcels", "ogr")
+    assert labels.why_copy(layer, selected_only=False) == ""
+    layer.setProviderEncoding("ISO-8859-1")
+    assert "encoding" in labels.why_copy(layer, selected_only=False)
+
+
+def test_shapefile_without_a_cpg_keeps_the_class_names_that_qgis_shows(
+    labels, part, parcels, tmp_path, qtbot
+):
+    parcels.with_suffix(".cpg").unlink()
+    layer = QgsVectorLayer(str(parcels), "parcels", "ogr")
+    layer.setProviderEncoding("UTF-8")
+    assert "encoding" in labels.why_copy(layer, selected_only=False)
+    copy, error = copied(labels, [part(layer)], tmp_path, qtbot)
+    assert error == "" and classes_in(copy) == ["Gehölz"]
 
 
 def test_page_says_at_once_that_the_coordinate_system_was_set(dock, on_disk, qtbot):

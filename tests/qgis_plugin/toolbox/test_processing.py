@@ -278,6 +278,27 @@ def test_area_with_a_coordinate_system_set_in_qgis_lies_where_the_map_shows_it(
     assert copy.crs().authid() == "EPSG:32631" and copy.extent() == area.extent()
 
 
+def test_of_a_file_of_points_and_polygons_the_job_gets_what_the_layer_shows(
+    make_feedback, algorithm, context, scene, bundle, package, tmp_path
+):
+    from timo_qgis.settings import Settings
+
+    path, ring = tmp_path / "mixed.geojson", [[3, 45], [3.01, 45], [3.01, 45.01], [3, 45]]
+    shapes = [{"type": "Point", "coordinates": [3, 45]}, {"type": "Polygon", "coordinates": [ring]}]
+    features = [{"type": "Feature", "properties": {"class": "oak"}, "geometry": shape} for shape in shapes]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    layer = QgsVectorLayer(f"{path}|geometrytype=Polygon", "mixed", "ogr")
+    QgsProject.instance().addMapLayer(layer)
+    for task, asked in (
+        ("finetune", {"labels": layer, "class_field": "class"}),
+        ("predict", {"aoi": layer, "model": str(bundle)}),
+    ):
+        request = wanted(algorithm, task, {"series": scene, **asked}, context)
+        spec = request.write(Settings.load(), make_feedback())
+        copy = QgsVectorLayer(spec[next(iter(asked))], "copy", "ogr")
+        assert copy.featureCount() == 1 and copy.extent() == layer.extent()
+
+
 def test_class_that_qgis_computes_reaches_the_job(
     make_feedback, algorithm, context, scene, make_labels, tmp_path
 ):
