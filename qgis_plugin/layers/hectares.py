@@ -21,7 +21,13 @@ def hectares_in(reference: Optional[osr.SpatialReference]) -> Optional[Callable[
     crs = QgsCoordinateReferenceSystem.fromWkt(reference.ExportToWkt())
     if not crs.isValid():
         return None
-    ruler = QgsDistanceArea()
-    ruler.setSourceCrs(crs, QgsCoordinateTransformContext())
-    ruler.setEllipsoid(crs.ellipsoidAcronym() or "EPSG:7030")
+    ruler = ruler_of(crs, QgsCoordinateTransformContext())
     return lambda polygon: ruler.measureArea(polygon) / 1e4
+
+
+def ruler_of(crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext) -> QgsDistanceArea:
+    """What measures in square metres on the ellipsoid of a CRS, though the project measures in the plane."""
+    ruler = QgsDistanceArea()
+    ruler.setSourceCrs(crs, context)
+    ruler.setEllipsoid(crs.ellipsoidAcronym() or "EPSG:7030")
+    return ruler

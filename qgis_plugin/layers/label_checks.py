@@ -12,7 +12,6 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsCsException,
-    QgsDistanceArea,
     QgsGeometry,
     QgsProject,
     QgsRasterLayer,
@@ -23,6 +22,7 @@ from qgis.core import (
 
 from ..i18n import tr, trn
 from .finding import Finding
+from .hectares import ruler_of
 from .label_parts import Key, LabelPart, Naming, all_features, readers
 
 MOST_CHECKED = 20_000
@@ -40,7 +40,8 @@ class Findings:
 
     Attributes:
         lines: ``invalid``, ``no_class``, ``outside``, ``overlap``, ``stab``, ``few``, ``alike`` or ``many``.
-        areas: Square metres of polygons by class; empty where not all features were looked at.
+        areas: Square metres of polygons by class; empty where not all features were looked at, or where
+            they have no coordinate system.
         inside: Features by class that lie on the series, or all where there is none; empty likewise.
     """
 
@@ -93,8 +94,7 @@ def checker(parts: Sequence[LabelPart], naming: Naming, places: Places) -> Calla
         The function; what its findings are about are ``Key``s.
     """
     read = readers(parts)
-    crs, project = parts[0].layer.crs(), QgsProject.instance()
-    context, ellipsoid = project.transformContext(), project.ellipsoid()
+    crs, context = parts[0].layer.crs(), QgsProject.instance().transformContext()
 
     def check() -> Findings:
         found, whole = Findings(), True
@@ -126,7 +126,7 @@ def checker(parts: Sequence[LabelPart], naming: Naming, places: Places) -> Calla
         found.lines += _two_classes([one for one in inside if one.key not in bad])
         if whole:  # else a class may be met later
             found.inside = dict(Counter(one.name for one in inside))
-            found.areas = _areas([one for one in inside if one.is_polygon], crs, context, ellipsoid)
+            found.areas = _areas([one for one in inside if one.is_polygon], crs, context)
             found.lines += _few(inside)
         found.lines += _alike(shapes)
         return found
@@ -270,14 +270,11 @@ def _alike(shapes: Sequence[_Shape]) -> List[Finding]:
 
 
 def _areas(
-    shapes: Sequence[_Shape],
-    crs: QgsCoordinateReferenceSystem,
-    context: QgsCoordinateTransformContext,
-    ellipsoid: str,
+    shapes: Sequence[_Shape], crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext
 ) -> Dict[str, float]:
-    ruler = QgsDistanceArea()
-    ruler.setSourceCrs(crs, context)
-    ruler.setEllipsoid(ellipsoid)
+    if not crs.isValid():
+        return {}
+    ruler = ruler_of(crs, context)
     found: Dict[str, float] = defaultdict(float)
     for one in shapes:
         found[one.name] += ruler.measureArea(one.geometry)

@@ -4,7 +4,14 @@
 from __future__ import annotations
 
 import pytest
-from qgis.core import QgsFeature, QgsGeometry, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsFeature,
+    QgsGeometry,
+    QgsProject,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QPushButton
 
@@ -48,6 +55,26 @@ def test_good_labels_have_nothing_to_tell(check, make_labels):
     assert lines == {}
     assert found.inside == {"oak": 2, "birch": 2}
     assert found.areas["oak"] == pytest.approx(800, rel=0.01)
+
+
+@pytest.mark.parametrize("code", ["EPSG:4326", "EPSG:2263"])
+def test_areas_are_in_square_metres_though_the_project_measures_in_the_plane(check, make_labels, code):
+    QgsProject.instance().setEllipsoid("NONE")
+    layer, crs = make_labels([("oak", (0, 0, 20, 20))]), QgsCoordinateReferenceSystem(code)
+    feature = next(layer.getFeatures())
+    shape = feature.geometry()
+    shape.transform(QgsCoordinateTransform(layer.crs(), crs, QgsProject.instance()))
+    layer.dataProvider().changeGeometryValues({feature.id(): shape})
+    layer.setCrs(crs)
+    _, found = check(layer)
+    assert found.areas["oak"] == pytest.approx(40_000, rel=0.01)
+
+
+def test_without_a_coordinate_system_no_areas_are_told(check, make_labels):
+    layer = make_labels(GOOD)
+    layer.setCrs(QgsCoordinateReferenceSystem())
+    _, found = check(layer)
+    assert found.areas == {} and found.inside == {"oak": 2, "birch": 2}
 
 
 def test_overlap_of_two_classes_is_told_and_that_of_one_class_is_not(check, make_labels):
