@@ -90,5 +90,9 @@ def _question(row: Row, same_day: List[Row]) -> Question:
         if other.mask and other is not row and other.path is not None and other.box == row.box
     )
     return Question(
-        str(row.path), row.nodata, zero and not row.tells_nodata, () if hidden_by_none else beside
+        str(row.path),
+        row.nodata,
+        row.added_nodata,
+        zero and not row.tells_nodata,
+        () if hidden_by_none else beside,
     )

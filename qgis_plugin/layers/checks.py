@@ -14,9 +14,9 @@ from .finding import Finding
 from .frames import Row, backend_keys, dates, recalled, ticked
 from .raster_facts import Box
 
-NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART, NODATA, BANDS, ROLES, RECALLED, GRIDS, GAP, FEW = (
-    "no_file", "no_date", "duplicate", "no_crs", "apart", "nodata", "bands", "roles", "recalled", "grids",
-    "gap", "few",
+NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART, NODATA, TWO_NODATA, BANDS, ROLES, RECALLED, GRIDS, GAP, FEW = (
+    "no_file", "no_date", "duplicate", "no_crs", "apart", "nodata", "two_nodata", "bands", "roles",
+    "recalled", "grids", "gap", "few",
 )  # fmt: skip
 SERIOUS = (NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART)
 """What keeps the series, or a layer, from being used."""
@@ -151,6 +151,17 @@ def _of_pixels(chosen: Sequence[Row]) -> List[Finding]:
             len(filled), names=_names(filled), share=round(100 * most) or 1,
         )  # fmt: skip
         found.append(_finding(NODATA, text, tr("Nodata is…"), _ids(filled)))
+    double = [row for row in chosen if row.added_nodata is not None]
+    if double:
+        text = trn(
+            "Jobs take {value} for ground in {names}, though QGIS hides it beside the file's own nodata "
+            "value: export the layer, and use the new file.",
+            "Jobs take {value} for ground in {count} layers, though QGIS hides it beside the files' own "
+            "nodata values: export the layers, and use the new files ({names}).",
+            len(double), names=_names(double),
+            value=", ".join(dict.fromkeys(f"{row.added_nodata:.15g}" for row in double)),
+        )  # fmt: skip
+        found.append(_finding(TWO_NODATA, text))
     ground = sorted((row for row in chosen if not row.mask), key=lambda row: row.sensor)
     for sensor, of in groupby(ground, key=lambda row: row.sensor):
         same = list(of)

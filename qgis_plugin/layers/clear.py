@@ -36,12 +36,14 @@ class Question(NamedTuple):
     Attributes:
         path: Its file.
         nodata: What the analyst told; None: the file counts.
+        added: What the analyst told beside the file's own; None if nothing.
         zero_is_nodata: Whether its product has 0 there, though the file doesn't say so.
         beside: Files of the same day and place that may be its masks.
     """
 
     path: str
     nodata: Optional[float]
+    added: Optional[float]
     zero_is_nodata: bool
     beside: Tuple[str, ...]
 
@@ -84,7 +86,7 @@ def _measure(question: Question) -> Clear:
             nodata = 0
         says = says or nodata is not None or values.dtype.kind == "f" or _has_mask(band)
         if data:
-            clear = clear & _valid(np, band, values, nodata, windows, size)
+            clear = clear & _valid(np, band, values, (nodata, question.added), windows, size)
         zeros = zeros & (values == 0)
     seen = np.broadcast_to(clear, zeros.shape)
     for band, scheme in [*masks, *_masks_beside(question.beside)]:
@@ -158,10 +160,16 @@ def _has_mask(band: Any) -> bool:
 
 
 def _valid(
-    np: Any, band: Any, values: Any, nodata: Optional[float], windows: Sequence[Window], size: Tuple[int, int]
+    np: Any,
+    band: Any,
+    values: Any,
+    nodatas: Sequence[Optional[float]],
+    windows: Sequence[Window],
+    size: Tuple[int, int],
 ) -> Any:
     valid = np.isfinite(values)
-    if nodata is not None and np.isfinite(nodata):
-        with np.errstate(over="ignore"):
-            valid &= values != (values.dtype.type(nodata) if values.dtype.kind == "f" else nodata)
+    for nodata in nodatas:
+        if nodata is not None and np.isfinite(nodata):
+            with np.errstate(over="ignore"):
+                valid &= values != (values.dtype.type(nodata) if values.dtype.kind == "f" else nodata)
     return valid & (_read(band.GetMaskBand(), windows, size) > 0) if _has_mask(band) else valid

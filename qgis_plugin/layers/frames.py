@@ -67,6 +67,7 @@ class Row:
     pixel: Optional[float] = None
     """Side of a square of a pixel's area in metres; None where it is not known."""
     nodata: Optional[float] = None
+    added_nodata: Optional[float] = None
     tells_nodata: bool = True
     mask: bool = False
     scenes: Tuple[str, ...] = ()
@@ -146,6 +147,7 @@ def make_row(layer_id: str, facts: Facts, series: Series, clear: Optional[Clear]
         grid=facts.grid,
         pixel=facts.pixel,
         nodata=facts.nodata,
+        added_nodata=facts.added_nodata,
         tells_nodata=facts.tells_nodata,
         mask=facts.mask,
         clear=clear.share if clear else None,

@@ -46,7 +46,7 @@ class Facts:
 
     Attributes:
         path: Its file; None if it has none that the backend could read.
-        found: The date that its names tell, else the begin of its time in QGIS.
+        found: The date that its names tell, else the begin of its time in QGIS, else its folder's date.
         bands: Names of its bands in lower case; empty strings where they have none.
         colors: red, green or blue where a nameless band is drawn so, "-" where a band holds a palette's
             numbers or alpha, else empty.
@@ -55,7 +55,9 @@ class Facts:
         box: West, south, east, north in degrees; None if it lies nowhere.
         grid: CRS, width, height, and west, south, east, north in the CRS: equal for rasters on the same grid.
         pixel: Side of a square of a pixel's area in metres; None without a CRS.
-        nodata: The value that the analyst set in QGIS; None if none.
+        nodata: The value that the analyst set in QGIS in place of the file's; None if none.
+        added_nodata: The value that QGIS hides beside the file's own, of which a job knows nothing; None
+            if none.
         tells_nodata: Whether the file has a nodata value, a mask or floating-point numbers.
         mask: Whether its bands tell clouds and no ground.
         file_sensor: What the file's name and bands tell; empty if nothing.
@@ -74,6 +76,7 @@ class Facts:
     grid: Tuple[Any, ...]
     pixel: Optional[float]
     nodata: Optional[float]
+    added_nodata: Optional[float]
     tells_nodata: bool
     mask: bool
     file_sensor: str
@@ -120,10 +123,9 @@ class FactsReader:
 
     def read(self, layer: QgsRasterLayer) -> Facts:
         """The facts of a layer."""
-        valid = layer.isValid()
         stamp = (
-            layer.source(), layer.name(), valid, layer.crs().authid() or layer.crs().toWkt(),
-            _user_nodata(layer) if valid else None, _day_in_time(layer),
+            layer.source(), layer.name(), layer.isValid(), layer.crs().authid() or layer.crs().toWkt(),
+            _nodata(layer), _day_in_time(layer),
         )  # fmt: skip
         kept = self._known.get(layer.id())
         if kept is None or kept[0] != stamp:
@@ -167,19 +169,12 @@ def _facts(layer: QgsRasterLayer) -> Facts:
         bands = _band_names(layer, path)
         extent = layer.extent()
         crs = _code(layer.crs())
-    found = None
-    for text in (path.name if path else "", layer.name(), path.parent.name if path else ""):
-        found = date_from_name(text) if text else None
-        if found:
-            break
-    day = _day_in_time(layer)
-    if found is None and day is not None:
-        found = NameDate(day)
+    nodata, added_nodata = _nodata(layer)
     by_file = (sensor_of(path.stem, bands) or "") if path else ""
     return Facts(
         name=layer.name(),
         path=path if layer.isValid() else None,
-        found=found,
+        found=_date(layer, path),
         bands=bands,
         colors=tuple(_color(provider, number) for number in range(len(bands))),
         width=layer.width(),
@@ -191,12 +186,22 @@ def _facts(layer: QgsRasterLayer) -> Facts:
         pixel=side(crs, layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY(), extent.center().y())
         if provider
         else None,
-        nodata=_user_nodata(layer) if provider else None,
+        nodata=nodata,
+        added_nodata=added_nodata,
         tells_nodata=_tells_nodata(provider),
         mask=bool(bands) and all(map(is_mask, bands)),
         file_sensor=by_file,
         sensor=by_file or sensor_of(layer.name()) or "",
     )
+
+
+def _date(layer: QgsRasterLayer, path: Optional[Path]) -> Optional[NameDate]:
+    """A folder's date is the last to count: it may be that of a delivery."""
+    found = (date_from_name(path.name) if path else None) or date_from_name(layer.name())
+    day = _day_in_time(layer)
+    if found is None and day is not None:
+        return NameDate(day)
+    return found or (date_from_name(path.parent.name) if path else None)
 
 
 def _day_in_time(layer: QgsRasterLayer) -> Optional[dt.date]:
@@ -233,9 +238,17 @@ def _edges(extent: QgsRectangle) -> Box:
     return (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
 
 
-def _user_nodata(layer: QgsRasterLayer) -> Optional[float]:
-    ranges = layer.dataProvider().userNoDataValues(1)
-    return ranges[0].min() if len(ranges) == 1 and ranges[0].min() == ranges[0].max() else None
+def _nodata(layer: QgsRasterLayer) -> Tuple[Optional[float], Optional[float]]:
+    """The value that was set in QGIS: as what a job is told in place of the file's, and beside it."""
+    provider = layer.dataProvider() if layer.isValid() else None
+    ranges = provider.userNoDataValues(1) if provider else []
+    if len(ranges) != 1 or ranges[0].min() != ranges[0].max():
+        return None, None
+    told = ranges[0].min()
+    own = provider.sourceNoDataValue(1) if provider.sourceHasNoDataValue(1) else math.nan
+    if math.isnan(own) or own == told or not provider.useSourceNoDataValue(1):  # NaN never is ground
+        return told, None
+    return None, told
 
 
 def _tells_nodata(provider: Any) -> bool:

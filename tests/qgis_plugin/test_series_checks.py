@@ -8,7 +8,7 @@ import csv
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import QgsCoordinateReferenceSystem, QgsProject
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterRange
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QApplication, QComboBox, QDialog, QInputDialog, QPushButton
 
@@ -151,6 +151,29 @@ def test_zeros_without_a_nodata_value_are_noticed_and_told_to_the_job(add, page,
     qtbot.waitUntil(lambda: kinds(page) == [])
     assert {line["nodata"] for line in lines(page)} == {"0"}
     qtbot.waitUntil(lambda: [row.clear for row in page.rows] == [0.75, 0.75])
+
+
+def test_nodata_added_in_qgis_to_a_file_that_has_one_is_not_told_to_the_job_but_to_the_analyst(
+    page, qtbot, write_raster
+):
+    def own(path):
+        dataset = gdal.Open(str(path), gdal.GA_Update)
+        for band in range(1, 5):
+            dataset.GetRasterBand(band).SetNoDataValue(65535)
+        dataset = None
+
+    layer = add_changed(qtbot, page, write_raster, own, "a_20200101.tif", values=FULL)
+    add_changed(qtbot, page, write_raster, own, "a_20200201.tif", values=FULL)
+    assert kinds(page) == []
+    layer.dataProvider().setUserNoDataValue(1, [QgsRasterRange(0, 0)])
+    page.model.refresh()
+    assert kinds(page) == ["two_nodata"] and "Jobs take 0" in page.problems.text()
+    assert page.why_not() == ""
+    assert {line.get("nodata", "") for line in lines(page)} == {""}
+    layer.dataProvider().setUseSourceNoDataValue(1, False)  # the one in QGIS is in place of the file's
+    page.model.refresh()
+    assert kinds(page) == []
+    assert [line["nodata"] for line in lines(page)] == ["0", ""]
 
 
 def test_nameless_bands_are_mapped_once_and_the_job_gets_their_roles(add, page, qtbot, dock):

@@ -51,8 +51,9 @@ def test_date_is_read_from_the_name(add_raster, dock, qtbot, name, date):
     assert text(dock.series, 0, DATE) == date
 
 
-def test_layer_that_plays_in_time_is_of_that_date(write_raster, dock, qtbot):
-    layer = QgsRasterLayer(str(write_raster("clear.tif")), "clear", "gdal")
+@pytest.mark.parametrize("name", ["clear.tif", "delivery_20240501/jan.tif"])
+def test_layer_that_plays_in_time_is_of_that_date(write_raster, dock, qtbot, name):
+    layer = QgsRasterLayer(str(write_raster(name)), "clear", "gdal")
     told = layer.temporalProperties()
     told.setMode(Qgis.RasterTemporalMode.FixedTemporalRange)
     day = QDateTime(QDate(2020, 7, 5), QTime(10, 30), Qt.TimeSpec.UTC)

@@ -9,7 +9,7 @@ import html
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import QgsProject
+from qgis.core import QgsProject, QgsRasterLayer, QgsRasterRange
 from qgis.PyQt.QtCore import QPoint, Qt
 
 CLEAR = 4
@@ -219,6 +219,21 @@ def test_clear_share_leaves_out_nodata(page, qtbot, write_raster):
     assert page.view.model().index(0, CLEAR).data() == "75 %"
 
 
+def test_clear_share_leaves_out_the_files_nodata_and_what_was_added_in_qgis(page, qtbot, write_raster):
+    values = np.full((4, 40, 40), 500, np.uint16)
+    values[:, :10], values[:, 10:20] = 65535, 0
+    path = write_raster("a_20200101.tif", values=values)
+    set_nodata(path, 65535)
+    layer = QgsRasterLayer(str(path), path.stem, "gdal")
+    for band in range(1, 5):
+        layer.dataProvider().setUserNoDataValue(band, [QgsRasterRange(0, 0)])
+    QgsProject.instance().addMapLayer(layer)
+    wait_rows(qtbot, page, 1)
+    page.model.tick([0], True)
+    qtbot.waitUntil(lambda: page.rows[0].clear is not None, timeout=10_000)
+    assert page.rows[0].clear == 0.5
+
+
 def test_clear_share_leaves_out_what_a_mask_beside_calls_cloud(page, qtbot, write_raster):
     image = write_raster("T31UFS_20200101_B04.tif", values=np.full((1, 40, 40), 500, np.uint16), names=("",))
     codes = np.full((1, 20, 20), 4, np.uint8)
@@ -244,7 +259,7 @@ def test_a_file_that_cannot_be_read_has_no_share(package, tmp_path):
     from timo_qgis.layers.clear import Clear, Question, measure
 
     (tmp_path / "a.tif").write_text("no raster")
-    assert measure(Question(str(tmp_path / "a.tif"), None, False, ())) == Clear(None, None)
+    assert measure(Question(str(tmp_path / "a.tif"), None, None, False, ())) == Clear(None, None)
 
 
 def test_two_hundred_layers_are_looked_into_once(page, qtbot, write_raster, tmp_path):
