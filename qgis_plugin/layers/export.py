@@ -17,6 +17,7 @@ from qgis.core import QgsGeometry
 
 from ..i18n import tr
 from . import geopackage
+from .cutline import on_raster
 from .hectares import hectares_in
 from .raster_blocks import (
     RasterError,
@@ -79,10 +80,11 @@ def export(asked: Export, tick: Tick = lambda _share: True) -> Path:
         raise RasterError(tr("{name} is the map itself: give the copy another name.", name=asked.target.name))
     source, begin = opened(asked.source), 0.0
     names = [source.GetRasterBand(band).GetCategoryNames() for band in range(1, source.RasterCount + 1)]
-    between = [asked.target.with_name(f"{asked.target.name}.{name}.part") for name in ("grid", "sieve")]
+    names_between = ("grid.part", "sieve.part", "area.part.gpkg")
+    between = [asked.target.with_name(f"{asked.target.name}.{name}") for name in names_between]
     try:
         if asked.crs or asked.cutline:
-            source, begin = _warped(asked, source, between[0], _part(tick, 0.0, 0.5)), 0.5
+            source, begin = _warped(asked, source, between[0], between[2], _part(tick, 0.0, 0.5)), 0.5
         with whole(asked.target) as part:
             if asked.form == VECTOR:
                 _polygons(asked, source, part, between[1], _part(tick, begin, 1.0))
@@ -124,8 +126,8 @@ def _run(tick: Tick, path: Path, function: Callable[[Callable[..., int]], Any]) 
     return made
 
 
-def _warped(asked: Export, source: gdal.Dataset, path: Path, tick: Tick) -> gdal.Dataset:
-    """The raster on its new grid, in a file of its own."""
+def _warped(asked: Export, source: gdal.Dataset, path: Path, area: Path, tick: Tick) -> gdal.Dataset:
+    """The raster on its new grid, in a file of its own; another one is of the area."""
     if source.GetSpatialRef() is None:
         raise RasterError(
             tr(
@@ -134,6 +136,7 @@ def _warped(asked: Export, source: gdal.Dataset, path: Path, tick: Tick) -> gdal
             )
         )
     discrete = bool(asked.classes) or source.GetRasterBand(1).DataType == gdal.GDT_Byte
+    cutline = on_raster(asked.cutline, source, asked.source.name, area) if asked.cutline else None
     options = {
         "format": "GTiff",
         "creationOptions": ["TILED=YES", *PACKED],
@@ -141,13 +144,13 @@ def _warped(asked: Export, source: gdal.Dataset, path: Path, tick: Tick) -> gdal
         "multithread": True,
         "errorThreshold": 0,
         **({"dstSRS": asked.crs} if asked.crs else {}),
-        **({"cutlineDSName": str(asked.cutline), "cropToCutline": True} if asked.cutline else {}),
+        **({"cutlineDSName": str(cutline), "cropToCutline": True} if cutline else {}),
     }
     made = _run(
         tick, asked.target, lambda callback: gdal.Warp(str(path), source, callback=callback, **options)
     )
     mask = made.GetRasterBand(1).GetMaskBand()
-    if asked.cutline and not any(mask.ReadAsArray(*window).any() for window in windows(made)):
+    if cutline and not any(mask.ReadAsArray(*window).any() for window in windows(made)):
         raise RasterError(
             tr("Nothing of {name} lies in the area: pick another area.", name=asked.source.name)
         )

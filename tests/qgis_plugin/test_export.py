@@ -138,6 +138,30 @@ def test_map_is_never_written_over_itself(run):
         run("map.tif")
 
 
+@pytest.mark.parametrize("code", [32631, 4326, 3857])
+def test_area_that_is_larger_than_the_map_gives_a_map_of_its_own_size(run, tmp_path, code):
+    utm, reference = osr.SpatialReference(), osr.SpatialReference()
+    utm.ImportFromEPSG(32631)
+    reference.ImportFromEPSG(code)
+    for one in (utm, reference):
+        one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    square = ogr.CreateGeometryFromWkt(
+        "POLYGON((450000 5050000,550000 5050000,550000 4950000,450000 4950000,450000 5050000))"
+    )
+    square.Transform(osr.CoordinateTransformation(utm, reference))
+    path = tmp_path / "large.gpkg"
+    source = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
+    layer = source.CreateLayer("area", reference, ogr.wkbPolygon)
+    feature = ogr.Feature(layer.GetLayerDefn())
+    feature.SetGeometry(square)
+    layer.CreateFeature(feature)
+    layer = source = None
+    dataset, band, _, _ = look(run(cutline=path))
+    assert (dataset.RasterXSize, dataset.RasterYSize) == (60, 40)
+    assert (band.ReadAsArray() == values()).all()
+    assert not list(tmp_path.glob("*.part*"))
+
+
 def test_area_beside_the_map_is_said(run, tmp_path):
     from timo_qgis.layers.raster_blocks import RasterError
 
