@@ -111,6 +111,21 @@ def test_without_probabilities_class_and_confidence_are_told_and_that_they_were_
     assert "not written" in told.note
 
 
+def test_map_of_a_date_tells_its_own_class_and_not_how_sure_the_last_date_is(made, probabilities, make_map):
+    from timo_qgis.layers.place import Point, ask
+    from timo_qgis.layers.provenance import relatives, spec_of
+    from timo_qgis.layers.result_files import read_result
+
+    (made.parent / "dates").mkdir()
+    tags = {**read_result("map", made).tags, "TIMO_DATE": "2020-01-10"}
+    result = read_result(
+        "maps_per_date", make_map("dates/map_20200110.tif", np.full((8, 8), 2), CLASSES, tags)
+    )
+    told = ask(spec_of(result.tags), relatives(result), Point(*PLACE, UTM.toWkt()))
+    assert told.curves and told.chances == ()
+    assert told.note.startswith("On 2020-01-10 the map shows field here.") and "last date alone" in told.note
+
+
 def test_without_confidence_the_class_alone_is_told(ask, tmp_path):
     (tmp_path / "map-confidence.tif").unlink()
     told = ask(*PLACE)
