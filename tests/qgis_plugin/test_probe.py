@@ -188,6 +188,25 @@ def test_closed_the_map_has_its_tool_back_and_no_mark_stays(dialog, iface, qtbot
     assert len(canvas.scene().items()) == before
 
 
+def test_after_another_tool_of_the_map_the_button_asks_places_again(dialog, iface, qtbot):
+    from qgis.gui import QgsMapToolPan
+
+    pan = QgsMapToolPan(iface.canvas)
+    assert dialog.asks.isChecked()
+    iface.canvas.setMapTool(pan)
+    assert not dialog.asks.isChecked() and dialog.isVisible()
+    click(iface.canvas, qtbot)
+    assert dialog.shown.count() == 1
+    dialog.asks.click()
+    click(iface.canvas, qtbot)
+    qtbot.waitUntil(lambda: dialog.shown.count() > 1)
+    dialog.asks.click()
+    assert iface.canvas.mapTool() is pan
+    dialog.asks.click()
+    dialog.reject()
+    assert iface.canvas.mapTool() is pan
+
+
 def test_two_windows_closed_in_any_order_give_the_map_back_to_a_tool_that_lives(dialog, dock, iface, qtbot):
     from qgis.gui import QgsMapToolPan
     from qgis.PyQt import sip
