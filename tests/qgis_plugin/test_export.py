@@ -199,6 +199,25 @@ def test_area_that_is_larger_than_the_map_gives_a_map_of_its_own_size(run, tmp_p
     assert not list(tmp_path.glob("*.part*"))
 
 
+def test_map_across_the_date_line_is_clipped_by_an_area_in_degrees(run, tmp_path):
+    utm, degrees = osr.SpatialReference(), osr.SpatialReference()
+    utm.ImportFromEPSG(32660)
+    degrees.ImportFromEPSG(4326)
+    for one in (utm, degrees):
+        one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    x, y, _ = osr.CoordinateTransformation(degrees, utm).TransformPoint(180.0, 45.0)
+    dataset = gdal.Open(str(tmp_path / "map.tif"), gdal.GA_Update)
+    dataset.SetProjection(utm.ExportToWkt())
+    dataset.SetGeoTransform((x - 300, 10, 0, y + 200, 0, -10))
+    dataset = None
+    ring = [[179.9, 44.9], [179.9, 45.1], [179.999, 45.1], [179.999, 44.9], [179.9, 44.9]]
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    path = tmp_path / "west.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    _dataset, band, _, _ = look(run(cutline=path))
+    assert set(np.unique(band.ReadAsArray())) == {1, 2, 255}
+
+
 def test_area_beside_the_map_is_said(run, tmp_path):
     from timo_qgis.layers.raster_blocks import RasterError
 
