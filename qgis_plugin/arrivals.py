@@ -106,13 +106,14 @@ class Arrivals(QObject):
         self._of_project.clear()
         for turn in [turn for turn in self._turns if turn.unasked or turn.layers is not None]:
             self._turns.remove(turn)
-            self.waiting.forget(turn.job.id)
             self._offer(turn.job)
 
     @slot
     def _on_read(self) -> None:
         if QgsProject.instance().fileName():
             self._recall()
+            for job in self._of_project & self._told & set(self._shared.backend.jobs):
+                self.add(self._shared.backend.jobs[job], unasked=True)  # it ended while another one was open
             self._look()
 
     @slot
@@ -144,7 +145,7 @@ class Arrivals(QObject):
             if job.id not in self.waiting.projects:
                 continue
             self._told.add(job.id)
-            arrives = job.task == "predict" and job.state == "succeeded" and job.id in self._of_project
+            arrives = job.task == "predict" and job.state == "succeeded"
             if job.dry_run or not arrives:  # else it is done with when its layers are there
                 self.waiting.forget(job.id)
             if not job.dry_run:
@@ -182,7 +183,9 @@ class Arrivals(QObject):
             self._offer(job)
 
     def _offer(self, job: JobView) -> None:
-        """It was begun in another project: the analyst decides."""
+        """It was begun in another project: the analyst decides, or opens that one again."""
+        if not self.waiting.projects.get(job.id):  # that one was never saved
+            self.waiting.forget(job.id)
         log(tr("Map '{name}' is ready.", name=job.name), "success", push=True,
             button=tr("Add to the project"), pressed=lambda: self.add(job))  # fmt: skip
 
@@ -199,7 +202,6 @@ class Arrivals(QObject):
         turn = self._turns[0]
         if turn.unasked and turn.job.id not in self._of_project:  # another project was opened meanwhile
             self._turns.popleft()
-            self.waiting.forget(turn.job.id)
             self._offer(turn.job)
             return
         if turn.layers is None:

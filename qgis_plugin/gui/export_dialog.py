@@ -103,7 +103,7 @@ class ExportDialog(TaskDialog):
                     raise RasterError(
                         tr("{folder} cannot be written to: {why}.", folder=folder, why=error.strerror)
                     ) from error
-            asked = Export(result.path, target, form, result.classes, wkt, cutline, sieve)
+            asked = Export(result.path, target, form, result.classes, wkt, cutline, sieve, result.kind)
             return export(asked, tick)
 
         self.work(tr("Export {name}", name=self._title), write, self._on_written)

@@ -10,9 +10,9 @@ from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsVertexMarker
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent
-from qgis.PyQt.QtWidgets import QComboBox, QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from ..compat import label
+from ..compat import icon, label
 from ..i18n import tr
 from ..layers.place import INDICES, Point, Told, ask
 from ..layers.provenance import relatives, spec_of
@@ -59,6 +59,8 @@ class PlaceTool(QgsMapTool):
 class PlaceDialog(QDialog):
     """Stays beside the map and shows the place that was clicked last; closed, it gives the tool back.
 
+    Where another tool takes the map, the button "Ask" takes it again.
+
     Args:
         shared: What all pages share.
         result: The map, or another result of its job.
@@ -76,6 +78,13 @@ class PlaceDialog(QDialog):
         self._number = 0
         self._canvas: QgsMapCanvas = shared.iface.mapCanvas()
         self._mark: Optional[QgsVertexMarker] = None
+        self.tool: Optional[PlaceTool] = None
+        self._loan: Optional[Loan] = None
+        self.asks = QPushButton(icon("place"), tr("Ask"))
+        self.asks.setObjectName("timoPlaceAsk")
+        self.asks.setToolTip(tr("A click on the map asks that place, until another tool is taken"))
+        self.asks.setCheckable(True)
+        self.asks.setAutoDefault(False)
         self.head = label(tr("Click the map."), "timoPlaceHead")
         self.shown = QComboBox()
         self.shown.setObjectName("timoPlaceShown")
@@ -89,6 +98,7 @@ class PlaceDialog(QDialog):
         self.note = label("", "timoPlaceNote", muted=True)
         row = QHBoxLayout()
         row.addWidget(self.head, 1)
+        row.addWidget(self.asks)
         row.addWidget(self.shown)
         row.addWidget(HelpButton("results", self))
         whole = QVBoxLayout(self)
@@ -99,11 +109,9 @@ class PlaceDialog(QDialog):
         whole.addWidget(self.note)
         for widget in (self.bars_title, self.bars, self.note):
             widget.hide()
-        self.tool = PlaceTool(self._canvas)
-        self.tool.asked.connect(self.ask)
-        self.tool.given_up.connect(self.reject)
-        self._loan = Loan(self._canvas, self.tool)
         self.shown.currentIndexChanged.connect(self._on_shown)
+        self.asks.toggled.connect(self._on_asks)
+        self.asks.setChecked(True)
 
     def sizeHint(self) -> QSize:
         """Wide enough for a year's curve."""
@@ -137,8 +145,34 @@ class PlaceDialog(QDialog):
     def _put_away(self) -> None:
         """A slot: what goes wrong here is told, and the window closes all the same."""
         self._number = -1
-        self._loan.end()
+        self._end_asking()
         self._show_mark(None)
+
+    @slot
+    def _on_asks(self, on: bool) -> None:
+        if on and self.tool is None:
+            self.tool = PlaceTool(self._canvas)
+            self.tool.asked.connect(self.ask)
+            self.tool.given_up.connect(self.reject)
+            self.tool.deactivated.connect(self._on_other_tool)
+            self._loan = Loan(self._canvas, self.tool)
+            self._canvas.setFocus()
+        elif not on:
+            self._end_asking()
+
+    @slot
+    def _on_other_tool(self) -> None:
+        if self._loan is not None:
+            self._loan.end(taken=True)
+        self._end_asking()
+
+    def _end_asking(self) -> None:
+        tool, self.tool = self.tool, None
+        if tool is not None:
+            tool.deactivated.disconnect(self._on_other_tool)
+            self._loan.end()
+            self._loan = None
+        self.asks.setChecked(False)
 
     def _show(self, told: Told) -> None:
         self._told = told

@@ -16,7 +16,7 @@ from ..i18n import tr, trn
 from ..layers import labels
 from ..layers.label_parts import LabelPart
 from ..layers.provenance import relatives, spec_of
-from ..layers.raster_blocks import RasterError, Tick, opened
+from ..layers.raster_blocks import RasterError, Tick, opened, same_grid
 from ..layers.result_files import CONFIDENCE, MAP, PROBABILITIES, Classes, Result, read_result
 from ..layers.sources import unique_path
 from ..layers.unsure_layer import CLASS_FIELD, places_layer, write_places
@@ -38,12 +38,14 @@ class Found:
         count: The places in it.
         classes: Of the map.
         spec: Of the training of the map's model; empty where it is not known.
+        moved: Whether the map lies on another grid than its confidence: it was exported.
     """
 
     path: Path
     count: int
     classes: Classes
     spec: Mapping[str, Any]
+    moved: bool = False
 
 
 class UnsureDialog(TaskDialog):
@@ -136,7 +138,7 @@ class UnsureDialog(TaskDialog):
         self._labels.use_all([*former, LabelPart(layer, CLASS_FIELD)])
         others = [part.layer.name() for part in self._labels.parts() if part.layer.id() != layer.id()]
         log(
-            _words(found.count, layer.name(), others),
+            _words(found, layer.name(), others),
             "success",
             push=True,
             button=tr("Open the Train page"),
@@ -151,16 +153,17 @@ class UnsureDialog(TaskDialog):
         return [] if of_others else self._labels.parts()
 
 
-def _words(count: int, name: str, others: Sequence[str]) -> str:
+def _words(found: Found, name: str, others: Sequence[str]) -> str:
     """What was made, and what comes next."""
     made = trn(
         "{count} place is in layer '{name}': start editing, click it with the Identify tool and pick its "
         "class.",
         "{count} places are in layer '{name}', the least sure first: start editing and pick each one's "
         "class.",
-        count,
+        found.count,
         name=name,
     )
+    moved = tr("Map and confidence differ in their grids: the places lie where both have data.")
     then = (
         tr(
             "The Train page learns from {labels} and these points together.",
@@ -169,7 +172,7 @@ def _words(count: int, name: str, others: Sequence[str]) -> str:
         if others
         else tr("Then train with these points and your other labels: tick both on the Train page.")
     )
-    return f"{made} {then}"
+    return " ".join([made, *([moved] if found.moved else []), then])
 
 
 def _find(result: Result, count: int, distance: int, each: bool, tick: Tick) -> Found:
@@ -193,9 +196,11 @@ def _find(result: Result, count: int, distance: int, each: bool, tick: Tick) -> 
         raise RasterError(tr("{name} has no data at all: there is nothing to label.", name=source.name))
     classes = mapped.classes if mapped else ()
     beside = mapped.path if mapped else source
-    reference = opened(source).GetSpatialRef()
+    dataset = opened(source)
+    reference = dataset.GetSpatialRef()
     wkt = reference.ExportToWkt() if reference is not None else ""
     path = unique_path(writable(beside.parent), f"{beside.stem}-unsure", ".gpkg")
     model = spec_of(result.tags).get("model")
     spec = training_of(Path(str(model))) if model else {}
-    return Found(write_places(path, places, classes, wkt), len(places), classes, spec)
+    moved = mapped is not None and not same_grid(dataset, opened(mapped.path))
+    return Found(write_places(path, places, classes, wkt), len(places), classes, spec, moved)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Callable, Optional
 
 from osgeo import gdal, ogr
 from qgis.core import QgsGeometry
 
 from ..i18n import tr
 from . import geopackage
+from .cutline import on_raster
 from .hectares import hectares_in
 from .raster_blocks import (
     RasterError,
@@ -30,7 +31,7 @@ from .raster_blocks import (
     whole,
     windows,
 )
-from .result_files import Classes
+from .result_files import MAP, OF_CLASSES, Classes
 
 TIFF, COG, VECTOR = "tif", "cog", "gpkg"
 ENDINGS = {TIFF: ".tif", COG: ".tif", VECTOR: ".gpkg"}
@@ -46,10 +47,11 @@ class Export:
         source: The raster.
         target: Where to.
         form: ``tif``, ``cog``, or ``gpkg`` for the classes as polygons.
-        classes: Of the values, if they are classes: they are never mixed when the grid changes.
+        classes: Of the values, if they are classes.
         crs: As WKT; empty keeps the source's.
         cutline: A file of polygons to clip by; None keeps all.
         sieve: Polygons of fewer pixels go to their largest neighbour; 0 or 1 keeps all.
+        kind: Which result it is: values that are classes are never mixed when the grid changes.
     """
 
     source: Path
@@ -59,6 +61,7 @@ class Export:
     crs: str = ""
     cutline: Optional[Path] = None
     sieve: int = 0
+    kind: str = MAP
 
 
 def export(asked: Export, tick: Tick = lambda _share: True) -> Path:
@@ -78,20 +81,21 @@ def export(asked: Export, tick: Tick = lambda _share: True) -> Path:
     if asked.target.resolve() == asked.source.resolve():
         raise RasterError(tr("{name} is the map itself: give the copy another name.", name=asked.target.name))
     source, begin = opened(asked.source), 0.0
-    names = [source.GetRasterBand(band).GetCategoryNames() for band in range(1, source.RasterCount + 1)]
-    between = [asked.target.with_name(f"{asked.target.name}.{name}.part") for name in ("grid", "sieve")]
+    named = source  # the warped one has no names
+    names_between = ("grid.part", "sieve.part", "area.part.gpkg")
+    between = [asked.target.with_name(f"{asked.target.name}.{name}") for name in names_between]
     try:
         if asked.crs or asked.cutline:
-            source, begin = _warped(asked, source, between[0], _part(tick, 0.0, 0.5)), 0.5
+            source, begin = _warped(asked, source, between[0], between[2], _part(tick, 0.0, 0.5)), 0.5
         with whole(asked.target) as part:
             if asked.form == VECTOR:
                 _polygons(asked, source, part, between[1], _part(tick, begin, 1.0))
             else:
                 _raster(asked, source, part, _part(tick, begin, 1.0))
-                _keep_names(names, part)
+                _keep_names(named, part)
             step(tick, 1.0)
     finally:
-        source = None  # closed before it is taken away
+        source = named = None  # closed before it is taken away
         for left in between:
             for file in (left, Path(f"{left}.aux.xml")):
                 with suppress(OSError):
@@ -124,8 +128,8 @@ def _run(tick: Tick, path: Path, function: Callable[[Callable[..., int]], Any]) 
     return made
 
 
-def _warped(asked: Export, source: gdal.Dataset, path: Path, tick: Tick) -> gdal.Dataset:
-    """The raster on its new grid, in a file of its own."""
+def _warped(asked: Export, source: gdal.Dataset, path: Path, area: Path, tick: Tick) -> gdal.Dataset:
+    """The raster on its new grid, in a file of its own; another one is of the area."""
     if source.GetSpatialRef() is None:
         raise RasterError(
             tr(
@@ -133,21 +137,21 @@ def _warped(asked: Export, source: gdal.Dataset, path: Path, tick: Tick) -> gdal
                 name=asked.source.name,
             )
         )
-    discrete = bool(asked.classes) or source.GetRasterBand(1).DataType == gdal.GDT_Byte
+    cutline = on_raster(asked.cutline, source, asked.source.name, area) if asked.cutline else None
     options = {
         "format": "GTiff",
         "creationOptions": ["TILED=YES", *PACKED],
-        "resampleAlg": gdal.GRA_NearestNeighbour if discrete else gdal.GRA_Bilinear,
+        "resampleAlg": gdal.GRA_NearestNeighbour if asked.kind in OF_CLASSES else gdal.GRA_Bilinear,
         "multithread": True,
         "errorThreshold": 0,
         **({"dstSRS": asked.crs} if asked.crs else {}),
-        **({"cutlineDSName": str(asked.cutline), "cropToCutline": True} if asked.cutline else {}),
+        **({"cutlineDSName": str(cutline), "cropToCutline": True} if cutline else {}),
     }
     made = _run(
         tick, asked.target, lambda callback: gdal.Warp(str(path), source, callback=callback, **options)
     )
     mask = made.GetRasterBand(1).GetMaskBand()
-    if asked.cutline and not any(mask.ReadAsArray(*window).any() for window in windows(made)):
+    if cutline and not any(mask.ReadAsArray(*window).any() for window in windows(made)):
         raise RasterError(
             tr("Nothing of {name} lies in the area: pick another area.", name=asked.source.name)
         )
@@ -157,7 +161,7 @@ def _warped(asked: Export, source: gdal.Dataset, path: Path, tick: Tick) -> gdal
 def _raster(asked: Export, source: gdal.Dataset, part: Path, tick: Tick) -> None:
     options = list(PACKED)
     if asked.form == COG:
-        options.append(f"OVERVIEW_RESAMPLING={'MODE' if asked.classes else 'AVERAGE'}")
+        options.append(f"OVERVIEW_RESAMPLING={'MODE' if asked.kind in OF_CLASSES else 'AVERAGE'}")
     else:
         options.append("TILED=YES")
     made = _run(
@@ -174,12 +178,16 @@ def _raster(asked: Export, source: gdal.Dataset, part: Path, tick: Tick) -> None
     flush(made, asked.target)
 
 
-def _keep_names(names: Sequence[Optional[List[str]]], path: Path) -> None:
+def _keep_names(source: gdal.Dataset, path: Path) -> None:
     """Write the classes' names beside the file: a COG that is opened to be changed is none any more."""
     made = opened(path)
-    for number, of_band in enumerate(names, 1):
-        if of_band and not made.GetRasterBand(number).GetCategoryNames():
-            made.GetRasterBand(number).SetCategoryNames(of_band)
+    for number in range(1, made.RasterCount + 1):
+        before, band = source.GetRasterBand(number), made.GetRasterBand(number)
+        names, table = before.GetCategoryNames(), before.GetDefaultRAT()
+        if names and not band.GetCategoryNames():
+            band.SetCategoryNames(names)
+        if table is not None and band.GetDefaultRAT() is None:
+            band.SetDefaultRAT(table)
 
 
 def _polygons(asked: Export, source: gdal.Dataset, part: Path, between: Path, tick: Tick) -> None:

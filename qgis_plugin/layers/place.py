@@ -18,7 +18,7 @@ from .._client.dates import date_from_name, parse_date
 from ..i18n import tr
 from ..models import CARD, LARGEST
 from .raster_blocks import RasterError
-from .result_files import CONFIDENCE, MAP, PROBABILITIES, SCALE, open_file, read_result
+from .result_files import CONFIDENCE, DATED, MAP, PROBABILITIES, SCALE, open_file, read_result
 
 INDICES = {"NDVI": ("nir", "red"), "NDWI": ("green", "nir"), "NBR": ("nir", "swir2")}
 """Normalised differences (a - b) / (a + b) of two roles."""
@@ -291,6 +291,8 @@ def _read(band: gdal.Band, pixel: Tuple[int, int], nodata: Optional[float] = Non
 
 def chances_at(family: Mapping[str, Path], at: Point) -> Tuple[List[Chance], str]:
     """The classes' probabilities at a place, and what cannot be told, as a sentence."""
+    if DATED in family:
+        return [], _on_date(family[DATED], at)
     mapped = read_result(MAP, family[MAP]) if MAP in family else None
     classes = mapped.classes if mapped else ()
     colors = {name: color for _, name, color in classes}
@@ -322,6 +324,20 @@ def chances_at(family: Mapping[str, Path], at: Point) -> Tuple[List[Chance], str
         return [], note
     note = tr("Probabilities of the other classes were not written: predict again with them ticked.")
     return [Chance(name, color, share)], note
+
+
+def _on_date(path: Path, at: Point) -> str:
+    """What the map of a date shows: probabilities and confidence are those of the last date."""
+    mapped, value = read_result(DATED, path), _at(path, at)
+    if mapped is None or value is None:
+        return tr("The map has no data at this place.")
+    names = {number: name for number, name, _ in mapped.classes}
+    return tr(
+        "On {date} the map shows {name} here. How sure the model was is written for the last date alone: ask "
+        "the job's main map.",
+        date=mapped.tags.get("TIMO_DATE", path.stem),
+        name=names.get(int(value), str(int(value))),
+    )
 
 
 def _at(path: Optional[Path], at: Point) -> Optional[float]:

@@ -15,6 +15,8 @@ from ..i18n import tr
 
 MAP, CONFIDENCE, PROBABILITIES = "map", "confidence", "probabilities"
 POLYGONS, DATED, CHANGE = "polygons", "maps_per_date", "change"
+OF_CLASSES = (MAP, DATED, CHANGE)
+"""Rasters whose values are numbers of classes, which must not be mixed."""
 ORDER = (MAP, POLYGONS, DATED, CONFIDENCE, PROBABILITIES)
 
 SCALE = 250
@@ -82,7 +84,7 @@ def read_result(kind: str, path: Path) -> Optional[Result]:
     if kind == POLYGONS:
         layer = dataset.GetLayer(0)
         return Result(kind, path, (), dict(layer.GetMetadata() or {}) if layer is not None else {})
-    classes = classes_of(dataset.GetRasterBand(1)) if kind in (MAP, DATED, CHANGE) else ()
+    classes = classes_of(dataset.GetRasterBand(1)) if kind in OF_CLASSES else ()
     return Result(kind, path, classes, dict(dataset.GetMetadata() or {}))
 
 
@@ -98,15 +100,30 @@ def open_file(path: Union[Path, str], flags: int = gdal.OF_RASTER) -> Optional[g
 
 
 def classes_of(band: gdal.Band) -> Classes:
-    """The classes of a band with a colour table and category names: those that have a name."""
+    """The classes that have a name, by a band's colour table and category names, or its attribute table."""
     table, names = band.GetColorTable(), band.GetCategoryNames() or []
-    if table is None:
-        return ()
+    if table is None:  # it has no room for values above 65535 or below 0
+        return _classes_in(band.GetDefaultRAT())
     found = []
     for value, name in enumerate(names[: table.GetCount()]):
         if name:
             found.append((value, name, "#{:02x}{:02x}{:02x}".format(*table.GetColorEntry(value)[:3])))
     return tuple(found)
+
+
+def _classes_in(table: Optional[gdal.RasterAttributeTable]) -> Classes:
+    """The classes of an attribute table that gives each value a name and a colour."""
+    if table is None:
+        return ()
+    usages = (gdal.GFU_MinMax, gdal.GFU_Name, gdal.GFU_Red, gdal.GFU_Green, gdal.GFU_Blue)
+    value, name, *colors = (table.GetColOfUsage(usage) for usage in usages)
+    if min(value, name, *colors) < 0:
+        return ()
+    found = []
+    for row in range(table.GetRowCount()):
+        color = "#{:02x}{:02x}{:02x}".format(*(table.GetValueAsInt(row, column) for column in colors))
+        found.append((table.GetValueAsInt(row, value), table.GetValueAsString(row, name), color))
+    return tuple(one for one in found if one[1])
 
 
 def _dated(path: Path, stem: str, classes: Classes) -> List[Result]:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from qgis.core import (
@@ -31,7 +33,7 @@ from .result_files import (
     Result,
     read_results,
 )
-from .sources import JOB_PROPERTY, KIND_PROPERTY
+from .sources import JOB_PROPERTY, KIND_PROPERTY, layer_file
 from .styling import style
 
 __all__ = ["Result", "add_results", "dress", "layer_of", "layers_of_job", "read_results"]
@@ -64,8 +66,9 @@ def add_results(
     Yields:
         The layers; those of this job that are in the project already are not added again.
     """
-    there = {layer.source().split("|")[0] for layer in layers_of_job(project, job)}
-    new = [result for result in results if str(result.path) not in there]
+    files = [layer_file(layer) for layer in layers_of_job(project, job)]
+    there = {_true(file) for file in files if file is not None}
+    new = [result for result in results if _true(result.path) not in there]
     if not new:
         return
     ranges = _ranges([result.date for result in results if result.date is not None])
@@ -112,6 +115,11 @@ def dress(layer: QgsMapLayer, result: Result, job: str, title: str) -> None:
 def layers_of_job(project: QgsProject, job: str) -> List[QgsMapLayer]:
     """The layers in the project that show a job's results."""
     return [layer for layer in project.mapLayers().values() if layer.customProperty(JOB_PROPERTY) == job]
+
+
+def _true(file: Path) -> str:
+    """The same for all ways to write a path: links, slashes and, on Windows, capitals."""
+    return os.path.normcase(os.path.realpath(file))
 
 
 def _group_of(project: QgsProject, job: str) -> Optional[QgsLayerTreeGroup]:

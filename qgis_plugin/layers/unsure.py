@@ -16,8 +16,8 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 from osgeo import gdal
 
-from ..i18n import tr
-from .raster_blocks import BLOCK, RasterError, Tick, Window, opened, same_grid, step, windows
+from .onto import onto
+from .raster_blocks import BLOCK, Tick, Window, opened, step, windows
 from .result_files import SCALE
 
 NO_CLASS = -1
@@ -63,7 +63,7 @@ def most_unsure(
         path: Confidence (float, 0 to 1, in the first band), or probabilities (bytes, a band a class).
         count: How many at most.
         distance: In pixels, from centre to centre.
-        class_map: The classes on the same grid.
+        class_map: The classes; of another grid, see ``onto``. Where it has no data there is no place.
         each_class: Take the classes in turn, so that rare ones have their share.
         tick: Told how far it is; see ``raster_blocks.Tick``.
 
@@ -72,15 +72,12 @@ def most_unsure(
         the whole map, the same at each call.
 
     Raises:
-        RasterError: A file cannot be read, or the map has another grid.
+        RasterError: A file cannot be read, or the map cannot be brought onto its grid.
         StoppedError: ``tick`` said so.
     """
     dataset, distance = opened(path), max(1, distance)
-    classes = opened(class_map) if class_map is not None else None
-    if classes is not None and not same_grid(dataset, classes):
-        raise RasterError(
-            tr("{one} and {other} do not lie on the same grid.", one=path.name, other=Path(class_map).name)
-        )
+    own = opened(class_map) if class_map is not None else None  # kept open: the other one reads it
+    classes = onto(dataset, own, path.name, Path(class_map).name) if own is not None else None
     cell = min(distance, BLOCK)
     # The number of cells that a circle of the distance, around any pixel of a cell, can touch.
     keep = max(1, count) * (2 * -(-distance // cell) + 1) ** 2
@@ -133,9 +130,7 @@ def _read(
     values = np.full(confidence.shape, NO_CLASS, np.int64)
     if classes is not None:
         values[:] = classes.GetRasterBand(1).ReadAsArray(*window)
-        nothing = classes.GetRasterBand(1).GetNoDataValue()
-        if nothing is not None:
-            confidence[values == int(nothing)] = np.inf
+        confidence[classes.GetRasterBand(1).GetMaskBand().ReadAsArray(*window) == 0] = np.inf
     return confidence, values
 
 

@@ -50,6 +50,31 @@ def test_map_comes_into_another_project_only_when_asked_for(predicted, iface, qt
     qtbot.waitUntil(lambda: names() == ["map"])
 
 
+def test_map_that_ended_while_another_project_was_open_comes_into_its_own_when_that_is_opened(
+    predicted, dock, other, tmp_path, qtbot
+):
+    ready(dock, other)
+    qtbot.waitUntil(lambda: all(window.arrivals.waiting._own for window in (dock, other)))
+    file, told = str(tmp_path / "mine.qgz"), []
+    for window in (dock, other):
+        window.arrivals.added.connect(told.append)
+    assert QgsProject.instance().write(file)
+    QgsProject.instance().clear()
+    predicted("succeeded")
+    other.shared.backend._on_jobs(list(dock.shared.backend.jobs.values()))
+    assert names() == [] and kept() == ["a"]
+    assert QgsProject.instance().read(file)
+    qtbot.waitUntil(lambda: told == ["a"])
+    qtbot.wait(300)  # the other window looks
+    assert names() == ["map"] and told == ["a"] and kept() == []
+
+
+def test_map_of_a_project_that_was_never_saved_is_waited_for_no_more(predicted):
+    QgsProject.instance().clear()
+    predicted("succeeded")
+    assert kept() == []
+
+
 def test_job_that_failed_is_shown_from_the_message_bar(predicted, dock, iface):
     predicted("failed", error={"message": "x.tif has no band 'nir'.", "action": "Pick another raster."})
     iface.bar.currentItem().findChild(QPushButton).click()

@@ -94,6 +94,43 @@ def test_map_in_another_crs_has_no_value_that_is_no_class(run):
     assert names[2] == "field & meadow" and table.GetColorEntry(2)[:3] == (200, 200, 0)
 
 
+@pytest.mark.parametrize("asked", [{}, {"code": 3857}])
+def test_class_numbers_that_need_32_bits_keep_names_and_colours_and_are_never_mixed(package, tmp_path, asked):
+    from timo_qgis.layers.export import Export, export
+    from timo_qgis.layers.result_files import read_result
+
+    classes = ((70000, "wood", "#006400"), (200000, "field", "#c8c800"))
+    made = gdal.GetDriverByName("GTiff").Create(str(tmp_path / "map.tif"), 700, 700, 1, gdal.GDT_Int32)
+    made.SetGeoTransform((500000, 10, 0, 5000000, 0, -10))
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(32631)
+    made.SetProjection(reference.ExportToWkt())
+    band, table = made.GetRasterBand(1), gdal.RasterAttributeTable()
+    usages = (gdal.GFU_MinMax, gdal.GFU_Name, gdal.GFU_Red, gdal.GFU_Green, gdal.GFU_Blue)
+    for number, usage in enumerate(usages):
+        table.CreateColumn(str(number), gdal.GFT_String if number == 1 else gdal.GFT_Integer, usage)
+    for row, (value, name, color) in enumerate(classes):
+        table.SetValueAsInt(row, 0, value)
+        table.SetValueAsString(row, 1, name)
+        for number, at in enumerate((1, 3, 5), 2):
+            table.SetValueAsInt(row, number, int(color[at : at + 2], 16))
+    band.SetDefaultRAT(table)
+    band.SetNoDataValue(-1)
+    band.WriteArray(np.where(np.arange(700) // 3 % 2, 70000, 200000)[None].repeat(700, 0).astype(np.int32))
+    made = band = None
+    result = read_result("map", tmp_path / "map.tif")
+    assert result.classes == classes
+    wkt = ""
+    if asked:
+        reference.ImportFromEPSG(asked["code"])
+        wkt = reference.ExportToWkt()
+    out = export(Export(result.path, tmp_path / "out.tif", "cog", result.classes, wkt, kind=result.kind))
+    dataset, band, _, _ = look(out)
+    for one in (band, band.GetOverview(0)):
+        assert set(np.unique(one.ReadAsArray())) <= {70000, 200000, -1}
+    assert dataset and read_result("map", out).classes == classes
+
+
 def features(path):
     source = ogr.Open(str(path))
     layer = source.GetLayer(0)
@@ -136,6 +173,49 @@ def test_map_is_never_written_over_itself(run):
 
     with pytest.raises(RasterError, match="itself"):
         run("map.tif")
+
+
+@pytest.mark.parametrize("code", [32631, 4326, 3857])
+def test_area_that_is_larger_than_the_map_gives_a_map_of_its_own_size(run, tmp_path, code):
+    utm, reference = osr.SpatialReference(), osr.SpatialReference()
+    utm.ImportFromEPSG(32631)
+    reference.ImportFromEPSG(code)
+    for one in (utm, reference):
+        one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    square = ogr.CreateGeometryFromWkt(
+        "POLYGON((450000 5050000,550000 5050000,550000 4950000,450000 4950000,450000 5050000))"
+    )
+    square.Transform(osr.CoordinateTransformation(utm, reference))
+    path = tmp_path / "large.gpkg"
+    source = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
+    layer = source.CreateLayer("area", reference, ogr.wkbPolygon)
+    feature = ogr.Feature(layer.GetLayerDefn())
+    feature.SetGeometry(square)
+    layer.CreateFeature(feature)
+    layer = source = None
+    dataset, band, _, _ = look(run(cutline=path))
+    assert (dataset.RasterXSize, dataset.RasterYSize) == (60, 40)
+    assert (band.ReadAsArray() == values()).all()
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def test_map_across_the_date_line_is_clipped_by_an_area_in_degrees(run, tmp_path):
+    utm, degrees = osr.SpatialReference(), osr.SpatialReference()
+    utm.ImportFromEPSG(32660)
+    degrees.ImportFromEPSG(4326)
+    for one in (utm, degrees):
+        one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    x, y, _ = osr.CoordinateTransformation(degrees, utm).TransformPoint(180.0, 45.0)
+    dataset = gdal.Open(str(tmp_path / "map.tif"), gdal.GA_Update)
+    dataset.SetProjection(utm.ExportToWkt())
+    dataset.SetGeoTransform((x - 300, 10, 0, y + 200, 0, -10))
+    dataset = None
+    ring = [[179.9, 44.9], [179.9, 45.1], [179.999, 45.1], [179.999, 44.9], [179.9, 44.9]]
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    path = tmp_path / "west.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    _dataset, band, _, _ = look(run(cutline=path))
+    assert set(np.unique(band.ReadAsArray())) == {1, 2, 255}
 
 
 def test_area_beside_the_map_is_said(run, tmp_path):

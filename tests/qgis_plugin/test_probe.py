@@ -111,6 +111,21 @@ def test_without_probabilities_class_and_confidence_are_told_and_that_they_were_
     assert "not written" in told.note
 
 
+def test_map_of_a_date_tells_its_own_class_and_not_how_sure_the_last_date_is(made, probabilities, make_map):
+    from timo_qgis.layers.place import Point, ask
+    from timo_qgis.layers.provenance import relatives, spec_of
+    from timo_qgis.layers.result_files import read_result
+
+    (made.parent / "dates").mkdir()
+    tags = {**read_result("map", made).tags, "TIMO_DATE": "2020-01-10"}
+    result = read_result(
+        "maps_per_date", make_map("dates/map_20200110.tif", np.full((8, 8), 2), CLASSES, tags)
+    )
+    told = ask(spec_of(result.tags), relatives(result), Point(*PLACE, UTM.toWkt()))
+    assert told.curves and told.chances == ()
+    assert told.note.startswith("On 2020-01-10 the map shows field here.") and "last date alone" in told.note
+
+
 def test_without_confidence_the_class_alone_is_told(ask, tmp_path):
     (tmp_path / "map-confidence.tif").unlink()
     told = ask(*PLACE)
@@ -171,6 +186,25 @@ def test_closed_the_map_has_its_tool_back_and_no_mark_stays(dialog, iface, qtbot
     qtbot.keyClick(canvas.viewport(), Qt.Key.Key_Escape)
     assert canvas.mapTool() is None
     assert len(canvas.scene().items()) == before
+
+
+def test_after_another_tool_of_the_map_the_button_asks_places_again(dialog, iface, qtbot):
+    from qgis.gui import QgsMapToolPan
+
+    pan = QgsMapToolPan(iface.canvas)
+    assert dialog.asks.isChecked()
+    iface.canvas.setMapTool(pan)
+    assert not dialog.asks.isChecked() and dialog.isVisible()
+    click(iface.canvas, qtbot)
+    assert dialog.shown.count() == 1
+    dialog.asks.click()
+    click(iface.canvas, qtbot)
+    qtbot.waitUntil(lambda: dialog.shown.count() > 1)
+    dialog.asks.click()
+    assert iface.canvas.mapTool() is pan
+    dialog.asks.click()
+    dialog.reject()
+    assert iface.canvas.mapTool() is pan
 
 
 def test_two_windows_closed_in_any_order_give_the_map_back_to_a_tool_that_lives(dialog, dock, iface, qtbot):

@@ -82,6 +82,20 @@ def test_results_are_added_once(added, outputs):
     assert len(QgsProject.instance().mapLayers()) == 2
 
 
+def test_results_are_added_once_also_behind_a_link_and_after_the_project_was_reopened(
+    package, outputs, tmp_path
+):
+    from timo_qgis.layers.results import add_results, read_results
+
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    linked = {kind: path.replace(str(tmp_path), str(tmp_path / "link")) for kind, path in outputs.items()}
+    project = QgsProject.instance()
+    assert len(list(add_results(project, read_results(linked)[0], "job-1", "map"))) == 2
+    assert project.write(str(tmp_path / "mine.qgz")) and project.read(str(tmp_path / "mine.qgz"))
+    assert list(add_results(project, read_results(linked)[0], "job-1", "map")) == []
+    assert len(project.mapLayers()) == 2
+
+
 def test_output_that_is_gone_is_named(package, tmp_path):
     from timo_qgis.layers.results import read_results
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from osgeo import gdal
 
 
 def pixel(place):
@@ -98,10 +100,31 @@ def test_probabilities_serve_where_there_is_no_confidence(package, write_raster)
     assert (pixel(place), place.confidence) == ((5, 5), pytest.approx(110 / 250))
 
 
-def test_another_grid_is_said(find, make_map):
+def test_map_that_was_clipped_or_put_into_another_crs_has_places_where_it_lies(find, make_map, tmp_path):
+    confidence = np.random.default_rng(2).uniform(0.5, 1, (40, 60))
+    confidence[30, 50], confidence[5, 6] = 0.1, 0.2
+    classes = np.full((40, 60), 1)
+    classes[:, 30:] = 2
+    path = make_map("map.tif", classes, {1: ("wood", (0, 90, 0)), 2: ("water", (0, 0, 200))})
+    clip, other = str(tmp_path / "clip.tif"), str(tmp_path / "degrees.tif")
+    gdal.Translate(clip, str(path), srcWin=[2, 2, 20, 10])
+    gdal.Warp(other, str(path), dstSRS="EPSG:4326")
+    places = find(confidence, 5, 3, class_map=Path(clip), each_class=True)
+    assert (pixel(places[0]), places[0].value) == ((5, 6), 1) and len(places) == 5
+    assert all(2 <= row < 12 and 2 <= column < 22 for row, column in map(pixel, places))
+    assert [(pixel(one), one.value) for one in find(confidence, 2, 3, class_map=Path(other))] == [
+        ((30, 50), 2),
+        ((5, 6), 1),
+    ]
+
+
+def test_map_that_cannot_be_brought_onto_the_grid_is_said(find, make_map):
     from timo_qgis.layers.raster_blocks import RasterError
 
     path = make_map("map.tif", np.ones((5, 5)), {1: ("wood", (0, 90, 0))})
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    dataset.SetGeoTransform((500000, 100, 0, 5000000, 0, -100))
+    dataset = None
     with pytest.raises(RasterError, match=r"map\.tif"):
         find(np.ones((6, 6)), 1, 1, class_map=path)
 

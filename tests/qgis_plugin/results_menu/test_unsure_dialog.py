@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from qgis.core import QgsApplication, QgsProject, QgsVectorLayer
+from osgeo import gdal
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtWidgets import QPushButton
 
 
@@ -116,3 +117,23 @@ def test_map_without_confidence_says_what_to_tick(choose, tmp_path, package, qtb
     dialog.go.click()
     qtbot.waitUntil(lambda: "Confidence ticked" in dialog.message.text())
     assert dialog.go.isEnabled()
+
+
+def test_unsure_places_of_a_map_that_was_clipped_and_that_the_grids_differ_is_said(
+    choose, layers, dock, job, told, tmp_path, package, qtbot
+):
+    from timo_qgis.gui.unsure_dialog import UnsureDialog
+    from timo_qgis.layers.results import dress, read_results
+
+    clip = str(tmp_path / "clip.tif")
+    gdal.Translate(clip, job["map"], srcWin=[30, 0, 30, 20])
+    result = read_results({"map": clip})[0][0]
+    layers[0] = QgsRasterLayer(clip, "clip", "gdal")
+    dress(layers[0], result, "", "clip")
+    QgsProject.instance().addMapLayer(layers[0])
+    choose("Unsure", UnsureDialog).go.click()
+    found = QgsProject.instance().mapLayersByName
+    qtbot.waitUntil(lambda: bool(found("clip-unsure")))
+    first = min(found("clip-unsure")[0].getFeatures(), key=lambda feature: feature["rank"])
+    assert first["confidence"] == pytest.approx(0.2) and first["predicted"] == "field & meadow"
+    assert any("differ in their grids" in line for line in told)
