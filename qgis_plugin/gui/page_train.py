@@ -192,13 +192,12 @@ class TrainPage(Page):
 
     @slot
     def _on_effort(self, values: Dict[str, Any]) -> None:
-        others = {name: value for name, value in self.form.values().items() if name not in KEYS}
-        self.form.set_values({**others, **values})
+        self.form.set_values(values, KEYS)
         self._on_form()
 
     @slot
     def _on_form(self) -> None:
-        self.effort.show_values(self.form.values(), self.start.variant())
+        self.effort.show_values(self.form.values(), self.form.preset_settings(), self.start.variant())
         self._tell_preset()
         self._on_input()
 
