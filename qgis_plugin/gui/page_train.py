@@ -139,7 +139,6 @@ class TrainPage(Page):
         self.form.changed.connect(self._on_form)
         self.effort.chosen.connect(self._on_effort)
         self.start.changed.connect(self._on_form)
-        self._series.changed.connect(self._on_input)
         self._series.changed.connect(self._on_series)
         self.shared.backend.state_changed.connect(self._validate)
         self.shared.backend.refused.connect(self._on_refused)
@@ -206,6 +205,7 @@ class TrainPage(Page):
         self.labels.series_changed()
         self.start.show_bands(self._series.bands())
         self._tell_preset()
+        self._on_input()
 
     def _tell_preset(self) -> None:
         """What the chosen task sets by itself, and what the series lacks for it."""
@@ -339,7 +339,6 @@ class TrainPage(Page):
         if done:
             judged = labels.likely_parts(job.spec, self.labels.layer)
             self.result.show_folder(Path(job.outputs().get("bundle", "")), judged)
-            self.start.refresh()
         elif job.state != "succeeded":
             self.result.clear()
         if first:
