@@ -102,6 +102,21 @@ def read_model(folder: Path) -> Model:
         return Model(folder, folder.name, problem=tr("{path} cannot be read: {why}.", path=path, why=error))
 
 
+def not_there(folder: str, looking: bool) -> str:
+    """Why a model that was asked for cannot be taken.
+
+    Args:
+        folder: Its folder.
+        looking: Whether it is still looked for.
+    """
+    if looking:
+        return tr("Model '{name}' is being looked for.", name=Path(folder).name)
+    return tr(
+        "There is no model in {folder} any more: it was renamed, moved or deleted. Pick another one.",
+        folder=folder,
+    )
+
+
 def training_of(folder: Path) -> Mapping[str, Any]:
     """The spec of the training that made a bundle; empty where it does not say it."""
     path = folder / CARD

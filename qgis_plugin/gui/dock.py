@@ -156,6 +156,7 @@ class TimoDock(QgsDockWidget):
         backend.state_changed.connect(self._on_state)
         backend.jobs_changed.connect(self._on_jobs)
         self._models_came.timeout.connect(self.predict.refresh)
+        self._models_came.timeout.connect(self.train.start.refresh)
         self.banner.retried.connect(self._on_retry)
         self.banner.setup_asked.connect(self.open_setup)
         self.train.model_ready.connect(self._on_model)
@@ -178,6 +179,8 @@ class TimoDock(QgsDockWidget):
         self.shared.settings.save(page=number)
         if number == PREDICT:
             self.predict.refresh()
+        elif number == TRAIN:
+            self.train.start.refresh()
 
     @slot
     def _on_retry(self, program: str) -> None:
@@ -247,7 +250,7 @@ class TimoDock(QgsDockWidget):
 
     @slot
     def _on_jobs(self, changed: list) -> None:
-        if any(job.task == "finetune" and job.state == "succeeded" for job in changed):
+        if any(job.task in ("finetune", "pretrain") and job.state == "succeeded" for job in changed):
             self._models_came.start(SOON)
 
     @slot
@@ -294,7 +297,7 @@ class TimoDock(QgsDockWidget):
             with inside_qgis():
                 QDesktopServices.openUrl(QUrl.fromLocalFile(outputs["report"]))
         elif job.task == "pretrain":
-            self.train.start.refresh()
+            self.train.start.choose(outputs["bundle"])
             self.tabs.setCurrentWidget(self.train)
         elif job.task == "embed":
             with inside_qgis():

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Dict, Mapping, Optional, Sequence, Tuple
 
 from qgis.core import QgsMapLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsDoubleSpinBox, QgsFieldComboBox, QgsSpinBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
+from .._client.presets import PRESETS
 from ..compat import caption, form_layout, label, plain
 from ..i18n import tr
 from ..schema import Parameter
@@ -67,6 +68,8 @@ class SpecForm(QWidget):
         self._widgets: Dict[str, Tuple[Parameter, QWidget]] = {}
         self._fields: Dict[str, str] = {}
         """The fields that the analyst picked, also while the layer has none of the name."""
+        self._task = ""
+        """The chosen preset, whose settings stand in for the defaults."""
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         plain_ones = [p for p in parameters if not p.advanced]
@@ -91,20 +94,31 @@ class SpecForm(QWidget):
         self.set_values(values)
 
     def values(self) -> Dict[str, Any]:
-        """What differs from the task's defaults, ready for its spec; without what is not asked for now."""
+        """What differs from what is taken by itself, ready for a spec; without what is not asked for now."""
         found = {
             name: _read(parameter, widget)
             for name, (parameter, widget) in self._widgets.items()
             if widget.isEnabledTo(self)
         }
-        return {name: value for name, value in found.items() if value != self._widgets[name][0].default}
+        return {name: value for name, value in found.items() if value != self._default(name)}
 
-    def set_values(self, values: Mapping[str, Any]) -> None:
-        """Show these values, and the defaults of all others."""
-        for name, (parameter, widget) in self._widgets.items():
+    def set_values(self, values: Mapping[str, Any], only: Optional[Collection[str]] = None) -> None:
+        """Show these values, and of all others what is taken by itself.
+
+        Args:
+            values: By parameter.
+            only: The parameters that are written; all, if left out.
+        """
+        for name, (parameter, widget) in self._widgets.items():  # the preset comes first
+            if only is not None and name not in only:
+                continue
             if name in FIELDS:
                 self._fields[name] = str(values.get(name) or "")
-            _write(parameter, widget, values.get(name, parameter.default))
+            _write(parameter, widget, values.get(name, self._default(name)))
+
+    def preset_settings(self) -> Mapping[str, Any]:
+        """What the chosen preset sets in place of the defaults."""
+        return PRESETS[self._task].settings if self._task in PRESETS else {}
 
     def offer_fields(self, layer: Optional[QgsMapLayer]) -> None:
         """Let fields be picked from this layer; one that was picked stays where the layer has it."""
@@ -123,11 +137,16 @@ class SpecForm(QWidget):
         found = {name: partial(reveal, widget) for name, (_, widget) in self._widgets.items()}
         return {**found, "setting": partial(reveal, self)}
 
+    def _default(self, name: str) -> Any:
+        return self.preset_settings().get(name, self._widgets[name][0].default)
+
     def _add(self, form: QFormLayout, prefix: str, parameter: Parameter, *, explain: bool) -> None:
         widget, signal = _make(parameter)
         widget.setObjectName(f"{prefix}_{parameter.name}")
         widget.setToolTip(plain(tr(parameter.help)))
         widget.setAccessibleName(tr(parameter.title))
+        if parameter.name == "preset":
+            signal.connect(self._on_preset)
         signal.connect(self._on_change)
         if parameter.name in FIELDS:
             self._keep_field(parameter.name, widget)
@@ -155,6 +174,13 @@ class SpecForm(QWidget):
 
         widget.currentIndexChanged.connect(explain)
         explain()
+
+    @slot
+    def _on_preset(self) -> None:
+        """Show what it sets in place of what the last one set; what the analyst changed stays."""
+        changed, before = self.values(), self.preset_settings()
+        self._task = self._widgets["preset"][1].currentData() or ""
+        self.set_values(changed, {*before, *self.preset_settings()})
 
     @slot
     def _on_change(self) -> None:

@@ -15,7 +15,7 @@ from ..backend.jobs import JobView
 from ..compat import caption, form_layout, icon, label
 from ..i18n import tr
 from ..layers import area, fit
-from ..models import Model, find_models, read_model
+from ..models import Model, find_models, not_there, read_model
 from ..schema import select
 from ..settings import unwritable
 from ..shared import Shared
@@ -52,6 +52,7 @@ class PredictPage(Page):
         self._wanted = shared.settings.bundle
         self._asked = ""
         """The folder that something else than the list asked for, until it is found there."""
+        self._looking = False
         self._unfit = ""
         self._preparing = False
         self._changes = 0
@@ -72,7 +73,9 @@ class PredictPage(Page):
     def refresh(self) -> None:
         """Look for models again."""
         home, others = self.shared.settings.home_folder, list(self.shared.settings.bundles)
-        self.shared.background.run(lambda: find_models(home, others), self._show_models)
+        self._looking = True
+        self.shared.background.run(lambda: find_models(home, others), self._on_found,
+                                   failed=lambda _: self._on_found(self._models))  # fmt: skip
 
     def choose(self, folder: str) -> None:
         """Use the model in this folder, as soon as it is read."""
@@ -81,6 +84,7 @@ class PredictPage(Page):
         if Path(folder).parent != own and folder not in self.shared.settings.bundles:
             self.shared.settings.save(bundles=[*self.shared.settings.bundles, folder])
         self.refresh()
+        self._show_models(self._models)
 
     def model(self) -> Optional[Model]:
         """The chosen model."""
@@ -155,8 +159,13 @@ class PredictPage(Page):
 
     # the model
 
+    def _on_found(self, models: List[Model]) -> None:
+        self._looking = False
+        self._show_models(models)
+
     def _show_models(self, models: List[Model]) -> None:
-        current = self._wanted or (str(self.model().folder) if self.model() else "")
+        before = str(self.model().folder) if self.model() else ""
+        current = self._wanted or before
         models = [model for model in models if not model.pretrained]
         self._models = models
         self.models.blockSignals(True)
@@ -175,7 +184,7 @@ class PredictPage(Page):
         self.models.setCurrentIndex(chosen)
         self.models.blockSignals(False)
         self._show_model()
-        if wanted:  # The list came anew, the analyst changed nothing: a refusal stays to be read.
+        if wanted and current == before:  # The list came anew, nothing changed: a refusal stays to be read.
             self._suggest_out()
             self._validate()
         else:
@@ -232,9 +241,7 @@ class PredictPage(Page):
             return tr("The backend is not ready: see the top of this panel.")
         model = self.model()
         if model is None and self._asked:
-            return helped(tr(
-                "There is no model in {folder} any more: it was renamed, moved or deleted. Pick another one.",
-                folder=self._asked), self.manage.text(), self._on_manage)  # fmt: skip
+            return helped(not_there(self._asked, self._looking), self.manage.text(), self._on_manage)
         series = self._series.why_not(model.date_minimum if model else 1)
         if series:
             return series

@@ -139,7 +139,6 @@ class TrainPage(Page):
         self.form.changed.connect(self._on_form)
         self.effort.chosen.connect(self._on_effort)
         self.start.changed.connect(self._on_form)
-        self._series.changed.connect(self._on_input)
         self._series.changed.connect(self._on_series)
         self.shared.backend.state_changed.connect(self._validate)
         self.shared.backend.refused.connect(self._on_refused)
@@ -192,13 +191,12 @@ class TrainPage(Page):
 
     @slot
     def _on_effort(self, values: Dict[str, Any]) -> None:
-        others = {name: value for name, value in self.form.values().items() if name not in KEYS}
-        self.form.set_values({**others, **values})
+        self.form.set_values(values, KEYS)
         self._on_form()
 
     @slot
     def _on_form(self) -> None:
-        self.effort.show_values(self.form.values(), self.start.variant())
+        self.effort.show_values(self.form.values(), self.form.preset_settings(), self.start.variant())
         self._tell_preset()
         self._on_input()
 
@@ -207,6 +205,7 @@ class TrainPage(Page):
         self.labels.series_changed()
         self.start.show_bands(self._series.bands())
         self._tell_preset()
+        self._on_input()
 
     def _tell_preset(self) -> None:
         """What the chosen task sets by itself, and what the series lacks for it."""
@@ -340,7 +339,6 @@ class TrainPage(Page):
         if done:
             judged = labels.likely_parts(job.spec, self.labels.layer)
             self.result.show_folder(Path(job.outputs().get("bundle", "")), judged)
-            self.start.refresh()
         elif job.state != "succeeded":
             self.result.clear()
         if first:

@@ -87,17 +87,20 @@ class EffortBox(QWidget):
         self.slider.valueChanged.connect(self._on_slider)
         self.slider.sliderReleased.connect(self._on_slider)
         self.custom = False
-        self.show_values({})
+        self.show_values({}, {})
 
-    def show_values(self, values: Mapping[str, Any], size: str = "") -> None:
+    def show_values(self, values: Mapping[str, Any], preset: Mapping[str, Any], size: str = "") -> None:
         """Stand where these values are a stop's; else say that they are the analyst's own.
 
         Args:
-            values: What differs from the defaults in the form.
+            values: What differs in the form from what is taken by itself.
+            preset: What the chosen task sets in place of the defaults.
             size: The variant of the model that the training starts from, which stands in for the form's.
         """
-        now = self._of(values, size)
-        stops = [number for number, stop in enumerate(STOPS) if self._of(stop.values, size) == now]
+        now = self._of({**preset, **values}, size)
+        stops = [
+            number for number, stop in enumerate(STOPS) if self._of({**preset, **stop.values}, size) == now
+        ]
         at = self.slider.value()
         self.custom = not stops
         if stops and at not in stops:

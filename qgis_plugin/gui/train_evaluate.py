@@ -208,7 +208,9 @@ class EvaluateDialog(QDialog):
         if self.why_not() or model is None or not parts:
             return
         try:
-            out = unique_path(self._shared.settings.subfolder("reports"), f"{model.folder.name}-check")
+            reports = self._shared.settings.subfolder("reports")
+            taken = self._shared.backend.taken("evaluate")
+            out = unique_path(reports, f"{model.folder.name}-check", taken=taken)
             spec: Dict[str, Any] = {
                 "series": [str(self._series.write())],
                 "model": str(model.folder),

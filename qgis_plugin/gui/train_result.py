@@ -92,10 +92,12 @@ class ResultBox(QFrame):
         self._asked += 1
         asked = self._asked
         self._parts = list(parts)
-        self._shared.background.run(lambda: read_scores(folder), lambda scores: self._show(asked, scores))
+        self._shared.background.run(
+            lambda: read_scores(folder), lambda scores: self._show(asked, scores), owner=self
+        )
 
     def _show(self, asked: int, scores: Scores) -> None:
-        if asked != self._asked or sip.isdeleted(self):
+        if asked != self._asked:
             return
         self.scores = scores
         self.title.setText(scores.sentence)
@@ -136,7 +138,9 @@ class ResultBox(QFrame):
         asked, name = self._asked, self.scores.classes[row].name
         mapped = self.scores.classes[column]
         find = finder(parts, name, self._evidence(mapped.value, row == column))
-        self._shared.background.run(find, lambda found: self._select(asked, told, name, mapped.name, found))
+        self._shared.background.run(
+            find, lambda found: self._select(asked, told, name, mapped.name, found), owner=self
+        )
 
     def _evidence(self, value: int, right: bool) -> Tuple[Evidence, ...]:
         found: List[Evidence] = []

@@ -12,6 +12,7 @@ from qgis.PyQt.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from ..compat import caption, form_layout, label, plain
 from ..i18n import tr
+from ..models import not_there
 from ..schema import parameters
 from ..shared import Shared
 from ..starts import Start, find_starts
@@ -29,6 +30,9 @@ class StartBox(QWidget):
         self.setObjectName("timoTrainStartBox")
         self._shared = shared
         self._starts: List[Start] = []
+        self._asked = ""
+        """The folder of a model that shall be taken, until it is found."""
+        self._looking = False
         self._bands: FrozenSet[str] = frozenset()
         self.start = QComboBox()
         self.start.setObjectName("timoTrainStart")
@@ -54,9 +58,14 @@ class StartBox(QWidget):
         self._show([])
 
     def refresh(self) -> None:
-        """Look for models again."""
+        """Look for models again, also where the chosen one lies."""
         home, others = self._shared.settings.home_folder, list(self._shared.settings.bundles)
-        self._shared.background.run(lambda: find_starts(home, others), self._show)
+        if self._folder() and self._folder() not in others:
+            others.append(self._folder())
+        self._looking = True
+        self._shared.background.run(
+            lambda: find_starts(home, others), self._on_found, failed=lambda _: self._on_found(self._starts)
+        )
 
     def show_bands(self, bands: FrozenSet[str]) -> None:
         """The series has these bands: models that know none of them cannot be taken."""
@@ -65,12 +74,14 @@ class StartBox(QWidget):
             self._show(self._starts)
 
     def choose(self, folder: str) -> None:
-        """Take this model, if it is listed."""
-        self.start.setCurrentIndex(max(0, self.start.findData(folder)))
+        """Take the model in this folder as soon as it is found; nothing, if there is none to take."""
+        self._asked = str(Path(folder)) if folder else ""
+        self.refresh()
+        self.start.setCurrentIndex(self.start.findData(self._asked))
 
     def values(self) -> Dict[str, Any]:
         """``from`` and ``learn``; empty where it starts from nothing."""
-        folder = self.start.currentData()
+        folder = self._folder()
         return {"from": folder, **self.learn.values()} if folder else {}
 
     def variant(self) -> str:
@@ -80,19 +91,32 @@ class StartBox(QWidget):
 
     def why_not(self) -> str:
         """Why it cannot be started from what is chosen; empty if it can."""
+        if self._asked:
+            return not_there(self._asked, self._looking)
         chosen = self._chosen()
         if chosen is None or chosen.fits(self._bands):
             return ""
         return tr("Model '{name}' knows none of the series' bands: start from another, or from nothing.",
                   name=chosen.name)  # fmt: skip
 
+    def _folder(self) -> str:
+        """The model that shall be started from; empty for none."""
+        return self._asked or self.start.currentData() or ""
+
     def _chosen(self) -> Any:
         folder = self.start.currentData()
         return next((one for one in self._starts if folder and one.folder == Path(folder)), None)
 
     @slot
+    def _on_found(self, starts: List[Start]) -> None:
+        asked, before = self._asked, self._chosen()
+        self._looking = False
+        self._show(starts)
+        if asked or self._asked or self._chosen() != before:
+            self.changed.emit()
+
     def _show(self, starts: List[Start]) -> None:
-        chosen = self.start.currentData()
+        wanted = self._folder()
         self._starts = starts
         self.start.blockSignals(True)
         self.start.clear()
@@ -104,19 +128,25 @@ class StartBox(QWidget):
             )
             self.start.setItemData(self.start.count() - 1, plain(one.told), Qt.ItemDataRole.ToolTipRole)
             self.start.model().item(self.start.count() - 1).setEnabled(fits)
-        self.start.setCurrentIndex(max(0, self.start.findData(chosen)))
+        number = self.start.findData(wanted)  # nothing is not taken in its place
+        self._asked = "" if number >= 0 else wanted
+        self.start.setCurrentIndex(number)
         self.start.blockSignals(False)
         self._tell()
 
     @slot
     def _on_change(self) -> None:
+        if self.start.currentIndex() >= 0:
+            self._asked = ""
         self._tell()
         self.changed.emit()
 
     def _tell(self) -> None:
         chosen = self._chosen()
-        self.learn.setVisible(chosen is not None)
-        if chosen is None:
+        self.learn.setVisible(bool(self._folder()))
+        if self._asked:
+            self.told.setText(self.why_not())
+        elif chosen is None:
             self.told.setText(tr(
                 "The model knows nothing yet and learns from your labels alone: no pre-trained weights are "
                 "published so far."))  # fmt: skip

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import html
 import json
+import time
 
 import numpy as np
 import pytest
 from osgeo import gdal, ogr, osr
 from qgis.core import QgsProject, QgsRasterLayer
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QLabel, QPushButton
@@ -361,3 +363,20 @@ def test_keyboard_reaches_a_cell(box, bundle, make_labels, qtbot):
     box.confusion.setCurrentIndex(box.confusion.model().index(1, FIGURES + 2))
     qtbot.keyClick(box.confusion, Qt.Key.Key_Return)
     assert asked == [(1, 2)]
+
+
+def test_dialog_that_is_closed_while_places_are_looked_for_selects_nothing(
+    dock, bundle, make_labels, birch_in_an_oak, iface, qtbot
+):
+    from timo_qgis.gui.confusion import FIGURES
+    from timo_qgis.gui.train_result import ResultBox
+
+    layer = make_labels(ROWS)
+    box = show(ResultBox(dock.shared, "timoTrain"), bundle, layer, qtbot)
+    box.confusion.clicked.emit(box.confusion.model().index(0, FIGURES + 1))
+    assert "Looking" in places(box)
+    sip.delete(box)
+    done = []
+    dock.shared.background.run(lambda: time.sleep(0.5), lambda _: done.append(True))
+    qtbot.waitUntil(lambda: bool(done))
+    assert layer.selectedFeatureCount() == 0 and iface.canvas.zoomed == []

@@ -38,6 +38,7 @@ def test_features_come_as_a_layer(opened):
 def test_pretrained_model_leads_to_the_train_page(opened, dock):
     opened("pretrain", "/data/encoder")
     assert dock.tabs.currentWidget() is dock.train
+    assert dock.train.start.values() == {"from": "/data/encoder"}
 
 
 def test_failed_job_without_a_page_says_where_to_look(opened, dock):

@@ -115,13 +115,31 @@ def test_model_that_is_gone_is_said_and_no_other_is_taken_for_it(write_model, pa
     page.shared.backend._on_state(LinkState("ready"))
     gone = str(tmp_path / "home" / "models" / "oaks")
     page.choose(gone)
-    qtbot.waitUntil(lambda: page.model() is None)
-    assert gone in page.footer_row.reason.text() and not page.footer_row.button.isEnabled()
+    assert page.model() is None
+    qtbot.waitUntil(lambda: gone in page.footer_row.reason.text())
+    assert not page.footer_row.button.isEnabled()
     write_model("birches")
     refresh(page, qtbot, 2)
     assert page.model() is None
     page.models.setCurrentIndex(0)
     assert page.model() is not None and gone not in page.footer_row.reason.text()
+
+
+def test_model_that_is_used_is_the_one_at_the_next_start_and_the_estimate_of_the_last_goes(
+    write_model, page, qtbot
+):
+    from timo_qgis.settings import Settings
+
+    write_model("woods", name="woods")
+    refresh(page, qtbot, 1)
+    forgotten = []
+    page.estimate.forget = lambda: forgotten.append(page.model())
+    oaks = write_model("oaks", name="oaks")
+    page.choose(str(oaks))
+    assert page.model() is None and forgotten == [None]
+    qtbot.waitUntil(lambda: page.model() is not None)
+    assert page.model().name == "oaks" and forgotten[-1] is page.model()
+    assert Settings.load().bundle == str(oaks)
 
 
 def test_model_that_is_renamed_stays_chosen(write_model, page, qtbot, monkeypatch):

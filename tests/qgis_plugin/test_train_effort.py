@@ -78,10 +78,61 @@ def test_task_tells_what_it_sets_and_what_the_series_lacks(page, package):
     note = page.findChild(QLabel, "timoTrainPreset")
     combo.setCurrentIndex(combo.findText("Flood"))
     assert "Zoom 1" in note.text() and "Augmentation strong" in note.text()
-    slider(page).setValue(0)
-    assert "Zoom" not in note.text()
+    page.findChild(QWidget, "timoTrain_zoom").setValue(3)
+    assert "Zoom" not in note.text() and "Augmentation strong" in note.text()
     combo.setCurrentIndex(combo.findText("Any other"))
     assert note.isHidden()
+
+
+def test_task_shows_under_advanced_what_it_sets_and_there_the_usual_value_can_be_chosen(page):
+    combo = page.findChild(QComboBox, "timoTrain_preset")
+    balance, zoom = (page.findChild(QWidget, f"timoTrain_{name}") for name in ("balance", "zoom"))
+    usual = balance.currentText()
+    zoom.setValue(3)
+    combo.setCurrentIndex(combo.findText("Flood"))
+    assert balance.currentText().startswith("Full") and zoom.value() == 3
+    assert page.form.values() == {"preset": "flood", "zoom": 3}
+    zoom.setValue(1)
+    assert page.form.values() == {"preset": "flood"}
+    balance.setCurrentText(usual)
+    assert page.form.values() == {"preset": "flood", "balance": "root"}
+    page.form.set_values({"preset": "flood", "zoom": 2})
+    assert balance.currentText().startswith("Full") and page.form.values() == {"preset": "flood", "zoom": 2}
+    combo.setCurrentIndex(combo.findText("Crops"))
+    assert balance.currentText() == usual and page.form.values() == {"preset": "crops"}
+
+
+def test_slider_stands_where_the_task_does_what_a_stop_does(page):
+    combo = page.findChild(QComboBox, "timoTrain_preset")
+    combo.setCurrentIndex(combo.findText("Flood"))
+    assert words(page).startswith("Balanced")
+    for number, title in ((0, "Fast look"), (2, "Thorough"), (1, "Balanced")):
+        slider(page).setValue(number)
+        assert words(page).startswith(title)
+    page.findChild(QWidget, "timoTrain_zoom").setValue(2)
+    assert words(page).startswith("Custom")
+
+
+def test_slider_leaves_shares_and_fields_that_are_not_asked_for_now(page, make_labels, qtbot):
+    make_labels([("oak", (0, 0, 2, 2)), ("birch", (0, 4, 2, 6))])
+    split, share = (page.findChild(QWidget, f"timoTrain_{name}") for name in ("split_field", "validation"))
+    qtbot.waitUntil(lambda: split.findText("note") >= 0)
+    share.setValue(0.4)
+    split.setField("note")
+    split.activated.emit(split.currentIndex())
+    assert not share.isEnabled()
+    other = make_labels([("oak", (0, 0, 2, 2))], name="other")
+    other.dataProvider().deleteAttributes([other.fields().indexOf("note")])
+    other.updateFields()
+    noted = page.labels.layer
+    page.labels.layers.setLayer(other)
+    assert "split_field" not in page.form.values()
+    slider(page).setValue(3)
+    page.labels.layers.setLayer(noted)
+    assert page.form.values()["split_field"] == "note" and not share.isEnabled()
+    slider(page).setValue(2)
+    split.setField("")
+    assert share.isEnabled() and page.form.values()["validation"] == 0.4
 
 
 @pytest.mark.parametrize(

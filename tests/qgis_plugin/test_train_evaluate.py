@@ -76,6 +76,21 @@ def test_job_gets_series_model_labels_and_a_folder_of_its_own(
     assert spec["labels"].startswith(str(home / "copies")) and spec["series"][0].endswith(".csv")
 
 
+def test_second_check_of_a_model_gets_a_folder_of_its_own_while_the_first_waits(
+    dialog, dock, tmp_path, make_labels, sent, qtbot
+):
+    from timo_qgis.backend.jobs import JobView
+
+    first = tmp_path / "home" / "reports" / "woods-check"
+    waiting = JobView(id="a", task="evaluate", state="queued", created=1.0, spec={"out": str(first)})
+    dock.shared.backend._on_jobs([waiting])
+    make_labels(ROWS)
+    qtbot.waitUntil(lambda: dialog.why_not() == "")
+    dialog.footer.button.click()
+    qtbot.waitUntil(lambda: len(sent) == 1)
+    assert sent[0][1]["out"] == f"{first}-2"
+
+
 def test_model_of_every_date_is_judged_by_labels_with_a_date(dialog, make_labels, tmp_path, sent, qtbot):
     path = tmp_path / "home" / "models" / "woods" / "model.json"
     card = json.loads(path.read_text())

@@ -114,3 +114,58 @@ def test_size_of_the_slider_does_not_count_for_a_model_that_has_its_own(page):
     page.form.set_values({k: v for k, v in STOPS[3].values.items() if k != "model"})
     page._on_form()
     assert not page.effort.custom
+
+
+def test_model_of_a_job_that_is_not_listed_yet_is_waited_for_and_never_replaced_by_random_weights(
+    page, home, qtbot, tmp_path
+):
+    gone = str(home / "models" / "gone")
+    page.take({"from": gone, "learn": "head", "out": "x"})
+    assert "being looked for" in page.start.why_not()
+    qtbot.waitUntil(lambda: "There is no model in" in page.start.why_not())
+    assert gone in told(page) and combo(page).currentText() == ""
+    assert page.start.values() == {"from": gone, "learn": "head"}
+    write(home, "gone")
+    page.start.refresh()
+    qtbot.waitUntil(lambda: combo(page).currentText() == "gone")
+    assert page.start.why_not() == "" and page.start.values() == {"from": gone, "learn": "head"}
+    elsewhere = (home / "models" / "gone").rename(tmp_path / "elsewhere")
+    page.take({"from": str(elsewhere), "out": "x"})
+    qtbot.waitUntil(lambda: page.start.why_not() == "" and combo(page).currentText() == "gone")
+    with qtbot.waitSignal(page.start.changed):
+        page.start.choose(str(elsewhere))
+    assert page.start.why_not() == ""
+    page.take({"out": "x"})
+    assert combo(page).currentText() == "Nothing: random weights" and page.start.values() == {}
+
+
+def test_chosen_model_that_vanishes_is_said_until_another_is_picked(page, home, dock, qtbot):
+    choose(page, "woods")
+    dock.tabs.setCurrentWidget(dock.predict)
+    (home / "models" / "woods").rename(home / "oaks")
+    with qtbot.waitSignal(page.start.changed):
+        dock.tabs.setCurrentWidget(page)
+    assert "There is no model in" in page.start.why_not() and page.start.values()["from"].endswith("woods")
+    choose(page, "Nothing: random weights")
+    assert page.start.why_not() == "" and page.start.values() == {}
+
+
+@pytest.mark.parametrize("task", ["finetune", "pretrain"])
+def test_model_of_any_job_is_offered_at_once(page, home, dock, qtbot, task):
+    from timo_qgis.backend.jobs import JobView
+
+    write(home, "new")
+    dock.shared.backend.jobs_changed.emit([JobView(id="a", task=task, state="succeeded", created=1.0)])
+    qtbot.waitUntil(lambda: combo(page).findText("new") > 0)
+
+
+def test_bands_of_the_series_are_known_before_the_start_is_judged(page, home, monkeypatch):
+    from timo_qgis.backend.link import LinkState
+
+    page.shared.backend._on_state(LinkState("ready"))
+    choose(page, "woods")
+    said = []
+    monkeypatch.setattr(page.footer_row, "show_reason", lambda why: said.append(page.start._bands))
+    monkeypatch.setattr(page._series, "bands", lambda: frozenset({"vv"}))
+    page._series.changed.emit()
+    assert said and set(said) == {frozenset({"vv"})}
