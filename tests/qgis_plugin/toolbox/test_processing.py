@@ -16,7 +16,6 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsField,
-    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProject,
@@ -307,60 +306,6 @@ def test_job_that_is_removed_from_elsewhere_is_waited_for_no_more(package, make_
     follower.take_removed(["b"])
     with pytest.raises(QgsProcessingException, match="removed from elsewhere"):
         follower.take_removed(["a", "b"])
-
-
-# what QGIS loads
-
-
-@pytest.fixture
-def load(algorithm, package, make_map, make_feedback, qgis_processing, tmp_path):
-    """Loads a job's map as the toolbox does, beside its maps of two dates; or asks for the file alone."""
-    from processing.gui.Postprocessing import handleAlgorithmResults
-    from timo_qgis.backend.jobs import JobView
-    from timo_qgis.processing.styling import dress_on_load
-
-    classes = {1: ("wood", (0, 100, 0)), 2: ("field", (200, 200, 0))}
-
-    def run(name, shown=True):
-        context, project = QgsProcessingContext(), QgsProject.instance()
-        context.setProject(project)
-        path = str(make_map(f"{name}.tif", [[1, 2]], classes))
-        for date in ("2020-01-15", "2020-03-01"):
-            make_map(f"{name}-dates/{name}_{date}.tif", [[2, 1]], classes, {"TIMO_DATE": date})
-        if shown:
-            context.addLayerToLoadOnCompletion(path, QgsProcessingContext.LayerDetails(name, project, "out"))
-        paths = {"map": path, "maps_per_date": str(tmp_path / f"{name}-dates")}
-        dress_on_load(JobView(f"job-{name}", task="predict", state="succeeded"), paths, context)
-        assert handleAlgorithmResults(algorithm("predict"), context, make_feedback(), parameters={})
-
-    return run
-
-
-def test_maps_of_every_date_come_beside_the_map_in_a_group_of_their_job(load, qtbot):
-    load("one")
-    load("two")
-    project = QgsProject.instance()
-    qtbot.waitUntil(lambda: len(project.mapLayers()) == 6)
-    groups = {group.name(): group for group in project.layerTreeRoot().findGroups()}
-    assert set(groups) == {"one", "two"}
-    for group in groups.values():
-        (inner,) = group.findGroups()
-        assert [node.name() for node in inner.findLayers()] == ["2020-01-15", "2020-03-01"]
-        assert all(node.layer().temporalProperties().isActive() for node in inner.findLayers())
-        assert not inner.isVisible()
-
-
-def test_maps_of_every_date_are_not_loaded_where_the_map_is_not(load, qtbot):
-    load("one", shown=False)
-    qtbot.wait(200)
-    assert not QgsProject.instance().mapLayers()
-
-
-def test_another_project_gets_no_maps_of_dates(load, qtbot):
-    load("one")
-    QgsProject.instance().clear()
-    qtbot.wait(200)
-    assert not QgsProject.instance().mapLayers()
 
 
 # cancelled before it began
