@@ -168,6 +168,47 @@ def test_existing_output_is_kept_unless_overwriting_is_asked_for(algorithm, cont
     assert (tmp_path / "m.tif").read_bytes() == b"mine"
 
 
+def test_folder_that_browsing_gave_takes_the_maps_of_every_date_but_replaces_none(
+    algorithm, context, bundle, scene, tmp_path
+):
+    (tmp_path / "days").mkdir()
+    (tmp_path / "days" / "other_2020-03-01.tif").touch()
+    values = {
+        "series": scene, "model": str(bundle), "out": str(tmp_path / "m.tif"),
+        "per_date": str(tmp_path / "days"),
+    }  # fmt: skip
+    assert check(algorithm("predict"), values, context) == ""
+    (tmp_path / "days" / "m_2020-03-01.tif").touch()
+    why = check(algorithm("predict"), values, context)
+    assert "m_2020-03-01.tif exists already" in why and why.startswith("Maps of every date")
+
+
+def test_empty_folder_that_browsing_gave_takes_a_model_and_one_with_content_leads_to_a_free_one(
+    make_feedback, algorithm, context, scene, fields, tmp_path, monkeypatch
+):
+    from timo_qgis.backend.jobs import JobView
+    from timo_qgis.processing import job
+
+    def run_job(*_):
+        assert not folder.exists(), "the backend makes it"
+        return JobView("a", task="finetune", state="succeeded")
+
+    monkeypatch.setattr(job, "run_job", run_job)
+    folder = tmp_path / "results"
+    (folder / "Model").mkdir(parents=True)
+    values = {"series": scene, "labels": fields, "class_field": "class", "out": str(folder)}
+    why = check(algorithm("finetune"), values, context)
+    assert (
+        why == f"Model: the folder {folder} holds other things. Name a new one, such as {folder / 'Model-2'}."
+    )
+    (folder / "Model").rmdir()
+    assert check(algorithm("finetune"), values, context) == ""
+    assert algorithm("finetune").run(values, context, make_feedback(), {}, False)[1]
+    folder.mkdir()
+    (folder / "model.json").touch()
+    assert "exists already" in check(algorithm("finetune"), values, context)
+
+
 def test_field_of_the_class_is_asked_for_and_checked(algorithm, context, scene, fields, tmp_path):
     values = {"series": scene, "labels": fields, "out": str(tmp_path / "model")}
     assert "Pick the field of layer 'fields'" in check(algorithm("finetune"), values, context)
