@@ -7,8 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -347,28 +345,3 @@ def test_job_that_is_removed_from_elsewhere_is_waited_for_no_more(package, make_
     follower.take_removed(["b"])
     with pytest.raises(QgsProcessingException, match="removed from elsewhere"):
         follower.take_removed(["a", "b"])
-
-
-# cancelled before it began
-
-
-@pytest.mark.skipif(os.name == "nt", reason="the program of this test is a shell script")
-def test_cancel_while_the_backend_is_still_starting_ends_it(
-    make_feedback, algorithm, context, bundle, scene, tmp_path, monkeypatch
-):
-    program = tmp_path / "slow"
-    program.write_text("#!/bin/sh\nexec sleep 90\n", encoding="utf-8")
-    program.chmod(0o700)
-    monkeypatch.setenv("TIMO_BACKEND", str(program))
-    feedback = make_feedback()
-
-    def cancel_when_it_starts():
-        while "Starting the backend." not in feedback.texts:
-            time.sleep(0.05)
-        feedback.cancel()
-
-    threading.Thread(target=cancel_when_it_starts, daemon=True).start()
-    values = {"series": scene, "model": str(bundle), "out": str(tmp_path / "map.tif")}
-    results, fine = algorithm("predict").run(values, context, feedback, {}, False)
-    assert (results, fine) == ({}, True)  # without the cancel it fails when the backend's time is over
-    assert "The job was cancelled." in feedback.lines
