@@ -126,21 +126,21 @@ def _classes_in(table: Optional[gdal.RasterAttributeTable]) -> Classes:
     return tuple(one for one in found if one[1])
 
 
+def is_dated(name: str, stem: str) -> bool:
+    """Whether a file's name is the map's and a date, and nothing between: ``map_2`` is another map."""
+    begin, _, date = name.rpartition("_")
+    return begin == stem and parse_date(date) is not None
+
+
 def _dated(path: Path, stem: str, classes: Classes) -> List[Result]:
     """The maps of each date in a folder, by date: those named like the map that say their date."""
     folder = path if path.is_dir() else path.parent
     found: Dict[dt.date, Result] = {}
     for file in sorted(folder.glob("*.tif")):
-        if stem and not _is_dated(file.stem, stem):
+        if stem and not is_dated(file.stem, stem):
             continue
         result = read_result(DATED, file)
         date = parse_date(result.tags.get("TIMO_DATE", "")) if result else None
         if result is not None and date is not None:
             found[date] = replace(result, date=date, classes=result.classes or classes)
     return [found[date] for date in sorted(found)]
-
-
-def _is_dated(name: str, stem: str) -> bool:
-    """Whether a file's name is the map's and a date, and nothing between: ``map_2`` is another map."""
-    begin, _, date = name.rpartition("_")
-    return begin == stem and parse_date(date) is not None

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections import defaultdict
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import DefaultDict, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from qgis.core import (
     Qgis,
+    QgsDataProvider,
     QgsDateTimeRange,
     QgsLayerTreeGroup,
     QgsMapLayer,
@@ -33,10 +35,21 @@ from .result_files import (
     Result,
     read_results,
 )
-from .sources import JOB_PROPERTY, KIND_PROPERTY, layer_file
+from .sources import JOB_PROPERTY, KIND_PROPERTY, is_result, layer_file
 from .styling import style
 
-__all__ = ["Result", "add_results", "dress", "layer_of", "layers_of_job", "read_results"]
+__all__ = [
+    "Result",
+    "add_results",
+    "dress",
+    "layer_of",
+    "layers_by_file",
+    "layers_of_job",
+    "read_results",
+    "renew",
+    "reopen",
+    "true_path",
+]
 
 TITLES = {
     MAP: tr("Map"),
@@ -55,7 +68,8 @@ def add_results(
     """Add the results as a group at the top of the layer tree, the map visible and unfolded.
 
     Maps of each date stand in a group of their own, which is shown when the analyst ticks it. Opening a layer
-    takes its time: each is added when the next one is asked for.
+    takes its time: each is added when the next one is asked for. Where a file has replaced that of a former
+    result, the layer of that one shows it, and there is no second one.
 
     Args:
         project: The project.
@@ -66,31 +80,31 @@ def add_results(
     Yields:
         The layers; those of this job that are in the project already are not added again.
     """
-    files = [layer_file(layer) for layer in layers_of_job(project, job)]
-    there = {_true(file) for file in files if file is not None}
-    new = [result for result in results if _true(result.path) not in there]
-    if not new:
-        return
+    by_file = layers_by_file(project)
     ranges = _ranges([result.date for result in results if result.date is not None])
     group = _group_of(project, job)
     added = False
-    for result in new:
-        layer = layer_of(result, title)
-        if not layer.isValid():
+    for result in results:
+        there = [layer for layer in by_file.get(true_path(result.path), ()) if not sip.isdeleted(layer)]
+        if any(layer.customProperty(JOB_PROPERTY) == job for layer in there):
             continue
-        if group is None or sip.isdeleted(group):  # it may be taken away meanwhile
-            group = project.layerTreeRoot().insertGroup(0, title)
-            group.setCustomProperty(JOB_PROPERTY, job)
-        dress(layer, result, job, title)
-        if result.date is not None and isinstance(layer, QgsRasterLayer):
-            _place_in_time(layer, ranges[result.date])
-        with inside_qgis():
-            project.addMapLayer(layer, False)
-            node = (group if result.kind != DATED else _dated_group(group)).addLayer(layer)
-        node.setItemVisibilityChecked(result.kind in (MAP, DATED))
-        node.setExpanded(result.kind == MAP)
+        renew(there, result, job, title)
+        layers = [layer for layer in there if is_result(layer)]
+        if not layers:
+            layer = layer_of(result, title)
+            if not layer.isValid():
+                continue
+            if group is None or sip.isdeleted(group):  # it may be taken away meanwhile
+                group = project.layerTreeRoot().insertGroup(0, title)
+                group.setCustomProperty(JOB_PROPERTY, job)
+            dress(layer, result, job, title)
+            _place(project, layer, result, group)
+            layers = [layer]
+        for layer in layers:
+            if result.date is not None and isinstance(layer, QgsRasterLayer):
+                _place_in_time(layer, ranges[result.date])
         added = True
-        yield layer
+        yield layers[0]
     if added and ranges and project.timeSettings().temporalRange().isInfinite():
         first, last = min(ranges), ranges[max(ranges)][1]
         project.timeSettings().setTemporalRange(QgsDateTimeRange(_moment(first), _moment(last)))
@@ -112,12 +126,41 @@ def dress(layer: QgsMapLayer, result: Result, job: str, title: str) -> None:
     layer.setCustomProperty(KIND_PROPERTY, result.kind)
 
 
+def reopen(layer: QgsMapLayer) -> None:
+    """Have a layer show what its file holds now: what it has opened may be a file that was replaced."""
+    with inside_qgis():
+        if isinstance(layer, QgsRasterLayer):  # reload() would keep the former file's extent
+            options = QgsDataProvider.ProviderOptions()
+            layer.setDataSource(layer.source(), layer.name(), layer.providerType(), options)
+        else:
+            layer.reload()
+
+
+def renew(layers: Iterable[QgsMapLayer], result: Result, job: str, title: str) -> None:
+    """Have layers of a result's file show what it holds now; those that the analyst made keep their style."""
+    for layer in layers:
+        reopen(layer)
+        if is_result(layer):
+            dress(layer, result, job, title)
+        layer.triggerRepaint()
+
+
+def layers_by_file(project: QgsProject) -> Dict[str, List[QgsMapLayer]]:
+    """The layers in the project by the true path of their file."""
+    found: DefaultDict[str, List[QgsMapLayer]] = defaultdict(list)
+    for layer in project.mapLayers().values():
+        file = layer_file(layer)
+        if file is not None:
+            found[true_path(file)].append(layer)
+    return found
+
+
 def layers_of_job(project: QgsProject, job: str) -> List[QgsMapLayer]:
     """The layers in the project that show a job's results."""
     return [layer for layer in project.mapLayers().values() if layer.customProperty(JOB_PROPERTY) == job]
 
 
-def _true(file: Path) -> str:
+def true_path(file: Path) -> str:
     """The same for all ways to write a path: links, slashes and, on Windows, capitals."""
     return os.path.normcase(os.path.realpath(file))
 
@@ -125,6 +168,15 @@ def _true(file: Path) -> str:
 def _group_of(project: QgsProject, job: str) -> Optional[QgsLayerTreeGroup]:
     groups = project.layerTreeRoot().findGroups(True)
     return next((group for group in groups if group.customProperty(JOB_PROPERTY) == job), None)
+
+
+def _place(project: QgsProject, layer: QgsMapLayer, result: Result, group: QgsLayerTreeGroup) -> None:
+    """Add a new layer to the project, in its job's group."""
+    with inside_qgis():
+        project.addMapLayer(layer, False)
+        node = (group if result.kind != DATED else _dated_group(group)).addLayer(layer)
+    node.setItemVisibilityChecked(result.kind in (MAP, DATED))
+    node.setExpanded(result.kind == MAP)
 
 
 def _dated_group(group: QgsLayerTreeGroup) -> QgsLayerTreeGroup:

@@ -173,6 +173,7 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
         """
         from ..settings import Settings
         from .job import run_job  # it needs pyzmq
+        from .request import make_way
 
         for name in self._temporary_folders():
             feedback.pushWarning(
@@ -189,6 +190,7 @@ class TaskAlgorithm(QgsProcessingAlgorithm):
             return {}
         for told in self._bundles(spec):
             feedback.pushInfo(told)
+        make_way(self.TASK, self._outputs)
         job = run_job(self.TASK, spec, self._proxy, feedback)
         if job.state != "succeeded":
             feedback.pushInfo(tr("The job was cancelled."))

@@ -7,8 +7,8 @@ import queue
 import uuid
 from typing import Any, Mapping, Sequence, Tuple
 
-from qgis.core import QgsProcessingException, QgsProcessingFeedback
-from qgis.PyQt.QtCore import Qt
+from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedback
+from qgis.PyQt.QtCore import QEventLoop, Qt, QThread, QTimer
 
 from ..backend.jobs import JobView, time_left
 from ..backend.launcher import Launcher
@@ -24,7 +24,8 @@ def run_job(
 ) -> JobView:
     """Have the backend do a task; it is started where none runs.
 
-    Cancelling the feedback cancels the job, and its end is waited for. No event loop is needed.
+    Cancelling the feedback cancels the job, and its end is waited for. No event loop is needed; on the
+    interface's thread, where QGIS runs a batch, the interface goes on, and may start another run meanwhile.
 
     Args:
         task: ``predict``, ``finetune`` and the like.
@@ -42,7 +43,8 @@ def run_job(
     settings = Settings.load()
     thread = LinkThread(Launcher(settings.backend_program, settings.home_folder, proxy))
     news: queue.Queue[Tuple[str, Any]] = queue.Queue()
-    # Directly, in the link's own thread: ours waits for the queue and has no event loop.
+    interface = QThread.currentThread() == QgsApplication.instance().thread()
+    # Directly, in the link's own thread: ours waits for the queue and may have no event loop.
     direct = Qt.ConnectionType.DirectConnection
     thread.state_changed.connect(lambda state: news.put(("state", state)), direct)
     thread.jobs_changed.connect(lambda jobs: news.put(("jobs", jobs)), direct)
@@ -56,14 +58,32 @@ def run_job(
             if feedback.isCanceled():
                 follower.cancel(thread)
             try:
-                kind, news_body = news.get(timeout=LOOK_EVERY)
+                kind, news_body = news.get(timeout=0 if interface else LOOK_EVERY)
             except queue.Empty:
+                if interface:
+                    _give_turn(feedback)
                 continue
             getattr(follower, f"take_{kind}")(news_body)
     finally:
         thread.end()
         thread.wait()
     return follower.result()
+
+
+def _give_turn(feedback: QgsProcessingFeedback) -> None:
+    """Let the interface go on for a while.
+
+    Raises:
+        QgsProcessingException: Nobody waits for the job any more, nor for a batch's others.
+    """
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000 * LOOK_EVERY), loop.quit)
+    closed = loop.exec() < 0  # it does not begin once QGIS is told to end
+    if closed or QgsApplication.processingRegistry().providerById("timo") is None:
+        feedback.cancel()
+        raise QgsProcessingException(
+            tr("TiMo or QGIS is being closed: what was begun goes on, and stands on the page Jobs.")
+        )
 
 
 class _Follower:

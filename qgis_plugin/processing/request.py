@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Union
@@ -26,14 +27,19 @@ from ..layers import frames, label_classes, labels
 from ..layers.layer_copy import COPIES, CopyError, LayerCopy
 from ..layers.raster_blocks import StoppedError
 from ..layers.raster_facts import FactsReader
+from ..layers.result_files import is_dated
 from ..layers.series_store import Series, SeriesStore
-from ..layers.sources import layer_file, safe_name
+from ..layers.sources import layer_file, safe_name, unique_path
 from ..models import CARD
 from ..schema import Parameter
 from ..settings import Settings, unwritable
 from .definitions import LABEL_FIELDS, LAYERS, OUTPUTS, SERIES, SOURCE, asked, title
 
 Values = Mapping[str, Any]
+DATES = "per_date"
+"""The output whose folder may hold other files."""
+REPORT = "report.json"
+"""What a folder holds that is a report."""
 _NO_FILE = re.compile(r"[*?\[]|://")
 
 
@@ -119,17 +125,51 @@ def why_not_outputs(task: str, outputs: Mapping[str, str]) -> str:
     """Why these may not be written, in one sentence; empty if they may."""
     titles = {parameter.name: title(parameter) for parameter in asked(task)}
     for name, path in outputs.items():
-        if Path(path).exists():
-            return tr(
-                "{title}: {path} exists already. Give it another name, or choose Overwrite under the "
-                "advanced parameters.",
-                title=titles[name],
-                path=path,
-            )
+        why = _why_taken(titles[name], Path(path), Path(outputs.get("out", "")).stem if name == DATES else "")
+        if why:
+            return why
     twice = [name for name, path in outputs.items() if list(outputs.values()).count(path) > 1]
     if twice:
         return tr("{title}: give each output a name of its own.", title=titles[twice[0]])
     return ""
+
+
+def make_way(task: str, outputs: Mapping[str, str]) -> None:
+    """Remove the empty folder that browsing gave: the backend makes a model's or a report's itself."""
+    for parameter in asked(task):
+        if parameter.format == "folder-out" and parameter.name in outputs and parameter.name != DATES:
+            with suppress(OSError):  # there is none, or it has content: the backend says so
+                Path(outputs[parameter.name]).rmdir()
+
+
+def _why_taken(name: str, path: Path, dated: str) -> str:
+    """Why an output may not stand here: a folder that browsing gave is there, and may be all the same.
+
+    Args:
+        name: The output's title.
+        path: Where it shall stand.
+        dated: Of the folder for maps of each date, what they are named like.
+    """
+    taken: Optional[Path] = path if path.exists() else None
+    if path.is_dir() and dated:
+        taken = next((file for file in sorted(path.glob("*.tif")) if is_dated(file.stem, dated)), None)
+    elif path.is_dir() and not any(path.iterdir()):
+        taken = None
+    elif path.is_dir() and not any((path / own).is_file() for own in (CARD, REPORT)):
+        return tr(
+            "{title}: the folder {folder} holds other things. Name a new one, such as {free}.",
+            title=name,
+            folder=path,
+            free=unique_path(path, name),
+        )
+    if taken is None:
+        return ""
+    return tr(
+        "{title}: {path} exists already. Give it another name, or choose Overwrite under the "
+        "advanced parameters.",
+        title=name,
+        path=taken,
+    )
 
 
 class _Reader:

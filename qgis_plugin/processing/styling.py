@@ -14,7 +14,7 @@ from qgis.core import (
 )
 
 from ..layers.result_files import DATED, MAP
-from ..layers.results import Result, dress, read_results
+from ..layers.results import Result, dress, layers_by_file, read_results, renew, reopen, true_path
 from .dates import DatesAdder
 
 _kept: List[Dresser] = []
@@ -39,7 +39,10 @@ class Dresser(QgsProcessingLayerPostProcessorInterface):
     def postProcessLayer(
         self, layer: QgsMapLayer, context: QgsProcessingContext, _feedback: QgsProcessingFeedback
     ) -> None:
-        """Called by QGIS when the layer is there."""
+        """Called by QGIS when the layer is there: new, or one that was before the file was replaced."""
+        there = layers_by_file(context.project()).get(true_path(self._result.path), ())
+        renew([one for one in there if one != layer], self._result, self._job, self._title)
+        reopen(layer)
         dress(layer, self._result, self._job, self._title)
         layer.triggerRepaint()
         if self._dates:
@@ -51,11 +54,12 @@ def dress_on_load(job: Any, paths: Mapping[str, str], context: QgsProcessingCont
 
     Args:
         job: The JobView of the job that made them.
-        paths: Files by kind: ``map``, ``polygons``, ``confidence``, ``probabilities``; of ``maps_per_date``
-            the folder, of which QGIS knows no layers.
+        paths: Absolute ones by kind: ``map``, ``polygons``, ``confidence``, ``probabilities``; of
+            ``maps_per_date`` the folder, of which QGIS knows no layers.
         context: Knows which of them are to be loaded.
     """
-    wanted = {kind: path for kind, path in paths.items() if context.willLoadLayerOnCompletion(path)}
+    loaded = {Path(key).absolute(): key for key in context.layersToLoadOnCompletion()}  # as it was typed
+    wanted = {kind: path for kind, path in paths.items() if Path(path) in loaded}
     if MAP in wanted and DATED in paths:
         wanted[DATED] = paths[DATED]
     found, _ = read_results(wanted, (job.summary or {}).get("classes") or ())
@@ -66,5 +70,5 @@ def dress_on_load(job: Any, paths: Mapping[str, str], context: QgsProcessingCont
         title = Path(paths.get(MAP, result.path)).stem
         dresser = Dresser(result, job.id, title, dates if result.kind == MAP else ())
         _kept.append(dresser)
-        context.layerToLoadOnCompletionDetails(wanted[result.kind]).setPostProcessor(dresser)
+        context.layerToLoadOnCompletionDetails(loaded[result.path]).setPostProcessor(dresser)
     del _kept[:-KEEP]

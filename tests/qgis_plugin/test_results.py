@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from osgeo import ogr, osr
@@ -11,6 +13,7 @@ from qgis.core import (
     QgsLayerTreeGroup,
     QgsPalettedRasterRenderer,
     QgsProject,
+    QgsRasterLayer,
     QgsSingleBandPseudoColorRenderer,
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
@@ -94,6 +97,23 @@ def test_results_are_added_once_also_behind_a_link_and_after_the_project_was_reo
     assert project.write(str(tmp_path / "mine.qgz")) and project.read(str(tmp_path / "mine.qgz"))
     assert list(add_results(project, read_results(linked)[0], "job-1", "map")) == []
     assert len(project.mapLayers()) == 2
+
+
+def test_map_made_anew_at_a_layers_path_is_shown_by_that_layer(added, outputs, make_map):
+    from timo_qgis.layers.results import add_results, read_results
+
+    mine = QgsRasterLayer(outputs["map"], "mine", "gdal")
+    QgsProject.instance().addMapLayer(mine)
+    other = {1: ("sand", (230, 220, 160))}
+    make_map("new.tif", np.ones((4, 4)), other, TAGS).replace(outputs["map"])
+    Path(outputs["map"]).with_name("new.tif.aux.xml").replace(f"{outputs['map']}.aux.xml")
+    results = read_results(outputs)[0]
+    assert list(add_results(QgsProject.instance(), results, "job-2", "map")) == added
+    layer, group = added[0], QgsProject.instance().layerTreeRoot().findGroup("map")
+    assert (layer.width(), layer.extent().width(), layer.customProperty("timo/job")) == (4, 40, "job-2")
+    assert [c.label for c in layer.renderer().classes()] == ["sand"]
+    assert [node.layer() for node in group.findLayers()] == added
+    assert mine.width() == 4 and mine.customProperty("timo/job") is None, "the analyst's own keeps its style"
 
 
 def test_output_that_is_gone_is_named(package, tmp_path):

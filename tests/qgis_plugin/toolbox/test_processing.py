@@ -7,8 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsField,
-    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProject,
@@ -167,6 +164,47 @@ def test_existing_output_is_kept_unless_overwriting_is_asked_for(algorithm, cont
     assert "exists already" in check(algorithm("predict"), values, context)
     assert check(algorithm("predict"), {**values, "overwrite": True}, context) == ""
     assert (tmp_path / "m.tif").read_bytes() == b"mine"
+
+
+def test_folder_that_browsing_gave_takes_the_maps_of_every_date_but_replaces_none(
+    algorithm, context, bundle, scene, tmp_path
+):
+    (tmp_path / "days").mkdir()
+    (tmp_path / "days" / "other_2020-03-01.tif").touch()
+    values = {
+        "series": scene, "model": str(bundle), "out": str(tmp_path / "m.tif"),
+        "per_date": str(tmp_path / "days"),
+    }  # fmt: skip
+    assert check(algorithm("predict"), values, context) == ""
+    (tmp_path / "days" / "m_2020-03-01.tif").touch()
+    why = check(algorithm("predict"), values, context)
+    assert "m_2020-03-01.tif exists already" in why and why.startswith("Maps of every date")
+
+
+def test_empty_folder_that_browsing_gave_takes_a_model_and_one_with_content_leads_to_a_free_one(
+    make_feedback, algorithm, context, scene, fields, tmp_path, monkeypatch
+):
+    from timo_qgis.backend.jobs import JobView
+    from timo_qgis.processing import job
+
+    def run_job(*_):
+        assert not folder.exists(), "the backend makes it"
+        return JobView("a", task="finetune", state="succeeded")
+
+    monkeypatch.setattr(job, "run_job", run_job)
+    folder = tmp_path / "results"
+    (folder / "Model").mkdir(parents=True)
+    values = {"series": scene, "labels": fields, "class_field": "class", "out": str(folder)}
+    why = check(algorithm("finetune"), values, context)
+    assert (
+        why == f"Model: the folder {folder} holds other things. Name a new one, such as {folder / 'Model-2'}."
+    )
+    (folder / "Model").rmdir()
+    assert check(algorithm("finetune"), values, context) == ""
+    assert algorithm("finetune").run(values, context, make_feedback(), {}, False)[1]
+    folder.mkdir()
+    (folder / "model.json").touch()
+    assert "exists already" in check(algorithm("finetune"), values, context)
 
 
 def test_field_of_the_class_is_asked_for_and_checked(algorithm, context, scene, fields, tmp_path):
@@ -328,82 +366,3 @@ def test_job_that_is_removed_from_elsewhere_is_waited_for_no_more(package, make_
     follower.take_removed(["b"])
     with pytest.raises(QgsProcessingException, match="removed from elsewhere"):
         follower.take_removed(["a", "b"])
-
-
-# what QGIS loads
-
-
-@pytest.fixture
-def load(algorithm, package, make_map, make_feedback, qgis_processing, tmp_path):
-    """Loads a job's map as the toolbox does, beside its maps of two dates; or asks for the file alone."""
-    from processing.gui.Postprocessing import handleAlgorithmResults
-    from timo_qgis.backend.jobs import JobView
-    from timo_qgis.processing.styling import dress_on_load
-
-    classes = {1: ("wood", (0, 100, 0)), 2: ("field", (200, 200, 0))}
-
-    def run(name, shown=True):
-        context, project = QgsProcessingContext(), QgsProject.instance()
-        context.setProject(project)
-        path = str(make_map(f"{name}.tif", [[1, 2]], classes))
-        for date in ("2020-01-15", "2020-03-01"):
-            make_map(f"{name}-dates/{name}_{date}.tif", [[2, 1]], classes, {"TIMO_DATE": date})
-        if shown:
-            context.addLayerToLoadOnCompletion(path, QgsProcessingContext.LayerDetails(name, project, "out"))
-        paths = {"map": path, "maps_per_date": str(tmp_path / f"{name}-dates")}
-        dress_on_load(JobView(f"job-{name}", task="predict", state="succeeded"), paths, context)
-        assert handleAlgorithmResults(algorithm("predict"), context, make_feedback(), parameters={})
-
-    return run
-
-
-def test_maps_of_every_date_come_beside_the_map_in_a_group_of_their_job(load, qtbot):
-    load("one")
-    load("two")
-    project = QgsProject.instance()
-    qtbot.waitUntil(lambda: len(project.mapLayers()) == 6)
-    groups = {group.name(): group for group in project.layerTreeRoot().findGroups()}
-    assert set(groups) == {"one", "two"}
-    for group in groups.values():
-        (inner,) = group.findGroups()
-        assert [node.name() for node in inner.findLayers()] == ["2020-01-15", "2020-03-01"]
-        assert all(node.layer().temporalProperties().isActive() for node in inner.findLayers())
-        assert not inner.isVisible()
-
-
-def test_maps_of_every_date_are_not_loaded_where_the_map_is_not(load, qtbot):
-    load("one", shown=False)
-    qtbot.wait(200)
-    assert not QgsProject.instance().mapLayers()
-
-
-def test_another_project_gets_no_maps_of_dates(load, qtbot):
-    load("one")
-    QgsProject.instance().clear()
-    qtbot.wait(200)
-    assert not QgsProject.instance().mapLayers()
-
-
-# cancelled before it began
-
-
-@pytest.mark.skipif(os.name == "nt", reason="the program of this test is a shell script")
-def test_cancel_while_the_backend_is_still_starting_ends_it(
-    make_feedback, algorithm, context, bundle, scene, tmp_path, monkeypatch
-):
-    program = tmp_path / "slow"
-    program.write_text("#!/bin/sh\nexec sleep 90\n", encoding="utf-8")
-    program.chmod(0o700)
-    monkeypatch.setenv("TIMO_BACKEND", str(program))
-    feedback = make_feedback()
-
-    def cancel_when_it_starts():
-        while "Starting the backend." not in feedback.texts:
-            time.sleep(0.05)
-        feedback.cancel()
-
-    threading.Thread(target=cancel_when_it_starts, daemon=True).start()
-    values = {"series": scene, "model": str(bundle), "out": str(tmp_path / "map.tif")}
-    results, fine = algorithm("predict").run(values, context, feedback, {}, False)
-    assert (results, fine) == ({}, True)  # without the cancel it fails when the backend's time is over
-    assert "The job was cancelled." in feedback.lines

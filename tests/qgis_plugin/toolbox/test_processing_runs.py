@@ -107,6 +107,7 @@ def test_maps_of_every_date_are_loaded_with_the_map_and_play_in_time(
     more = {"per_date": True, "date_field": "note", "epochs": 1}
     _, fine = train(algorithm, context, few, fields, tmp_path / "model", make_feedback(), **more)
     assert fine
+    (tmp_path / "days").mkdir()  # as when it is chosen by browsing
     one, feedback = algorithm("predict"), make_feedback()
     values = {
         "series": few, "model": str(tmp_path / "model"), "device": "cpu", "per_date": str(tmp_path / "days"),

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the analyst can do while an algorithm waits for the backend: cancel it, and work on in QGIS."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+from qgis.core import QgsProcessingException
+from qgis.PyQt.QtCore import QTimer
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the program of these tests is a shell script")
+
+
+@pytest.fixture
+def wait(algorithm, context, bundle, scene, tmp_path, monkeypatch):
+    """Runs a prediction whose backend takes its time to start, on the interface's thread."""
+    program = tmp_path / "slow"
+    program.write_text("#!/bin/sh\nexec sleep 90\n", encoding="utf-8")
+    program.chmod(0o700)
+    monkeypatch.setenv("TIMO_BACKEND", str(program))
+    values = {"series": scene, "model": str(bundle), "out": str(tmp_path / "map.tif")}
+    return lambda feedback: algorithm("predict").run(values, context, feedback, {}, False)
+
+
+def test_cancel_while_the_backend_is_still_starting_ends_it(make_feedback, wait):
+    feedback = make_feedback()
+
+    def cancel_when_it_starts():
+        while "Starting the backend." not in feedback.texts:
+            time.sleep(0.05)
+        feedback.cancel()
+
+    threading.Thread(target=cancel_when_it_starts, daemon=True).start()
+    results, fine = wait(feedback)
+    assert (results, fine) == ({}, True)  # without the cancel it fails when the backend's time is over
+    assert "The job was cancelled." in feedback.lines
+
+
+def test_interface_goes_on_while_a_batch_waits_and_its_cancel_works(make_feedback, wait):
+    feedback, beats = make_feedback(), []
+    timer = QTimer()
+    timer.timeout.connect(lambda: beats.append(1))
+    timer.start(20)
+    QTimer.singleShot(600, feedback.cancel)
+    assert wait(feedback) == ({}, True)
+    assert len(beats) > 10
+    assert "The job was cancelled." in feedback.lines
+
+
+def test_another_run_that_is_started_while_one_waits_has_its_own_end(make_feedback, wait):
+    outer, inner, ends = make_feedback(), make_feedback(), []
+
+    def start():
+        QTimer.singleShot(300, outer.cancel)
+        QTimer.singleShot(600, inner.cancel)
+        ends.append(wait(inner))
+
+    QTimer.singleShot(200, start)
+    assert wait(outer) == ({}, True)
+    assert ends == [({}, True)]
+    assert "The job was cancelled." in outer.lines and "The job was cancelled." in inner.lines
+
+
+def test_plugin_that_is_unloaded_while_a_batch_waits_ends_the_batch_in_a_sentence(
+    plugin, make_feedback, wait
+):
+    feedback = make_feedback()
+    QTimer.singleShot(300, plugin.unload)
+    with pytest.raises(QgsProcessingException, match="what was begun goes on"):
+        wait(feedback)
+    assert feedback.isCanceled()
