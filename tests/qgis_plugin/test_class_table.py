@@ -49,7 +49,9 @@ def test_share_is_of_the_area_as_a_model_learns_from_pixels(dock, table, add_ras
     qtbot.waitUntil(lambda: table.classes() == ["birch", "oak"])
     qtbot.waitUntil(lambda: not table.isColumnHidden(2))
     assert [row(table, "birch").text(n) for n in range(4)] == ["birch", "2", "0.24 ha", "75 %"]
-    assert row(table, "oak").text(2) == "800 m²"
+    assert (
+        row(table, "oak").text(2) == "801 m²"
+    )  # on the ellipsoid: UTM draws the middle of a zone 0.04 % smaller
 
 
 def test_click_on_a_colour_changes_the_layers_style_and_the_jobs_colours(
