@@ -184,8 +184,11 @@ class Arrivals(QObject):
 
     def _offer(self, job: JobView) -> None:
         """It was begun in another project: the analyst decides, or opens that one again."""
+        new = self.waiting.offer(job.id)
         if not self.waiting.projects.get(job.id):  # that one was never saved
             self.waiting.forget(job.id)
+        if not new:  # in an earlier session
+            return
         log(tr("Map '{name}' is ready.", name=job.name), "success", push=True,
             button=tr("Add to the project"), pressed=lambda: self.add(job))  # fmt: skip
 
@@ -221,7 +224,8 @@ class Arrivals(QObject):
             log(tr("Map '{name}' was added to the project.", name=title), "success", push=True)
         elif turn.results:
             log(tr("Map '{name}' is in the project already.", name=title), push=True)
-        self.waiting.forget(turn.job.id)
+        if turn.job.id in self._of_project or not self.waiting.projects.get(turn.job.id):
+            self.waiting.forget(turn.job.id)  # else its own project has it when it is opened
         if turn.results:
             self.added.emit(turn.job.id)
 

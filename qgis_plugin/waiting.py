@@ -18,6 +18,7 @@ from .settings import PREFIX, Settings
 
 GROUP = f"{PREFIX}/jobs"
 FIELDS = {"project": str, "at": float, "window": str}
+OFFERED = "offered"
 KEPT_S = 90 * 86400
 """A job that no backend has told of for so long is waited for no more."""
 
@@ -47,6 +48,15 @@ class Waiting:
         for job in jobs:
             self.projects[job] = project
             self._write(store, job, {"project": project, "at": time.time()})
+
+    def offer(self, job: str) -> bool:
+        """Note that a job's results are offered to another project; whether they had not been before."""
+        store = QgsSettings()
+        record = dict(_records(store)).get(job)
+        if record is None or record[OFFERED]:
+            return record is None
+        self._write(store, job, {**record, OFFERED: True})
+        return True
 
     def forget(self, job: str) -> None:
         """It is done with."""
@@ -115,7 +125,8 @@ def _records(store: QgsSettings) -> Iterator[Tuple[str, Dict[str, Any]]]:
     for job in names:
         with suppress(ValueError, TypeError, KeyError):
             record = json.loads(store.value(f"{GROUP}/{job}", ""))
-            yield job, {key: kind(record[key]) for key, kind in FIELDS.items()}
+            known = {key: kind(record[key]) for key, kind in FIELDS.items()}
+            yield job, {**known, OFFERED: bool(record.get(OFFERED))}
 
 
 def _lock(folder: Path, window: str) -> QLockFile:

@@ -53,6 +53,7 @@ class PredictPage(Page):
         self._asked = ""
         """The folder that something else than the list asked for, until it is found there."""
         self._looking = False
+        self._search = 0
         self._unfit = ""
         self._preparing = False
         self._changes = 0
@@ -74,8 +75,11 @@ class PredictPage(Page):
         """Look for models again."""
         home, others = self.shared.settings.home_folder, list(self.shared.settings.bundles)
         self._looking = True
-        self.shared.background.run(lambda: find_models(home, others), self._on_found,
-                                   failed=lambda _: self._on_found(self._models))  # fmt: skip
+        self._search += 1
+        number = self._search
+        self.shared.background.run(lambda: find_models(home, others),
+                                   lambda found: self._on_found(number, found),
+                                   failed=lambda _: self._on_found(number, self._models))  # fmt: skip
 
     def choose(self, folder: str) -> None:
         """Use the model in this folder, as soon as it is read."""
@@ -159,7 +163,9 @@ class PredictPage(Page):
 
     # the model
 
-    def _on_found(self, models: List[Model]) -> None:
+    def _on_found(self, number: int, models: List[Model]) -> None:
+        if number != self._search:  # a later search's answer counts
+            return
         self._looking = False
         self._show_models(models)
 

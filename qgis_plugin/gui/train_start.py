@@ -30,6 +30,7 @@ class StartBox(QWidget):
         self.setObjectName("timoTrainStartBox")
         self._shared = shared
         self._starts: List[Start] = []
+        self._search = 0
         self._asked = ""
         """The folder of a model that shall be taken, until it is found."""
         self._looking = False
@@ -63,8 +64,12 @@ class StartBox(QWidget):
         if self._folder() and self._folder() not in others:
             others.append(self._folder())
         self._looking = True
+        self._search += 1
+        number = self._search
         self._shared.background.run(
-            lambda: find_starts(home, others), self._on_found, failed=lambda _: self._on_found(self._starts)
+            lambda: find_starts(home, others),
+            lambda found: self._on_found(number, found),
+            failed=lambda _: self._on_found(number, self._starts),
         )
 
     def show_bands(self, bands: FrozenSet[str]) -> None:
@@ -107,8 +112,9 @@ class StartBox(QWidget):
         folder = self.start.currentData()
         return next((one for one in self._starts if folder and one.folder == Path(folder)), None)
 
-    @slot
-    def _on_found(self, starts: List[Start]) -> None:
+    def _on_found(self, number: int, starts: List[Start]) -> None:
+        if number != self._search:  # a later search's answer counts
+            return
         asked, before = self._asked, self._chosen()
         self._looking = False
         self._show(starts)

@@ -151,17 +151,9 @@ def _of_pixels(chosen: Sequence[Row]) -> List[Finding]:
             len(filled), names=_names(filled), share=round(100 * most) or 1,
         )  # fmt: skip
         found.append(_finding(NODATA, text, tr("Nodata is…"), _ids(filled)))
-    double = [row for row in chosen if row.added_nodata is not None]
+    double = two_nodata(chosen)
     if double:
-        text = trn(
-            "Jobs take {value} for ground in {names}, though QGIS hides it beside the file's own nodata "
-            "value: export the layer, and use the new file.",
-            "Jobs take {value} for ground in {count} layers, though QGIS hides it beside the files' own "
-            "nodata values: export the layers, and use the new files ({names}).",
-            len(double), names=_names(double),
-            value=", ".join(dict.fromkeys(f"{row.added_nodata:.15g}" for row in double)),
-        )  # fmt: skip
-        found.append(_finding(TWO_NODATA, text))
+        found.append(_finding(TWO_NODATA, double))
     ground = sorted((row for row in chosen if not row.mask), key=lambda row: row.sensor)
     for sensor, of in groupby(ground, key=lambda row: row.sensor):
         same = list(of)
@@ -244,6 +236,21 @@ def _first_twins(dates: Iterable[Sequence[Row]]) -> Dict[str, Row]:
                 found.setdefault(row.layer_id, other)
                 found.setdefault(other.layer_id, row)
     return found
+
+
+def two_nodata(rows: Sequence[Row]) -> str:
+    """That jobs do not know a nodata value that was added in QGIS beside the file's own; else empty."""
+    double = [row for row in rows if row.added_nodata is not None]
+    if not double:
+        return ""
+    return trn(
+        "Jobs take {value} for ground in {names}, though QGIS hides it beside the file's own nodata "
+        "value: export the layer, and use the new file.",
+        "Jobs take {value} for ground in {count} layers, though QGIS hides it beside the files' own "
+        "nodata values: export the layers, and use the new files ({names}).",
+        len(double), names=_names(double),
+        value=", ".join(dict.fromkeys(f"{row.added_nodata:.15g}" for row in double)),
+    )  # fmt: skip
 
 
 def _of_twins(row: Row, twin: Row) -> str:

@@ -80,7 +80,7 @@ def add_results(
     Yields:
         The layers; those of this job that are in the project already are not added again.
     """
-    by_file = layers_by_file(project)
+    by_file = layers_by_file(project, [result.path for result in results])
     ranges = _ranges([result.date for result in results if result.date is not None])
     group = _group_of(project, job)
     added = False
@@ -145,12 +145,13 @@ def renew(layers: Iterable[QgsMapLayer], result: Result, job: str, title: str) -
         layer.triggerRepaint()
 
 
-def layers_by_file(project: QgsProject) -> Dict[str, List[QgsMapLayer]]:
-    """The layers in the project by the true path of their file."""
+def layers_by_file(project: QgsProject, files: Iterable[Path]) -> Dict[str, List[QgsMapLayer]]:
+    """The layers in the project that show one of these files, by its true path."""
+    names = {os.path.normcase(file.name) for file in files}
     found: DefaultDict[str, List[QgsMapLayer]] = defaultdict(list)
     for layer in project.mapLayers().values():
         file = layer_file(layer)
-        if file is not None:
+        if file is not None and os.path.normcase(file.name) in names:  # the others' paths need no disk
             found[true_path(file)].append(layer)
     return found
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import queue
 import uuid
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedback
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEventLoop, Qt, QThread, QTimer
+from qgis.PyQt.QtWidgets import QApplication, QWidget
 
 from ..backend.jobs import JobView, time_left
 from ..backend.launcher import Launcher
@@ -53,6 +55,13 @@ def run_job(
     thread.refused.connect(lambda token, error: news.put(("refusal", (token, error))), direct)
     follower.submit(thread)
     thread.start()
+    window = QApplication.activeWindow() if interface else None
+
+    def stop() -> None:
+        follower.cancel(thread)
+
+    if interface:  # also while a later run waits inside this one's turn
+        feedback.canceled.connect(stop)
     try:
         while not follower.ended:
             if feedback.isCanceled():
@@ -61,17 +70,23 @@ def run_job(
                 kind, news_body = news.get(timeout=0 if interface else LOOK_EVERY)
             except queue.Empty:
                 if interface:
-                    _give_turn(feedback)
+                    _give_turn(feedback, window)
                 continue
             getattr(follower, f"take_{kind}")(news_body)
     finally:
+        if interface:
+            feedback.canceled.disconnect(stop)
         thread.end()
         thread.wait()
     return follower.result()
 
 
-def _give_turn(feedback: QgsProcessingFeedback) -> None:
+def _give_turn(feedback: QgsProcessingFeedback, window: Optional[QWidget]) -> None:
     """Let the interface go on for a while.
+
+    Args:
+        feedback: Is cancelled where nobody waits any more, so that a batch has no further rows.
+        window: From which it was begun; None where there is none.
 
     Raises:
         QgsProcessingException: Nobody waits for the job any more, nor for a batch's others.
@@ -83,6 +98,10 @@ def _give_turn(feedback: QgsProcessingFeedback) -> None:
         feedback.cancel()
         raise QgsProcessingException(
             tr("TiMo or QGIS is being closed: what was begun goes on, and stands on the page Jobs.")
+        )
+    if window is not None and (sip.isdeleted(window) or not window.isVisible()):
+        raise QgsProcessingException(
+            tr("The window was closed: what was begun goes on, and stands on the page Jobs.")
         )
 
 

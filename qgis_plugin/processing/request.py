@@ -21,9 +21,11 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from .._client.presets import PRESETS
 from ..compat import is_null
 from ..i18n import tr
 from ..layers import frames, label_classes, labels
+from ..layers.checks import two_nodata
 from ..layers.layer_copy import COPIES, CopyError, LayerCopy
 from ..layers.raster_blocks import StoppedError
 from ..layers.raster_facts import FactsReader
@@ -31,7 +33,7 @@ from ..layers.result_files import is_dated
 from ..layers.series_store import Series, SeriesStore
 from ..layers.sources import layer_file, safe_name, unique_path
 from ..models import CARD
-from ..schema import Parameter
+from ..schema import Parameter, parameters
 from ..settings import Settings, unwritable
 from .definitions import LABEL_FIELDS, LAYERS, OUTPUTS, SERIES, SOURCE, asked, title
 
@@ -64,12 +66,16 @@ class Request:
             QgsProcessingException: They cannot be written: one sentence.
         """
         spec = dict(self.spec)
+        _tell_preset(spec, feedback)
         try:
             if self.rows:
                 name = Path(str(spec.get("out", SERIES))).stem
                 for row in self.rows:
                     if row.recalled:
                         feedback.pushInfo(frames.recalled((row,), row.name))
+                double = two_nodata(self.rows)
+                if double:
+                    feedback.pushWarning(double)
                 spec[SERIES] = [
                     str(frames.write_series(self.rows, Series(name), settings.subfolder("series"), name))
                 ]
@@ -81,6 +87,17 @@ class Request:
         except OSError as error:
             raise QgsProcessingException(unwritable(error)) from error
         return spec
+
+
+def _tell_preset(spec: Mapping[str, Any], feedback: QgsProcessingFeedback) -> None:
+    """What the task sets in place of the defaults, which a form of Processing shows all the same."""
+    preset = PRESETS.get(str(spec.get("preset") or ""))
+    titles = {parameter.name: tr(parameter.title) for parameter in parameters("finetune")}
+    sets = {name: value for name, value in (preset.settings if preset else {}).items() if name not in spec}
+    if preset is not None and sets:
+        told = tr("It also sets: {settings}; what you change under Advanced counts more.",
+                  settings=", ".join(f"{titles[name]} {value}" for name, value in sets.items()))  # fmt: skip
+        feedback.pushInfo(f"{tr(preset.title)}. {told}")
 
 
 def read_inputs(
@@ -151,9 +168,13 @@ def _why_taken(name: str, path: Path, dated: str) -> str:
         dated: Of the folder for maps of each date, what they are named like.
     """
     taken: Optional[Path] = path if path.exists() else None
+    try:
+        empty = path.is_dir() and not any(path.iterdir())
+    except OSError as error:
+        return unwritable(error)
     if path.is_dir() and dated:
         taken = next((file for file in sorted(path.glob("*.tif")) if is_dated(file.stem, dated)), None)
-    elif path.is_dir() and not any(path.iterdir()):
+    elif empty:
         taken = None
     elif path.is_dir() and not any((path / own).is_file() for own in (CARD, REPORT)):
         return tr(

@@ -40,7 +40,8 @@ class Dresser(QgsProcessingLayerPostProcessorInterface):
         self, layer: QgsMapLayer, context: QgsProcessingContext, _feedback: QgsProcessingFeedback
     ) -> None:
         """Called by QGIS when the layer is there: new, or one that was before the file was replaced."""
-        there = layers_by_file(context.project()).get(true_path(self._result.path), ())
+        path = self._result.path
+        there = layers_by_file(context.project(), [path]).get(true_path(path), ())
         renew([one for one in there if one != layer], self._result, self._job, self._title)
         reopen(layer)
         dress(layer, self._result, self._job, self._title)

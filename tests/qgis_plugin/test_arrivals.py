@@ -69,6 +69,39 @@ def test_map_that_ended_while_another_project_was_open_comes_into_its_own_when_t
     assert names() == ["map"] and told == ["a"] and kept() == []
 
 
+def test_map_that_was_added_elsewhere_still_comes_into_its_own_project(
+    predicted, dock, iface, tmp_path, qtbot
+):
+    ready(dock)
+    file = str(tmp_path / "mine.qgz")
+    assert QgsProject.instance().write(file)
+    QgsProject.instance().clear()
+    predicted("succeeded")
+    iface.bar.currentItem().findChild(QPushButton).click()
+    qtbot.waitUntil(lambda: names() == ["map"])
+    assert QgsProject.instance().read(file)
+    qtbot.waitUntil(lambda: names() == ["map"] and kept() == [])
+
+
+def test_map_is_offered_to_other_projects_once_and_not_at_every_start(
+    predicted, dock, other, tmp_path, monkeypatch
+):
+    from timo_qgis import arrivals
+
+    told = []
+    monkeypatch.setattr(arrivals, "log", lambda text, *_, **__: told.append(text))
+    ready(dock, other)
+    assert QgsProject.instance().write(str(tmp_path / "mine.qgz"))
+    QgsProject.instance().clear()
+    predicted("succeeded")
+    assert told == ["Map 'map.tif' is ready."]
+    dock.arrivals.close()
+    other.arrivals.waiting.projects.update(other.arrivals.waiting.look())  # the next QGIS
+    other.shared.backend._on_jobs(list(dock.shared.backend.jobs.values()))
+    assert "a" in other.arrivals.waiting.projects and kept() == ["a"]
+    assert told == ["Map 'map.tif' is ready."]
+
+
 def test_map_of_a_project_that_was_never_saved_is_waited_for_no_more(predicted):
     QgsProject.instance().clear()
     predicted("succeeded")

@@ -10,6 +10,7 @@ import time
 import pytest
 from qgis.core import QgsProcessingException
 from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import QApplication, QDialog
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the program of these tests is a shell script")
 
@@ -51,17 +52,54 @@ def test_interface_goes_on_while_a_batch_waits_and_its_cancel_works(make_feedbac
 
 
 def test_another_run_that_is_started_while_one_waits_has_its_own_end(make_feedback, wait):
-    outer, inner, ends = make_feedback(), make_feedback(), []
+    outer, inner, ends, told = make_feedback(), make_feedback(), [], []
+
+    def cancel_outer():
+        outer.cancel()
+        told.append("The job was cancelled." in inner.lines)
 
     def start():
-        QTimer.singleShot(300, outer.cancel)
+        QTimer.singleShot(300, cancel_outer)
         QTimer.singleShot(600, inner.cancel)
         ends.append(wait(inner))
 
     QTimer.singleShot(200, start)
     assert wait(outer) == ({}, True)
-    assert ends == [({}, True)]
+    assert ends == [({}, True)] and told == [False]
     assert "The job was cancelled." in outer.lines and "The job was cancelled." in inner.lines
+
+
+def test_cancel_of_a_run_reaches_the_backend_at_once_also_while_a_later_one_waits(
+    make_feedback, wait, monkeypatch
+):
+    from timo_qgis.processing import job
+
+    outer, inner, asked = make_feedback(), make_feedback(), []
+    cancel = job._Follower.cancel
+
+    def noted(follower, thread):
+        asked.append((follower._feedback, inner.isCanceled()))
+        cancel(follower, thread)
+
+    monkeypatch.setattr(job._Follower, "cancel", noted)
+
+    def start():
+        QTimer.singleShot(300, outer.cancel)
+        QTimer.singleShot(600, inner.cancel)
+        wait(inner)
+
+    QTimer.singleShot(200, start)
+    wait(outer)
+    assert asked[0] == (outer, False)
+
+
+def test_window_of_a_batch_that_is_closed_while_it_waits_ends_it_in_a_sentence(make_feedback, wait):
+    window = QDialog()
+    window.show()
+    QApplication.setActiveWindow(window)  # no window manager does it on a virtual screen
+    QTimer.singleShot(300, window.close)
+    with pytest.raises(QgsProcessingException, match="window was closed: what was begun goes on"):
+        wait(make_feedback())
 
 
 def test_plugin_that_is_unloaded_while_a_batch_waits_ends_the_batch_in_a_sentence(
