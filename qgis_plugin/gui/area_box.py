@@ -48,7 +48,6 @@ class AreaBox(QWidget):
         super().__init__()
         self._iface = iface
         self._drawn: Optional[Tuple[QgsGeometry, QgsCoordinateReferenceSystem]] = None
-        self._tool: Optional[DrawTool] = None
         self._loan: Optional[Loan] = None
         self._shown: Optional[QgsRubberBand] = None
         self._watched: Optional[QgsMapLayer] = None
@@ -196,13 +195,11 @@ class AreaBox(QWidget):
     @slot
     def _on_draw(self, on: bool) -> None:
         canvas = self._iface.mapCanvas()
-        if on and self._tool is None:
-            self._tool = DrawTool(canvas)
-            self._tool.drawn.connect(self._on_drawn)
-            self._tool.given_up.connect(self._end_drawing)
-            self._tool.deactivated.connect(self._on_other_tool)
-            self._loan = Loan(canvas, self._tool)
-            canvas.setFocus()
+        if on and self._loan is None:
+            tool = DrawTool(canvas)
+            tool.drawn.connect(self._on_drawn)
+            tool.given_up.connect(self._end_drawing)
+            self._loan = Loan(canvas, tool, self._end_drawing)
         elif not on:
             self._end_drawing()
         self._hint()
@@ -215,18 +212,10 @@ class AreaBox(QWidget):
         self.changed.emit()
 
     @slot
-    def _on_other_tool(self) -> None:
-        if self._loan is not None:
-            self._loan.end(taken=True)
-        self._end_drawing()
-
-    @slot
     def _end_drawing(self) -> None:
-        tool, self._tool = self._tool, None
-        if tool is not None:
-            tool.deactivated.disconnect(self._on_other_tool)
-            self._loan.end()
-            self._loan = None
+        loan, self._loan = self._loan, None
+        if loan is not None:
+            loan.end()
         self.draw.setChecked(False)
 
     def _show(self, drawn: Optional[Tuple[QgsGeometry, QgsCoordinateReferenceSystem]]) -> None:

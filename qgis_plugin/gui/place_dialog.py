@@ -78,7 +78,6 @@ class PlaceDialog(QDialog):
         self._number = 0
         self._canvas: QgsMapCanvas = shared.iface.mapCanvas()
         self._mark: Optional[QgsVertexMarker] = None
-        self.tool: Optional[PlaceTool] = None
         self._loan: Optional[Loan] = None
         self.asks = QPushButton(icon("place"), tr("Ask"))
         self.asks.setObjectName("timoPlaceAsk")
@@ -150,28 +149,18 @@ class PlaceDialog(QDialog):
 
     @slot
     def _on_asks(self, on: bool) -> None:
-        if on and self.tool is None:
-            self.tool = PlaceTool(self._canvas)
-            self.tool.asked.connect(self.ask)
-            self.tool.given_up.connect(self.reject)
-            self.tool.deactivated.connect(self._on_other_tool)
-            self._loan = Loan(self._canvas, self.tool)
-            self._canvas.setFocus()
+        if on and self._loan is None:
+            tool = PlaceTool(self._canvas)
+            tool.asked.connect(self.ask)
+            tool.given_up.connect(self.reject)
+            self._loan = Loan(self._canvas, tool, self._end_asking)
         elif not on:
             self._end_asking()
 
-    @slot
-    def _on_other_tool(self) -> None:
-        if self._loan is not None:
-            self._loan.end(taken=True)
-        self._end_asking()
-
     def _end_asking(self) -> None:
-        tool, self.tool = self.tool, None
-        if tool is not None:
-            tool.deactivated.disconnect(self._on_other_tool)
-            self._loan.end()
-            self._loan = None
+        loan, self._loan = self._loan, None
+        if loan is not None:
+            loan.end()
         self.asks.setChecked(False)
 
     def _show(self, told: Told) -> None:

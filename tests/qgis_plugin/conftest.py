@@ -215,6 +215,20 @@ def dock(plugin, qtbot):
 
 
 @pytest.fixture
+def connected(dock, qtbot, monkeypatch):
+    """The dock as if the backend were there; the requests that it would have got."""
+    from timo_qgis.backend.link import LinkState
+
+    backend = dock.shared.backend
+    qtbot.waitUntil(lambda: backend.state.phase == "missing")
+    backend.close()
+    commands = []
+    monkeypatch.setattr(backend, "_send", commands.append)
+    backend._on_state(LinkState("ready"))
+    return commands
+
+
+@pytest.fixture
 def write_raster(tmp_path):
     """Writes a GeoTIFF of 10 m pixels: ``write_raster(name, values (bands, rows, columns), names)``."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import html
 import json
-import time
 
 import numpy as np
 import pytest
@@ -373,10 +372,10 @@ def test_dialog_that_is_closed_while_places_are_looked_for_selects_nothing(
 
     layer = make_labels(ROWS)
     box = show(ResultBox(dock.shared, "timoTrain"), bundle, layer, qtbot)
-    box.confusion.clicked.emit(box.confusion.model().index(0, FIGURES + 1))
-    assert "Looking" in places(box)
-    sip.delete(box)
-    done = []
-    dock.shared.background.run(lambda: time.sleep(0.5), lambda _: done.append(True))
-    qtbot.waitUntil(lambda: bool(done))
+    with qtbot.waitSignal(  # what was found comes
+        dock.shared.background._done, check_params_cb=lambda callbacks, *_: callbacks.owner is box
+    ):
+        box.confusion.clicked.emit(box.confusion.model().index(0, FIGURES + 1))
+        assert "Looking" in places(box)
+        sip.delete(box)
     assert layer.selectedFeatureCount() == 0 and iface.canvas.zoomed == []

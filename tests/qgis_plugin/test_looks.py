@@ -83,12 +83,7 @@ def test_jobs_heard_of_earlier_can_be_read_in_both_themes(dock, package):
     assert min(contrast(FAINT, QColor(ground)) for ground in ("white", "#232323", "#323232")) >= 3
 
 
-def test_jobs_page_does_not_scroll_beside_its_table_in_a_window_of_800_pixels(dock, iface, qtbot):
-    from timo_qgis.backend.link import LinkState
-
-    qtbot.waitUntil(lambda: dock.shared.backend.state.phase == "missing")
-    dock.shared.backend.close()
-    dock.shared.backend._on_state(LinkState("ready"))
+def test_jobs_page_does_not_scroll_beside_its_table_in_a_window_of_800_pixels(dock, connected, iface, qtbot):
     iface.window.resize(1280, 800)
     dock.setFixedHeight(669)  # what QGIS's bars leave
     dock.tabs.setCurrentWidget(dock.jobs)

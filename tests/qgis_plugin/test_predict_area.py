@@ -119,7 +119,7 @@ def test_a_polygon_drawn_in_one_project_does_not_cut_the_map_of_the_next(box, if
     project.write(str(tmp_path / "next.qgz"))
     box.choose("drawn")
     box.draw.click()
-    box._tool.drawn.emit(QgsGeometry.fromRect(SQUARE))
+    canvas.mapTool().drawn.emit(QgsGeometry.fromRect(SQUARE))
     assert box.why_not() == "" and box._shown in canvas.scene().items()
     band = box._shown
     with qtbot.waitSignal(box.changed, timeout=1000):
@@ -127,7 +127,7 @@ def test_a_polygon_drawn_in_one_project_does_not_cut_the_map_of_the_next(box, if
     assert "Draw a polygon" in box.why_not() and band not in canvas.scene().items()
     box.draw.click()
     project.clear()
-    assert not box.draw.isChecked() and box._tool is None
+    assert not box.draw.isChecked() and canvas.mapTool() is None
 
 
 def test_the_polygons_are_those_of_the_click_whatever_becomes_of_their_layer(box, make_labels, tmp_path):

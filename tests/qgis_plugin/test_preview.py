@@ -70,13 +70,8 @@ def write(tmp_path):
 
 
 @pytest.fixture
-def page(dock, qtbot):
+def page(dock, connected):
     """The Train page, shown; nothing is sent to a backend."""
-    from timo_qgis.backend.link import LinkState
-
-    qtbot.waitUntil(lambda: dock.shared.backend.state.phase == "missing")
-    dock.shared.backend.close()
-    dock.shared.backend._on_state(LinkState("ready"))
     dock.tabs.setCurrentWidget(dock.train)
     return dock.train
 

@@ -36,22 +36,14 @@ def model(tmp_path):
 
 
 @pytest.fixture
-def sent(dock, model, twelve_dates, make_labels, qtbot, monkeypatch):
-    """The dock with a series, labels and a model, as if the backend were there; what it would have got."""
-    from timo_qgis.backend.link import LinkState
-
-    backend = dock.shared.backend
-    qtbot.waitUntil(lambda: backend.state.phase == "missing")
-    backend.close()
-    commands = []
-    monkeypatch.setattr(backend, "_send", commands.append)
-    backend._on_state(LinkState("ready"))
+def sent(dock, connected, model, twelve_dates, make_labels, qtbot):
+    """The dock with a series, labels and a model; the requests that the backend would have got."""
     make_labels(ROWS)
     qtbot.waitUntil(lambda: len(dock.series.rows) == 12)
     dock.series.model.tick(list(range(12)), True)
     dock.predict.refresh()
     qtbot.waitUntil(lambda: dock.train.why_not() == "" and dock.predict.why_not() == "")
-    return commands
+    return connected
 
 
 def refuse(page, qtbot, told):
@@ -103,45 +95,31 @@ def test_every_code_has_what_helps_or_is_one_where_another_try_does(package):
 
 
 @pytest.mark.parametrize(
-    ("code", "text", "name"),
+    ("name", "code", "text", "field"),
     [
-        ("labels_no_crs", "Show the labels", "timoTrainLabels"),
-        ("class_field_unknown", "Show the class field", "timoTrainField"),
-        ("out_of_memory", "Show the setting", "timoTrain_batch"),
-        ("does_not_fit", "Show the model", "timoTrain_model"),
-        ("weights_do_not_fit", "Show the model", "timoTrainStart"),
-        ("output_unwritable", "Show the output", "timoTrainName"),
+        ("train", "labels_no_crs", "Show the labels", "timoTrainLabels"),
+        ("train", "class_field_unknown", "Show the class field", "timoTrainField"),
+        ("train", "out_of_memory", "Show the setting", "timoTrain_batch"),
+        ("train", "does_not_fit", "Show the model", "timoTrain_model"),
+        ("train", "weights_do_not_fit", "Show the model", "timoTrainStart"),
+        ("train", "output_unwritable", "Show the output", "timoTrainName"),
+        ("predict", "bundle_damaged", "Show the model", "timoPredictModel"),
+        ("predict", "does_not_fit", "Show the model", "timoPredictModel"),
+        ("predict", "out_of_memory", "Show the setting", "timoPredict_batch"),
+        ("predict", "area_outside", "Show the area", "timoPredictArea"),
+        ("predict", "output_no_folder", "Show the output", "timoPredictOut"),
     ],
 )
-def test_refused_training_leads_to_the_field_at_fault(dock, sent, qtbot, code, text, name):
-    dock.tabs.setCurrentWidget(dock.train)
-    button = refuse(dock.train, qtbot, error(code))
+def test_refused_run_leads_to_the_field_at_fault(dock, sent, qtbot, name, code, text, field):
+    page = getattr(dock, name)
+    dock.tabs.setCurrentWidget(page)
+    button = refuse(page, qtbot, error(code))
     assert button.text() == text
     button.click()
-    field = dock.findChild(QWidget, name)
-    assert has_keyboard(dock, name)
-    qtbot.waitUntil(lambda: not field.visibleRegion().isEmpty())  # unfolded and scrolled to
-
-
-@pytest.mark.parametrize(
-    ("code", "text", "name"),
-    [
-        ("bundle_damaged", "Show the model", "timoPredictModel"),
-        ("does_not_fit", "Show the model", "timoPredictModel"),
-        ("out_of_memory", "Show the setting", "timoPredict_batch"),
-        ("area_outside", "Show the area", "timoPredictArea"),
-        ("output_no_folder", "Show the output", "timoPredictOut"),
-    ],
-)
-def test_refused_map_leads_to_the_field_at_fault(dock, sent, qtbot, code, text, name):
-    dock.tabs.setCurrentWidget(dock.predict)
-    button = refuse(dock.predict, qtbot, error(code))
-    assert button.text() == text
-    button.click()
-    field = dock.findChild(QWidget, name)
-    qtbot.waitUntil(lambda: not field.visibleRegion().isEmpty())
+    at_fault = dock.findChild(QWidget, field)
+    qtbot.waitUntil(lambda: not at_fault.visibleRegion().isEmpty())  # unfolded and scrolled to
     focus = dock.window().focusWidget()
-    assert focus is field or field.isAncestorOf(focus)
+    assert focus is at_fault or at_fault.isAncestorOf(focus)
 
 
 def test_raster_that_is_named_is_selected_in_the_series(dock, sent, qtbot):

@@ -25,12 +25,7 @@ def write_model(home, name, classes):
 
 
 @pytest.fixture
-def dialog(dock, twelve_dates, tmp_path, qtbot):
-    from timo_qgis.backend.link import LinkState
-
-    qtbot.waitUntil(lambda: dock.shared.backend.state.phase == "missing")
-    dock.shared.backend.close()
-    dock.shared.backend._on_state(LinkState("ready"))
+def dialog(dock, connected, twelve_dates, tmp_path, qtbot):
     qtbot.waitUntil(lambda: len(dock.series.rows) == 12)
     dock.series.model.tick(list(range(12)), True)
     write_model(tmp_path / "home", "woods", ["oak", "birch"])

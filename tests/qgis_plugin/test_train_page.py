@@ -12,13 +12,8 @@ ROWS = [("oak", (0, 0, 2, 2)), ("oak", (2, 0, 4, 2)), ("birch", (0, 4, 2, 6))]
 
 
 @pytest.fixture
-def ready(dock, qtbot):
+def ready(dock, connected):
     """The dock as if the backend were there: nothing is sent to it."""
-    from timo_qgis.backend.link import LinkState
-
-    qtbot.waitUntil(lambda: dock.shared.backend.state.phase == "missing")
-    dock.shared.backend.close()
-    dock.shared.backend._on_state(LinkState("ready"))
     return dock
 
 

@@ -16,18 +16,10 @@ def make_job(package):
 
 
 @pytest.fixture
-def sent(dock, qtbot, monkeypatch):
-    """The dock as if the backend were there; the requests that it would have got."""
-    from timo_qgis.backend.link import LinkState
-
-    backend = dock.shared.backend
-    qtbot.waitUntil(lambda: backend.state.phase == "missing")
-    backend.close()
-    commands = []
-    monkeypatch.setattr(backend, "_send", commands.append)
-    backend._on_state(LinkState("ready"))
+def sent(dock, connected):
+    """The page, shown; the requests that the backend would have got."""
     dock.tabs.setCurrentWidget(dock.jobs)
-    return commands
+    return connected
 
 
 @pytest.fixture

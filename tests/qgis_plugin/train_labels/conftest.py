@@ -8,13 +8,8 @@ import pytest
 
 
 @pytest.fixture
-def page(dock, add_raster, qtbot):
+def page(dock, connected, add_raster, qtbot):
     """The page as if the backend were there, with a series of two dates."""
-    from timo_qgis.backend.link import LinkState
-
-    qtbot.waitUntil(lambda: dock.shared.backend.state.phase == "missing")
-    dock.shared.backend.close()
-    dock.shared.backend._on_state(LinkState("ready"))
     random = np.random.default_rng(0)
     for day in ("20200101", "20200201"):
         add_raster(f"S2_{day}.tif", values=random.integers(1, 9000, (4, 64, 160)).astype(np.uint16))

@@ -3,29 +3,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 
 import pytest
 from qgis.PyQt.QtWidgets import QAbstractButton
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the programs of these tests are shell scripts")
-
-
-@pytest.fixture
-def uv(tmp_path, monkeypatch):
-    """Puts a script in the place of uv on PATH: its release, and this."""
-
-    def make(text=""):
-        program = tmp_path / "tools" / "uv"
-        program.parent.mkdir(exist_ok=True)
-        release = 'if [ "$1" = --version ]; then echo "uv 0.8.0 (x86_64)"; exit; fi'
-        program.write_text(f"#!/bin/sh\n{release}\n{text}\n", encoding="utf-8")
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-
-    return make
 
 
 def own_uv(home):

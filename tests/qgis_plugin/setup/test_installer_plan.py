@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LOCKS = ROOT / "resources" / "locks"
 CUDA = ("cu130", "cu126", "cpu")
 ALL = ["macos-arm64-mps", *(f"{system}-x86_64-{build}" for system in ("linux", "windows") for build in CUDA)]
@@ -233,3 +234,11 @@ def test_all_that_a_program_started_is_known(package):
     from timo_qgis.backend.others import descendants
 
     assert sorted(descendants("1 0\n10 1\n11 10\n12 11\n13 1\n", 10)) == [11, 12]
+
+
+def test_json_of_uv_has_a_wheel_for_every_lock(package):
+    folder = Path(package.__file__).parent / "resources" / "locks"
+    known = json.loads((folder / "uv.json").read_text())
+    for lock in folder.glob("*-*.txt"):
+        wheel = known["wheels"][lock.stem.rpartition("-")[0]]
+        assert wheel["url"].startswith("https://files.pythonhosted.org/") and len(wheel["sha256"]) == 64

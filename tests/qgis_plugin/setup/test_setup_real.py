@@ -17,12 +17,12 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel
 
 pytestmark = pytest.mark.slow
-LOCKS = Path(__file__).resolve().parents[2] / "resources" / "locks"
+LOCKS = Path(__file__).resolve().parents[3] / "resources" / "locks"
 SET_UP = 1_800_000
 
 
 def _load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
