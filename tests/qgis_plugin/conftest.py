@@ -44,6 +44,8 @@ def own_screen():
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     own_screen()
+# The models of the tests are so small that threads only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[2]
 BANDS = ("blue", "green", "red", "nir")

@@ -43,7 +43,6 @@ def fields(make_labels):
 def running(plugin, scene, fields, backend_program, monkeypatch, tmp_path, qtbot):
     """The dock with a backend that it started itself, and the series ticked."""
     monkeypatch.setenv("TIMO_BACKEND", str(backend_program))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     dock = plugin.open()
     qtbot.waitUntil(lambda: dock.shared.backend.state.ready, timeout=READY)
     qtbot.waitUntil(lambda: len(dock.series.rows) == 5)
@@ -170,7 +169,6 @@ def test_a_map_takes_few_clicks(
     from timo_qgis.settings import Settings
 
     monkeypatch.setenv("TIMO_BACKEND", str(backend_program))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     Settings.load().save(finetune={"epochs": 2})  # as it was left the last time
     clicks = Clicks()
     qgis_app.installEventFilter(clicks)

@@ -41,7 +41,6 @@ def sources(write_raster, make_labels, tmp_path):
 def running(plugin, backend_program, monkeypatch, tmp_path, qtbot):
     """The dock with a backend that it started itself."""
     monkeypatch.setenv("TIMO_BACKEND", str(backend_program))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     dock = plugin.open()
     qtbot.waitUntil(lambda: dock.shared.backend.state.ready, timeout=READY)
     yield dock

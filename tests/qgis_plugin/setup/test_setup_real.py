@@ -138,7 +138,6 @@ def test_no_network_and_a_proxy_that_is_not_there_are_told_in_a_sentence(uv, tmp
 
 
 def test_from_a_clean_profile_to_a_map(plugin, scene, fields, monkeypatch, tmp_path, qtbot):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     dock = plugin.open()
     main_job.press(qtbot, dock, "timoBannerSetup")

@@ -90,7 +90,6 @@ def fields(make_labels):
 def real_backend(backend_program, monkeypatch, tmp_path):
     """The backend that an algorithm starts by itself; it is ended afterwards."""
     monkeypatch.setenv("TIMO_BACKEND", str(backend_program))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     yield backend_program
     subprocess.run(
         [str(backend_program), "stop", "--home", str(tmp_path / "home")],

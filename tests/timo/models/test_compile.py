@@ -76,7 +76,7 @@ def fresh_compiler():
         *((name, False) for name in MODELS),
         ("encoder", True),
         ("classifier", True),
-        ("segmenter", True),
+        pytest.param("segmenter", True, marks=pytest.mark.slow),
     ],
 )
 def test_model_compiles_without_a_graph_break(shallow, name, training):

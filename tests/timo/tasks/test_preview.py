@@ -92,6 +92,7 @@ def test_a_training_that_may_go_on_keeps_it(scene, tmp_path, always):
     assert {path.name for path in (tmp_path / "m.training").iterdir()} == {"checkpoint.pt", "preview.tif"}
 
 
+@pytest.mark.slow
 def test_it_changes_nothing_of_what_is_learnt(scene, tmp_path, always, monkeypatch):
     """The same weights to the last bit, with and without."""
     reporter = Onlooker()

@@ -66,7 +66,7 @@ def most():
 
 
 @pytest.mark.parametrize("model", ["timo_tiny", pytest.param("timo_small", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("classify", ["pixels", "chips"])
+@pytest.mark.parametrize("classify", ["pixels", pytest.param("chips", marks=pytest.mark.slow)])
 def test_a_training_takes_what_it_is_said_to_and_little_more(scene, tmp_path, memory, most, model, classify):
     settings = {"model": model, "classify": classify}
     least = needed(finetune, tmp_path / "m", memory, **settings)
@@ -75,7 +75,7 @@ def test_a_training_takes_what_it_is_said_to_and_little_more(scene, tmp_path, me
     assert least <= most() < 1.5 * least
 
 
-@pytest.mark.parametrize("learn", ["head", "lora"])
+@pytest.mark.parametrize("learn", [pytest.param("head", marks=pytest.mark.slow), "lora"])
 def test_where_a_part_of_it_learns_a_training_takes_less(scene, bundle, tmp_path, memory, most, learn):
     settings = {"from": str(bundle), "learn": learn}
     least = needed(finetune, tmp_path / "m", memory, **settings)
@@ -93,7 +93,7 @@ def test_a_pre_training_takes_what_it_is_said_to(scene, tmp_path, memory, most):
     assert least <= most() < 1.5 * least
 
 
-@pytest.mark.parametrize("task", [finetune, pretrain])
+@pytest.mark.parametrize("task", [finetune, pytest.param(pretrain, marks=pytest.mark.slow)])
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_training_is_refused_where_there_is_less_than_that_and_only_there(task, tmp_path, memory, data):
