@@ -45,7 +45,7 @@ INTRO = tr(
 SOON = 50
 """Milliseconds; changes of many layers come one by one."""
 TURN = 0.005
-"""Seconds that new layers are looked into at a stretch."""
+"""Seconds that layers are looked into at a stretch."""
 
 
 class SeriesPage(Page):
@@ -181,6 +181,7 @@ class SeriesPage(Page):
 
     @slot
     def _soon(self) -> None:
+        self.model.read_anew()
         self._later.start(SOON)
 
     @slot

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Any, Dict, List, Sequence
+import time
+from typing import Any, Dict, List, Optional, Sequence
 
 from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
@@ -15,7 +16,7 @@ from ..compat import RIGHT, plain
 from ..i18n import tr
 from ..layers.checks import check
 from ..layers.clear import Clear
-from ..layers.frames import Row, RowMaker, fitting, write_date
+from ..layers.frames import Row, RowMaker, fits, write_date
 from ..layers.raster_facts import Facts, FactsReader
 from ..layers.series_store import SENSOR as SENSOR_KEY
 from ..layers.series_store import TICKED, Series, SeriesStore
@@ -46,6 +47,7 @@ class SeriesModel(QAbstractTableModel):
         self.rows: List[Row] = []
         self._maker = RowMaker()
         self._facts: Dict[str, Facts] = {}
+        self._looked_at: Dict[str, Optional[Facts]] = {}  # by a read that has not ended; None: does not fit
         self._clear: Dict[str, Clear] = {}
 
     def tick(self, numbers: Sequence[int], on: bool) -> None:
@@ -77,17 +79,31 @@ class SeriesModel(QAbstractTableModel):
         """Read the layers again; ``show`` shows them.
 
         Args:
-            seconds: The longest that looking into new layers may take; the rest waits for the next call.
+            seconds: The longest it may take; the next call goes on with what is left.
 
         Returns:
             Whether all are read now.
         """
-        facts = self.reader.read_all(fitting(self._project), seconds)
-        if facts is None:
-            return False
-        self._facts = facts
-        self._maker.rows(facts, self.store.current, self._clear)  # it keeps what it makes
+        if seconds == math.inf:
+            self.read_anew()
+        until = time.perf_counter() + seconds
+        layers = self._project.mapLayers()
+        for layer_id, layer in layers.items():
+            if layer_id in self._looked_at:
+                continue
+            if time.perf_counter() > until:
+                return False
+            facts = self._looked_at[layer_id] = self.reader.read(layer) if fits(layer) else None
+            if facts is not None:  # made now, its row is there when all are shown
+                self._maker.row(layer_id, facts, self.store.current, self._clear.get(layer_id))
+        found = ((layer_id, self._looked_at[layer_id]) for layer_id in layers)
+        self._facts = {layer_id: facts for layer_id, facts in found if facts is not None}
+        self.read_anew()
         return True
+
+    def read_anew(self) -> None:
+        """Let the next ``read`` begin with the first layer."""
+        self._looked_at = {}
 
     def show(self) -> None:
         """Show what is known."""

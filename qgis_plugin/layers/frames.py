@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsRasterLayer
 
 from .._client.dates import parse_date
 from ..i18n import tr, trn
@@ -86,9 +86,9 @@ class Row:
         return f"{self.width} × {self.height}" if self.width else ""
 
 
-def fitting(project: QgsProject) -> List[QgsRasterLayer]:
-    """The project's rasters that a series can be made of; results are not among them."""
-    return [layer for layer in project.mapLayers().values() if _fits(layer)]
+def fits(layer: QgsMapLayer) -> bool:
+    """Whether a series can be made of a layer: a raster of a file or a service of GDAL's, and no result."""
+    return isinstance(layer, QgsRasterLayer) and layer.providerType() == "gdal" and not is_result(layer)
 
 
 class RowMaker:
@@ -101,16 +101,21 @@ class RowMaker:
         """What a series can be made of, by date and name: rasters by layer id, or a search's days."""
         if series.search:
             return _days(series)
-        bands = json.dumps([series.bands, series.recalled], sort_keys=True)
-        rows = []
-        for layer_id, told in facts.items():
-            seen = clear.get(layer_id)
-            key = (told, tuple(series.layers.get(layer_id, {}).items()), bands, seen)
-            kept = self._made.get(layer_id)
-            if kept is None or kept[0] != key:
-                kept = self._made[layer_id] = (key, make_row(layer_id, told, series, seen))
-            rows.append(kept[1])
+        bands = _bands_key(series)
+        rows = [self.row(ident, told, series, clear.get(ident), bands) for ident, told in facts.items()]
         return sorted(rows, key=lambda row: (row.date or dt.date.max, row.name.lower()))
+
+    def row(self, layer_id: str, facts: Facts, series: Series, seen: Optional[Clear], bands: str = "") -> Row:
+        """One layer's row."""
+        key = (facts, tuple(series.layers.get(layer_id, {}).items()), bands or _bands_key(series), seen)
+        kept = self._made.get(layer_id)
+        if kept is None or kept[0] != key:
+            kept = self._made[layer_id] = (key, make_row(layer_id, facts, series, seen))
+        return kept[1]
+
+
+def _bands_key(series: Series) -> str:
+    return json.dumps([series.bands, series.recalled], sort_keys=True)
 
 
 def make_row(layer_id: str, facts: Facts, series: Series, clear: Optional[Clear] = None) -> Row:
@@ -346,7 +351,3 @@ def _days(series: Series) -> List[Row]:
             )
         )
     return rows
-
-
-def _fits(layer: QgsMapLayer) -> bool:
-    return isinstance(layer, QgsRasterLayer) and layer.providerType() == "gdal" and not is_result(layer)

@@ -6,11 +6,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, Iterable, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from qgis.core import (
     Qgis,
@@ -99,27 +98,6 @@ class FactsReader:
         self._known: Dict[str, Tuple[Any, Facts]] = {}
         self.reads = 0
         """How many layers were looked into."""
-
-    def read_all(self, layers: Iterable[QgsRasterLayer], seconds: float) -> Optional[Dict[str, Facts]]:
-        """The facts of all layers by their ids.
-
-        Args:
-            layers: Of the project.
-            seconds: The longest that layers which are new may take.
-
-        Returns:
-            None if there were new ones in a limited time, or not all were read: they are known at the next
-            call, whose time is for what is done with them.
-        """
-        until, before, found = math.inf, self.reads, {}
-        for layer in layers:
-            began = time.perf_counter()
-            found[layer.id()] = self.read(layer)
-            if self.reads > before:
-                until = min(until, began + seconds)
-            if time.perf_counter() > until:
-                break
-        return found if self.reads == before or seconds == math.inf else None
 
     def read(self, layer: QgsRasterLayer) -> Facts:
         """The facts of a layer."""

@@ -133,9 +133,9 @@ def test_map_without_a_colour_table_takes_the_jobs_classes(package, write_raster
 
 
 def test_results_do_not_become_part_of_a_series(added, package):
-    from timo_qgis.layers.frames import fitting
+    from timo_qgis.layers.frames import fits
 
-    assert fitting(QgsProject.instance()) == []
+    assert not any(map(fits, QgsProject.instance().mapLayers().values()))
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_a_group_is_ticked_as_a_whole(page, qtbot, twelve_dates):
 
 
 def test_a_click_on_a_date_shows_its_layer_alone_and_selects_its_row(page, qtbot, twelve_dates):
-    qtbot.waitUntil(lambda: len(page.rows) == 12)
+    qtbot.waitUntil(lambda: len(page.timeline.marks) == 12)
     march = dt.date(2020, 3, 15)
     line = page.timeline
     qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(round(line.x(march)), 14))
