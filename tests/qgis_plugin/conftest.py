@@ -231,6 +231,21 @@ def connected(dock, qtbot, monkeypatch):
 
 
 @pytest.fixture
+def script():
+    """Writes a shell script in the place of a program: ``script(path, "exit 1")``; the path."""
+    if os.name == "nt":
+        pytest.skip("the programs of this test are shell scripts")
+
+    def write(path, text):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        path.chmod(0o700)
+        return path
+
+    return write
+
+
+@pytest.fixture
 def write_raster(tmp_path):
     """Writes a GeoTIFF of 10 m pixels: ``write_raster(name, values (bands, rows, columns), names)``."""
 

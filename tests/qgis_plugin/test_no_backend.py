@@ -4,19 +4,9 @@
 from __future__ import annotations
 
 import os
-import stat
 
-import pytest
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QPushButton, QWidget
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the programs of these tests are shell scripts")
-
-
-def script(path, text):
-    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
 
 
 def phase(dock):
@@ -38,7 +28,7 @@ def test_nothing_can_be_run_and_the_pages_say_why(dock, twelve_dates, qtbot):
         assert "backend" in dock.findChild(QLabel, f"{name}Reason").text()
 
 
-def test_program_that_fails_is_said_with_its_last_words(dock, tmp_path, qtbot):
+def test_program_that_fails_is_said_with_its_last_words(dock, script, tmp_path, qtbot):
     program = script(tmp_path / "broken", "echo 'No module named timo' >&2; exit 1")
     qtbot.waitUntil(lambda: phase(dock) == "missing")
     dock.findChild(QWidget, "timoBannerProgram").setFilePath(str(program))
@@ -47,7 +37,7 @@ def test_program_that_fails_is_said_with_its_last_words(dock, tmp_path, qtbot):
     assert "No module named timo" in dock.findChild(QLabel, "timoBannerMessage").text()
 
 
-def test_interface_lives_while_a_program_does_not_answer(dock, tmp_path, qtbot):
+def test_interface_lives_while_a_program_does_not_answer(dock, script, tmp_path, qtbot):
     program = script(tmp_path / "slow", "echo $$ > $(dirname $0)/pid; exec sleep 60")
     qtbot.waitUntil(lambda: phase(dock) == "missing")
     dock.shared.backend.use(str(program))
@@ -104,7 +94,7 @@ def test_connection_file_of_another_release_is_said(plugin, tmp_path, qtbot):
     assert "version 99" in dock.findChild(QLabel, "timoBannerMessage").text()
 
 
-def test_home_that_cannot_be_made_is_said(plugin, monkeypatch, tmp_path, qtbot):
+def test_home_that_cannot_be_made_is_said(plugin, script, monkeypatch, tmp_path, qtbot):
     (tmp_path / "file").write_text("", encoding="utf-8")
     program = script(tmp_path / "program", "exit 0")
     monkeypatch.setenv("TIMO_HOME", str(tmp_path / "file" / "home"))

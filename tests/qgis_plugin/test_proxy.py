@@ -3,23 +3,15 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from qgis.core import QgsApplication, QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the programs of these tests are shell scripts")
-
 
 @pytest.fixture
-def programs(tmp_path, qtbot):
+def programs(script, tmp_path, qtbot):
     """The backend's programs, which write down what they see; and what one of them saw of the proxy."""
     for name in ("timo-backend", "timo"):
-        program = tmp_path / name
-        program.write_text(
-            f'#!/bin/sh\nenv > "{tmp_path}/$1.part"; mv "{tmp_path}/$1.part" "{tmp_path}/$1"\n'
-        )
-        program.chmod(0o700)
+        script(tmp_path / name, f'env > "{tmp_path}/$1.part"; mv "{tmp_path}/$1.part" "{tmp_path}/$1"')
 
     def seen(command):
         qtbot.waitUntil((tmp_path / command).exists, timeout=15_000)

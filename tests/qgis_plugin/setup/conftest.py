@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
-
 import pytest
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel
@@ -24,18 +21,9 @@ fi
 RELEASE = 'if [ "$1" = --version ]; then echo "uv 0.8.0 (x86_64)"; exit; fi'
 
 
-def script(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
-
-
 @pytest.fixture
-def uv(tmp_path, monkeypatch):
+def uv(script, tmp_path, monkeypatch):
     """Puts a script in the place of uv on PATH."""
-    if os.name == "nt":
-        pytest.skip("the programs of these tests are shell scripts")
     monkeypatch.setenv("HOME_OF_TEST", str(tmp_path))
     (tmp_path / "answer").write_text(ANSWER, encoding="utf-8")
 
@@ -98,7 +86,7 @@ def fails(qtbot, press, told):
 
 
 @pytest.fixture
-def environment(tmp_path):
+def environment(script, tmp_path):
     """An environment that has TiMo already."""
 
     def make(version):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 
@@ -12,15 +11,11 @@ from qgis.core import QgsProcessingException
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QApplication, QDialog
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the program of these tests is a shell script")
-
 
 @pytest.fixture
-def wait(algorithm, context, bundle, scene, tmp_path, monkeypatch):
+def wait(algorithm, context, bundle, scene, script, tmp_path, monkeypatch):
     """Runs a prediction whose backend takes its time to start, on the interface's thread."""
-    program = tmp_path / "slow"
-    program.write_text("#!/bin/sh\nexec sleep 90\n", encoding="utf-8")
-    program.chmod(0o700)
+    program = script(tmp_path / "slow", "exec sleep 90")
     monkeypatch.setenv("TIMO_BACKEND", str(program))
     values = {"series": scene, "model": str(bundle), "out": str(tmp_path / "map.tif")}
     return lambda feedback: algorithm("predict").run(values, context, feedback, {}, False)
