@@ -12,7 +12,7 @@ from qgis.core import QgsMapLayer, QgsProject
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from .backend.jobs import JobView
-from .backend.thread import LinkState
+from .backend.link_state import LinkState
 from .i18n import tr
 from .layers.results import Result, add_results, read_results
 from .log import log

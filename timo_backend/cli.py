@@ -21,7 +21,8 @@ from timo import __version__
 from timo_backend.auth import Home, default_home
 from timo_backend.client import Client
 from timo_backend.doctor import Report
-from timo_backend.errors import BackendError, HomeError
+from timo_backend.errors import BackendError, ConnectionFailed, HomeError
+from timo_backend.other_release import end_other
 from timo_backend.server import IDLE_S, Server
 
 app = typer.Typer(
@@ -145,8 +146,16 @@ def remove(
 @app.command()
 def stop(home: HomeOption = None) -> None:
     """End the server; the jobs that run end with it, those that wait go on with the next server."""
-    with _connect(home) as client:
-        ended = client.stop()
+    place = home or default_home()
+    try:
+        with Client.connect(place) as client:
+            ended = client.stop()
+    except ConnectionFailed as error:
+        if error.code != "protocol_unsupported":
+            raise
+        end_other(place)
+        _print("The backend, which is of another release, has ended")
+        return
     _print("The backend ends" + (f"; so do the jobs that were running: {', '.join(ended)}" if ended else ""))
 
 

@@ -103,6 +103,16 @@ class Core:
         self._put(data)
         return message.id
 
+    def stop_other(self, version: int) -> None:
+        """Ask a server that speaks another version of the protocol to end: this is the same in all of them.
+
+        What it answers is not for this client; ``lost`` tells that it has ended. See ``other_release``.
+
+        Args:
+            version: The ``protocol`` of its connection file.
+        """
+        self._put(protocol.encode(Message("stop", {}, uuid.uuid4().hex, version)))
+
     def poll(self, timeout_ms: int = 0, most: int = protocol.UNDER_WAY) -> List[Message]:
         """What has arrived, in order; waits up to ``timeout_ms`` for something to arrive.
 

@@ -206,9 +206,6 @@ class Report:
             none_runs = error.code in ("backend_not_running", "backend_gone")
             (self._tell if none_runs else self._wrong)(f"{error.code}: {error}")
             return None
-        except (zmq.ZMQError, OSError, ValueError) as error:  # a connection file that others wrote
-            self._wrong(f"Its connection file cannot be used: {error}")
-            return None
         self._tell(f"Version {hello.get('version')} runs as process {hello.get('pid')}.")
         self._tell(
             f"Python {hello.get('python')}, protocol {hello.get('protocol')}, tasks {hello.get('tasks')}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,6 +39,8 @@ FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 MOST_SAID, MOST_FACT, MOST_DETAIL = 2000, 20_000, 128 * 1024
 """Characters of an error's sentences and of a text in its ``detail``, and bytes of that."""
 
+_ENDPOINT = re.compile(r"tcp://127\.0\.0\.1:[0-9]{1,5}")
+_Z85_KEY = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
 _SAME_RELEASE = "Install the same release of the plugin and of the backend."
 
 
@@ -200,8 +203,12 @@ def default_home(platform: str = sys.platform, environ: Mapping[str, str] = os.e
     return Path(environ.get("XDG_DATA_HOME") or user / ".local" / "share") / "timo"
 
 
-def read_connection(path: Union[str, Path]) -> Dict[str, Any]:
+def read_connection(path: Union[str, Path], any_version: bool = False) -> Dict[str, Any]:
     """The content of a connection file, or of the one in a home folder.
+
+    Args:
+        path: The file, or the folder.
+        any_version: Take it also if it is of another version: see ``other_release``.
 
     Raises:
         ConnectionFailed: There is none, it cannot be read, or it is of another version.
@@ -211,24 +218,33 @@ def read_connection(path: Union[str, Path]) -> Dict[str, Any]:
         file = file / CONNECTION_FILE
     start = "Start the backend with `timo-backend serve` and try again."
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content: Dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConnectionFailed(
             "backend_not_running", f"No backend runs here: there is no {file}.", start, retryable=True
         ) from error
     except (OSError, ValueError) as error:
         raise ConnectionFailed("connection_invalid", f"{file} cannot be read: {error}.", start) from error
-    keys = ("endpoint", "server_public_key", "client_public_key", "client_secret_key")
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), str) for key in keys):
+    if not _is_connection(content):
         raise ConnectionFailed("connection_invalid", f"{file} is not a backend's connection file.", start)
-    if content.get("protocol") != VERSION:
+    if content["protocol"] != VERSION and not any_version:
         raise ConnectionFailed(
             "protocol_unsupported",
-            f"The backend of {file} speaks version {content.get('protocol')} of the protocol, "
+            f"The backend of {file} speaks version {content['protocol']} of the protocol, "
             f"this client version {VERSION}.",
             _SAME_RELEASE,
         )
     return content
+
+
+def _is_connection(content: Any) -> bool:
+    """Whether a connection file holds this: ZeroMQ fails on other keys, and no server listens elsewhere."""
+    if not isinstance(content, dict) or not isinstance(content.get("protocol"), int):
+        return False
+    keys = [content.get(f"{whose}_key") for whose in ("server_public", "client_public", "client_secret")]
+    return _ENDPOINT.fullmatch(str(content.get("endpoint"))) is not None and all(
+        isinstance(key, str) and _Z85_KEY.fullmatch(key) for key in keys
+    )
 
 
 def _finite(value: Any) -> Any:

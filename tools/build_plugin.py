@@ -20,6 +20,7 @@ PACKAGE = "timo_qgis"
 # What the plugin shares with the other two programs: standard library and pyzmq alone, in Python 3.9 syntax.
 SHARED = (
     "timo_backend/core.py",
+    "timo_backend/other_release.py",
     "timo_backend/protocol.py",
     "timo_backend/errors.py",
     "timo/series/dates.py",

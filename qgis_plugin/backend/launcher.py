@@ -6,25 +6,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping, Optional
 
 from qgis.PyQt.QtCore import QProcess
 
 from ..i18n import tr
+from .link_state import Trouble
 from .others import for_others
 
 PROGRAM = "timo-backend"
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Why there is no backend: what is wrong and what the analyst can do, a sentence each."""
-
-    phase: str
-    message: str
-    action: str
 
 
 class Launcher:

@@ -12,8 +12,9 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from ..timing import slot
 from .jobs import JobView
 from .launcher import Launcher
+from .link_state import LinkState
 from .others import proxy
-from .thread import Command, LinkState, LinkThread
+from .thread import Command, LinkThread
 
 
 class Backend(QObject):
@@ -56,15 +57,20 @@ class Backend(QObject):
         self._thread = thread
         thread.start()
 
-    def use(self, program: str) -> None:
-        """Take another program for the next start, and try again where it failed."""
+    def use(self, program: str, replace: bool = False) -> None:
+        """Take another program for the next start, and try again where it failed.
+
+        Args:
+            program: As ``Launcher`` takes it.
+            replace: End a server that speaks another version of the protocol, and start the program instead.
+        """
         self._program = program
         if self._thread is None:
             self.start()
             return
         self._thread.launcher.program = program
         self._thread.launcher.proxy = proxy()
-        self._thread.retry()
+        self._thread.retry(replace)
 
     def restart(self) -> None:
         """End the server that runs and start the program anew; jobs go on from what they have kept."""

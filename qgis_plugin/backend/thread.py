@@ -14,10 +14,12 @@ from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal
 
 from .._client.core import Core
 from .._client.errors import BackendError, ConnectionFailed
-from .._client.protocol import Message, read_connection
+from .._client.other_release import end_other, is_there
+from .._client.protocol import VERSION, Message, read_connection
 from ..i18n import tr
 from .jobs import FINAL, JobBook
-from .launcher import Launcher, Trouble
+from .launcher import Launcher
+from .link_state import UNSUPPORTED, LinkState, Trouble
 from .pauses import Pauses
 
 POLL_MS = 50
@@ -31,21 +33,6 @@ SILENT_AFTER = 15.0
 START_WITHIN = 60.0
 IDLE = ("queued", "paused")
 RESTARTS, RESTARTS_WITHIN = 3, 60.0
-
-
-@dataclass(frozen=True)
-class LinkState:
-    """How things stand: ``phase`` is off, connecting, starting, ready, missing or failed."""
-
-    phase: str = "off"
-    message: str = ""
-    action: str = ""
-    home: str = ""
-
-    @property
-    def ready(self) -> bool:
-        """Whether jobs can be submitted."""
-        return self.phase == "ready"
 
 
 @dataclass(frozen=True)
@@ -82,6 +69,7 @@ class LinkThread(QThread):
         self.commands: queue.Queue[Command] = queue.Queue()
         self._ending = threading.Event()
         self._retry = threading.Event()
+        self._replacing = threading.Event()
         self._book = JobBook()
         self._unanswered: Dict[str, Command] = {}
         self._subscribed: Dict[str, str] = {}
@@ -104,8 +92,14 @@ class LinkThread(QThread):
             self.commands.queue.extend(kept)
         return taken
 
-    def retry(self) -> None:
-        """Try again after a failure."""
+    def retry(self, replace: bool = False) -> None:
+        """Try again after a failure.
+
+        Args:
+            replace: End the server that speaks another version of the protocol, where one runs.
+        """
+        if replace:
+            self._replacing.set()
         self._retry.set()
 
     def end(self) -> None:
@@ -142,14 +136,22 @@ class LinkThread(QThread):
         """A connection whose server has answered; None after a failure that was told and waited out."""
         self._tell("connecting", tr("Looking for the backend."))
         started_at: Optional[float] = None
-        dead = ""
+        replacing, dead = self._replacing.is_set(), ""
+        self._replacing.clear()
         while not self._ending.is_set():
             connection = self._connection()
             if connection is not None and connection["server_public_key"] != dead:
-                core = Core(connection)
-                if self._says_hello(core):
-                    return core
-                core.close()
+                if connection["protocol"] == VERSION:
+                    core = Core(connection)
+                    if self._says_hello(core):
+                        return core
+                    core.close()
+                elif is_there(connection, self._ending.is_set):
+                    if not replacing:
+                        self._fail(UNSUPPORTED)
+                        return None
+                    self._tell("connecting", tr("The backend of another release is being ended."))
+                    end_other(self.launcher.home, self._ending.is_set)
                 dead = connection["server_public_key"]
             if started_at is None:
                 trouble = self._start()
@@ -190,10 +192,8 @@ class LinkThread(QThread):
 
     def _connection(self) -> Optional[Dict[str, Any]]:
         try:
-            return read_connection(self.launcher.home)
-        except ConnectionFailed as error:
-            if error.code == "protocol_unsupported":
-                raise
+            return read_connection(self.launcher.home, any_version=True)
+        except ConnectionFailed:
             return None
 
     def _another_answers(self, dead: str) -> bool:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from ..backend.thread import LinkState
+from ..backend.link_state import LinkState
 from ..compat import label
 from ..i18n import tr
 from ..timing import slot
@@ -19,8 +19,8 @@ TROUBLE, CALM = STYLE.format("230, 126, 34"), STYLE.format("127, 127, 127")
 class Banner(QFrame):
     """Hidden while the backend is ready."""
 
-    retried = pyqtSignal(str)
-    """The program to try, as it stands in the field."""
+    retried = pyqtSignal(str, bool)
+    """The program to try, as it stands in the field; whether the one that runs makes room for it."""
     setup_asked = pyqtSignal()
     """The backend shall be set up."""
 
@@ -50,6 +50,9 @@ class Banner(QFrame):
         self.setup = QPushButton(tr("Set up TiMo…"))
         self.setup.setObjectName("timoBannerSetup")
         self.setup.setToolTip(tr("Installs the backend on this computer, or finds one that is there"))
+        self.replace = QPushButton(tr("Replace it"))
+        self.replace.setObjectName("timoBannerReplace")
+        self.replace.setToolTip(tr("Ends the backend that runs, and starts the program below in its place"))
         self.mend = QWidget()
         row = QHBoxLayout(self.mend)
         row.setContentsMargins(0, 0, 0, 0)
@@ -57,9 +60,14 @@ class Banner(QFrame):
         row.addWidget(self.retry)
         for widget in (self.message, self.action, self.busy, self.mend):
             layout.addWidget(widget)
-        layout.insertWidget(3, self.setup, 0, Qt.AlignmentFlag.AlignLeft)
+        buttons = QHBoxLayout()
+        for button in (self.replace, self.setup):
+            buttons.addWidget(button)
+        buttons.addStretch(1)
+        layout.insertLayout(3, buttons)
         self.retry.clicked.connect(self._on_retry)
         self.setup.clicked.connect(self._on_setup)
+        self.replace.clicked.connect(self._on_replace)
         self._tell(LinkState())
 
     def show_state(self, state: LinkState) -> None:
@@ -68,7 +76,7 @@ class Banner(QFrame):
         self._tell(state)
 
     def _tell(self, state: LinkState) -> None:
-        trouble = state.phase in ("missing", "failed")
+        trouble = state.troubled
         self.setStyleSheet(TROUBLE if trouble else CALM)
         self.message.setText(state.message or tr("The backend is not connected yet."))
         self.action.setText(state.action)
@@ -76,11 +84,16 @@ class Banner(QFrame):
         self.busy.setVisible(not trouble)
         self.mend.setVisible(trouble)
         self.setup.setVisible(trouble)
+        self.replace.setVisible(state.phase == "unsupported")
 
     @slot
     def _on_setup(self) -> None:
         self.setup_asked.emit()
 
     @slot
+    def _on_replace(self) -> None:
+        self.retried.emit(self.program.filePath().strip(), True)
+
+    @slot
     def _on_retry(self) -> None:
-        self.retried.emit(self.program.filePath().strip())
+        self.retried.emit(self.program.filePath().strip(), False)

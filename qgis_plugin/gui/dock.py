@@ -12,7 +12,7 @@ from qgis.PyQt.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from ..arrivals import Arrivals
 from ..backend.jobs import JobView
-from ..backend.link import LinkState
+from ..backend.link_state import LinkState
 from ..backend.survey import shipped, version_of
 from ..backend.thread import IDLE
 from ..compat import icon
@@ -183,15 +183,15 @@ class TimoDock(QgsDockWidget):
             self.train.start.refresh()
 
     @slot
-    def _on_retry(self, program: str) -> None:
+    def _on_retry(self, program: str, replace: bool = False) -> None:
         self.shared.settings.save(backend_program=program)
-        self.shared.backend.use(program)
+        self.shared.backend.use(program, replace)
 
     @slot
     def _on_set_up(self, program: str) -> None:
         """The backend is there anew: the one that runs makes room for it."""
         backend = self.shared.backend
-        self._on_retry(program)
+        self._on_retry(program, backend.state.phase == "unsupported")
         if not backend.state.ready:
             return
         busy = [job for job in backend.jobs.values() if not job.final and job.state not in IDLE]

@@ -11,7 +11,7 @@ from qgis.PyQt.QtWidgets import QAction, QMenu, QWidget
 
 from ..backend import turns
 from ..backend.job_rules import can, why_not
-from ..backend.jobs import JobView, in_words
+from ..backend.jobs import JobView
 from ..backend.removal import Removal
 from ..compat import icon
 from ..i18n import tr, trn
@@ -48,7 +48,9 @@ class JobActions(QObject):
     """
 
     told = pyqtSignal(str)
-    """A sentence on what became of a request, or why it was refused; empty when the next one is sent."""
+    """A sentence on what became of a request; empty when the next one is sent."""
+    refused = pyqtSignal(object)
+    """The backend's error, where it does not do what was asked for."""
 
     def __init__(self, shared: Shared, selected: Callable[[], List[JobView]], parent: QWidget) -> None:
         super().__init__(parent)
@@ -191,7 +193,7 @@ class JobActions(QObject):
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
         if token in self._asked:
             self._asked.discard(token)
-            self.told.emit(in_words(error))
+            self.refused.emit(error)
 
     @slot
     def _on_answered(self, token: str, body: Mapping[str, Any]) -> None:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from qgis.PyQt.QtCore import QPoint, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
 
-from ..backend.jobs import JobView
-from ..backend.thread import LinkState
+from ..backend.jobs import JobView, in_words
+from ..backend.link_state import LinkState
 from ..compat import label
 from ..i18n import tr
 from ..shared import Shared
@@ -68,6 +68,7 @@ class JobsPage(Page):
         self.clean.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.told = label("", "timoJobsTold")
         self.told.setVisible(False)
+        self.help = RemedyButton("timoJobsToldMend")
         self.cancel = QPushButton()
         self.cancel.setObjectName("timoJobsCancel")
         self.remedies: Optional[Remedies] = None
@@ -124,6 +125,7 @@ class JobsPage(Page):
         split.setChildrenCollapsible(False)
         self.body.addWidget(split, 1)
         self.footer.addWidget(self.told)
+        self.footer.addWidget(self.help, 0, Qt.AlignmentFlag.AlignLeft)
         row = QHBoxLayout()
         row.addStretch(1)
         row.addWidget(self.remedy)
@@ -151,6 +153,7 @@ class JobsPage(Page):
         self.bar.changed.connect(self._refilter)
         self.clean.clicked.connect(self._on_clean_up)
         self.actions.told.connect(self._on_told)
+        self.actions.refused.connect(self._on_refused)
 
     @slot
     def _on_jobs(self, changed: List[JobView]) -> None:
@@ -263,3 +266,9 @@ class JobsPage(Page):
     def _on_told(self, sentence: str) -> None:
         self.told.setText(sentence)
         self.told.setVisible(bool(sentence))
+        self.help.offer(None)
+
+    @slot
+    def _on_refused(self, error: Mapping[str, Any]) -> None:
+        self._on_told(in_words(error))
+        self.help.offer(self.remedies.of_refusal(error) if self.remedies is not None else None)

@@ -110,6 +110,12 @@ class Remedies:
         """What helps a job that has failed, beside its log and another try; None if nothing more."""
         return self._find(job.error or {}, job) if job.state == "failed" else None
 
+    def of_refusal(self, error: Mapping[str, Any]) -> Optional[Remedy]:
+        """What helps where a job can't be paused, cancelled or moved, beside the button that asked for it."""
+        place = PLACES.get(str(error.get("code", "")), "")
+        act = self._act(place, error, None)
+        return (_texts().get(place, tr("Show the setting")), act) if act is not None else None
+
     def at(self, place: str) -> Remedy:
         """What leads to a place."""
         return _texts().get(place, tr("Show the setting")), self._act(place, {}, None) or self._open_logs

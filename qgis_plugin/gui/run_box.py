@@ -18,7 +18,7 @@ from ..timing import slot
 from .curve_scale import best_epoch
 from .question import confirm_cancel
 from .remedies import Remedies, must_change
-from .why import RemedyButton
+from .why import Remedy, RemedyButton
 
 
 class RunBox(QFrame):
@@ -48,7 +48,7 @@ class RunBox(QFrame):
         self._asked: Set[str] = set()
         self._ending = ""
         """The job that was told to end soon."""
-        self._refusal = ""
+        self._refused: Optional[Mapping[str, Any]] = None
         self._cancelling = False
         self.title = label("", f"{name}Title")
         font = self.title.font()
@@ -123,7 +123,7 @@ class RunBox(QFrame):
     def show_job(self, job: JobView) -> None:
         """Show a job as it is now."""
         if self.job is None or self.job.id != job.id or self.job.state != job.state:
-            self._refusal, self._cancelling = "", False
+            self._refused, self._cancelling = None, False
         self.job = job
         self.setVisible(True)
         self.title.setText(f"{job.name}: {job.state_name.lower()}")
@@ -152,15 +152,23 @@ class RunBox(QFrame):
         self.finish.setEnabled(ready and can("finish", job) and self._ending != job.id)
         self.retry.setVisible(ours and can("retry", job) and not must_change(job.error))
         self.retry.setEnabled(ready)
-        self.remedy.offer(self.remedies.of_job(job) if self.remedies is not None else None)
+        self.remedy.offer(self._remedy(job))
         self.log.setVisible(ours and job.state == "failed")
+
+    def _remedy(self, job: JobView) -> Optional[Remedy]:
+        if self.remedies is None:
+            return None
+        if self._refused is not None:
+            return self.remedies.of_refusal(self._refused)
+        return self.remedies.of_job(job)
 
     def _show_texts(self, job: JobView) -> None:
         text = self._sentence(job)
         if text != self.message.text():
             self.message.setText(text)
         self.message.setVisible(bool(text))
-        note = self._refusal or (self._soon(job) if self._ending == job.id and not job.final else "")
+        soon = self._soon(job) if self._ending == job.id and not job.final else ""
+        note = in_words(self._refused) or soon
         if note != self.note.text():
             self.note.setText(note)
         self.note.setVisible(bool(note))
@@ -214,7 +222,7 @@ class RunBox(QFrame):
         now = self.job
         if now is not None and (now.id, now.attempt) == (job.id, job.attempt) and not now.final:
             self.cancel.setEnabled(False)
-            self._refusal, self._cancelling = "", True
+            self._refused, self._cancelling = None, True
             self.cancelled.emit(job.id)
 
     @slot
@@ -248,7 +256,7 @@ class RunBox(QFrame):
     def _ask(self, request: str, button: QPushButton) -> None:
         if self._backend is not None and self.job is not None:
             button.setEnabled(False)
-            self._refusal = ""
+            self._refused = None
             self._asked.add(self._backend.ask(request, job=self.job.id))
 
     # what the backend says
@@ -269,7 +277,7 @@ class RunBox(QFrame):
             return
         self._asked.discard(token)
         self._cancelling = False
-        self._refusal = in_words(error)
+        self._refused = error
         self._again()
 
     @slot

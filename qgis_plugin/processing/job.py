@@ -14,7 +14,8 @@ from qgis.PyQt.QtWidgets import QApplication, QWidget
 
 from ..backend.jobs import JobView, time_left
 from ..backend.launcher import Launcher
-from ..backend.thread import LinkState, LinkThread
+from ..backend.link_state import LinkState
+from ..backend.thread import LinkThread
 from ..i18n import tr
 from ..settings import Settings
 
@@ -136,7 +137,7 @@ class _Follower:
 
     def take_state(self, state: LinkState) -> None:
         """The connection's: without a backend there is no job."""
-        if state.phase in ("missing", "failed"):
+        if state.troubled:
             raise QgsProcessingException(f"{state.message} {state.action}".strip())
         if not self._job.id:
             self._tell(state.message)

@@ -219,7 +219,7 @@ def dock(plugin, qtbot):
 @pytest.fixture
 def connected(dock, qtbot, monkeypatch):
     """The dock as if the backend were there; the requests that it would have got."""
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     backend = dock.shared.backend
     qtbot.waitUntil(lambda: backend.state.phase == "missing")

@@ -43,7 +43,7 @@ CARD = {
 def full(tmp_path, plugin, twelve_dates, make_labels, qtbot):
     """The dock with a ticked series, labels, a model, and a job in each state."""
     from timo_qgis.backend.jobs import STATES, JobView
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     folder = tmp_path / "home" / "models" / "woods"
     folder.mkdir(parents=True)

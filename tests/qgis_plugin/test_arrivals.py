@@ -186,7 +186,7 @@ def other(package, make_iface, dock, qtbot):
 
 
 def ready(*docks):
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     for dock in docks:
         dock.shared.backend._on_state(LinkState("ready"))

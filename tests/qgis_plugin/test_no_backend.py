@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
+import pytest
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QPushButton, QWidget
+
+READY = 60_000
 
 
 def phase(dock):
@@ -62,7 +66,7 @@ def test_damaged_connection_file_does_not_stop_the_search(dock, tmp_path, qtbot)
 def test_backend_of_another_release_is_said_once_with_what_to_do(dock, package, iface, qtbot):
     from pathlib import Path
 
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     qtbot.waitUntil(lambda: phase(dock) == "missing")
     (wheel,) = (Path(package.__file__).parent / "wheels").glob("timo_qgis-*.whl")
@@ -82,16 +86,52 @@ def test_backend_of_another_release_is_said_once_with_what_to_do(dock, package, 
     assert connect("0.0.7") is None
 
 
-def test_connection_file_of_another_release_is_said(plugin, tmp_path, qtbot):
+@pytest.fixture
+def another_release(backend_program, tmp_path, qtbot):
+    """A real backend that speaks a version of the protocol to come, and its home."""
+    python = backend_program.with_name(backend_program.name.replace("timo-backend", "python"))
+    program = "import timo_backend.protocol as p; p.VERSION += 1; from timo_backend.cli import main; main()"
     home = tmp_path / "home"
-    home.mkdir()
-    keys = '"server_public_key": "a", "client_public_key": "b", "client_secret_key": "c"'
-    (home / "connection.json").write_text(
-        f'{{"protocol": 99, "endpoint": "tcp://x", {keys}}}', encoding="utf-8"
-    )
+    server = subprocess.Popen([str(python), "-c", program, "serve", "--home", str(home)])
+    try:
+        qtbot.waitUntil((home / "connection.json").exists, timeout=READY)
+        yield server
+    finally:
+        server.kill()
+        server.wait(30)
+        subprocess.run([str(backend_program), "stop", "--home", str(home)], check=False, capture_output=True)
+
+
+def test_backend_that_the_plugin_does_not_understand_is_replaced_by_a_click(
+    plugin, another_release, backend_program, monkeypatch, qtbot
+):
+    monkeypatch.setenv("TIMO_BACKEND", str(backend_program))
     dock = plugin.open()
-    qtbot.waitUntil(lambda: phase(dock) == "failed")
-    assert "version 99" in dock.findChild(QLabel, "timoBannerMessage").text()
+    qtbot.waitUntil(lambda: phase(dock) == "unsupported", timeout=READY)
+    assert "another release" in dock.findChild(QLabel, "timoBannerMessage").text()
+    assert another_release.poll() is None
+    replace = dock.findChild(QPushButton, "timoBannerReplace")
+    assert replace.isVisible() and dock.findChild(QPushButton, "timoBannerSetup").isVisible()
+    phases = []
+    dock.shared.backend.state_changed.connect(lambda state: phases.append(state.phase))
+    qtbot.mouseClick(dock.findChild(QPushButton, "timoBannerRetry"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: phases == ["connecting", "unsupported"], timeout=READY)
+    assert another_release.poll() is None, "it was ended unasked"
+    qtbot.mouseClick(replace, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: phase(dock) == "ready", timeout=READY)
+    assert another_release.wait(30) == 0
+    assert not replace.isVisible()
+    assert dock.shared.backend.server["pid"] != another_release.pid
+
+
+def test_file_of_a_killed_backend_of_another_release_is_in_nobodys_way(
+    plugin, another_release, backend_program, monkeypatch, qtbot
+):
+    another_release.kill()
+    another_release.wait(30)
+    monkeypatch.setenv("TIMO_BACKEND", str(backend_program))
+    dock = plugin.open()
+    qtbot.waitUntil(lambda: phase(dock) == "ready", timeout=READY)
 
 
 def test_home_that_cannot_be_made_is_said(plugin, script, monkeypatch, tmp_path, qtbot):

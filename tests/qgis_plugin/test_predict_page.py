@@ -108,7 +108,7 @@ def test_model_of_another_folder_is_kept(write_model, page, qtbot, tmp_path):
 
 
 def test_model_that_is_gone_is_said_and_no_other_is_taken_for_it(write_model, page, qtbot, tmp_path):
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     write_model("woods")
     refresh(page, qtbot, 1)
@@ -180,7 +180,7 @@ def test_output_that_cannot_be_is_refused_before_the_click(write_model, page, qt
 
 
 def test_button_beside_the_reason_leads_to_where_it_can_be_mended(write_model, page, dock, add_raster, qtbot):
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     dock.tabs.setCurrentWidget(page)
     page.shared.backend._on_state(LinkState("ready"))
@@ -204,7 +204,7 @@ def test_button_beside_the_reason_leads_to_where_it_can_be_mended(write_model, p
 @pytest.fixture
 def ready(write_model, page, dock, add_raster, qtbot):
     """The page, with all that a map needs."""
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     write_model("woods", bands=[{"name": "blue", "role": "blue"}], dates={"count": 1})
     refresh(page, qtbot, 1)

@@ -20,7 +20,8 @@ def backend(package, qtbot):
     """The real face of the backend, whose requests are kept and not sent."""
     from pathlib import Path
 
-    from timo_qgis.backend.link import Backend, LinkState
+    from timo_qgis.backend.link import Backend
+    from timo_qgis.backend.link_state import LinkState
 
     backend = Backend("", Path("/nowhere"))
     backend.sent = []
@@ -93,7 +94,7 @@ def test_only_what_makes_sense_is_offered(tell, box, state, task, offered):
 
 
 def test_nothing_is_offered_while_the_backend_is_gone(tell, box, backend):
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     tell(state="running")
     backend._on_state(LinkState("connecting"))

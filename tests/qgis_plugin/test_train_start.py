@@ -160,7 +160,7 @@ def test_model_of_any_job_is_offered_at_once(page, home, dock, qtbot, task):
 
 
 def test_bands_of_the_series_are_known_before_the_start_is_judged(page, home, monkeypatch):
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     page.shared.backend._on_state(LinkState("ready"))
     choose(page, "woods")

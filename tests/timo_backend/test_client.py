@@ -22,7 +22,7 @@ from timo_backend.errors import ConnectionFailed, ProtocolError
 from timo_backend.protocol import read_connection
 
 PACKAGE = Path(client_module.__file__).parent
-CARRIED = ("client.py", "core.py", "protocol.py", "errors.py")
+CARRIED = ("client.py", "core.py", "other_release.py", "protocol.py", "errors.py")
 
 
 @pytest.mark.parametrize("name", CARRIED)

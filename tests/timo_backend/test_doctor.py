@@ -180,7 +180,7 @@ def test_keys_that_are_none_are_a_line(home, doctor):
     names = ("endpoint", "server_public_key", "client_public_key", "client_secret_key")
     (home / "connection.json").write_text(json.dumps({"protocol": 1, **dict.fromkeys(names, "é")}))
     (home / "connection.json").chmod(0o600)
-    assert "connection file cannot be used" in wrong(doctor()[1])[0]
+    assert "connection.json is not a backend's connection file" in wrong(doctor()[1])[0]
 
 
 def test_a_library_that_cannot_be_loaded_is_a_line(home, doctor, tmp_path):

@@ -141,6 +141,34 @@ def test_what_the_backend_refuses_is_said(dock, tell, sent, qtbot, select, press
     assert page.told.text() == "Job 'a' is at attempt 2, not 1. Look again."
 
 
+def test_a_refusal_comes_with_what_helps_until_the_next_request(dock, tell, sent, select, press, qtbot):
+    tell({"state": "running", "attempt": 1})
+    page = dock.jobs
+    dock.setUserVisible(True)
+    dock.tabs.setCurrentWidget(page)
+    select(page, "wood")
+    press(qtbot, page, "timoJobsPause")
+    full = {"code": "disk_full", "message": "The disk is full.", "action": "Free some of it."}
+    dock.shared.backend.refused.emit(sent[-1].token, full)
+    assert page.told.text() == "The disk is full. Free some of it."
+    assert page.help.isVisible() and page.help.text() == "Open the folder"
+    press(qtbot, page, "timoJobsPause")
+    assert not page.help.isVisible() and not page.told.isVisible()
+
+
+def test_a_refusal_on_the_jobs_own_page_comes_with_what_helps(dock, tell, sent, press, qtbot):
+    tell({"state": "running", "task": "finetune", "attempt": 1})
+    dock.train.follower.follow("a")
+    box = dock.train.box
+    qtbot.mouseClick(box.pause, Qt.MouseButton.LeftButton)
+    full = {"code": "disk_full", "message": "The disk is full.", "action": "Free some of it."}
+    dock.shared.backend.refused.emit(sent[-1].token, full)
+    assert box.note.text() == "The disk is full. Free some of it."
+    assert not box.remedy.isHidden() and box.remedy.text() == "Open the folder"
+    tell({"state": "pausing", "task": "finetune", "attempt": 1})
+    assert box.remedy.isHidden() and box.note.isHidden()
+
+
 def test_log_of_a_failed_job_is_one_click_from_its_page(dock, tell, qtbot):
     tell(
         {"id": "old", "state": "succeeded", "spec": {"out": "/x/old"}},

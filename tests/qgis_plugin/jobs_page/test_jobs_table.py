@@ -84,7 +84,7 @@ def test_jobs_are_found_by_state_task_and_name(dock, tell, qtbot, names):
 
 
 def test_jobs_stay_in_sight_paler_when_the_backend_is_gone(dock, tell, names, select):
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     tell({"state": "running"})
     page = dock.jobs

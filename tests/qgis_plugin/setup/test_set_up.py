@@ -96,7 +96,7 @@ def test_what_earlier_set_ups_left_is_told_and_removed_but_not_what_is_used(
 def test_environment_of_the_backend_that_still_runs_is_not_offered_to_be_removed(
     dock, opened, uv, tmp_path, qtbot, monkeypatch, press
 ):
-    from timo_qgis.backend.link import LinkState
+    from timo_qgis.backend.link_state import LinkState
 
     uv()
     (tmp_path / "home" / "environment-0.0.1").mkdir(parents=True)

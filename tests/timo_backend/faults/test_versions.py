@@ -17,6 +17,7 @@ from tests.timo_backend.test_wire import Bare
 from timo_backend.client import Client
 from timo_backend.errors import ConnectionFailed
 from timo_backend.migrations import MIGRATIONS
+from timo_backend.other_release import end_other, is_there
 from timo_backend.protocol import VERSION, read_connection
 
 OTHERS = [VERSION - 1, VERSION + 1, 2**40]
@@ -42,6 +43,70 @@ def test_a_client_refuses_a_server_of_another_release(server, tmp_path, version)
     with pytest.raises(ConnectionFailed, match="same release") as caught:
         Client.connect(tmp_path)
     assert caught.value.code == "protocol_unsupported"
+
+
+def serve(home, version):
+    """The real program, of a release that speaks another version of the protocol."""
+    program = "import sys, timo_backend.protocol as p; p.VERSION = int(sys.argv.pop(1)); "
+    command = [sys.executable, "-c", program + "from timo_backend.cli import main; main()"]
+    process = subprocess.Popen(
+        [*command, str(version), "serve", "--home", str(home)], stdout=subprocess.PIPE, text=True
+    )
+    assert "listens" in process.stdout.readline()
+    return process
+
+
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
+def test_a_server_of_another_release_can_be_ended_so_that_this_one_takes_its_place(home, version):
+    process = serve(home, version)
+    try:
+        with pytest.raises(ConnectionFailed, match="same release"):
+            Client.connect(home)
+        assert is_there(read_connection(home, any_version=True))
+        end_other(home)
+        assert process.wait(PATIENCE_S) == 0
+        assert not (home / "connection.json").exists()
+    finally:
+        process.kill()
+        process.stdout.close()
+    server = ServerProcess(home).start()
+    server.end()
+
+
+def test_the_command_stop_ends_a_server_of_another_release(home):
+    process = serve(home, VERSION + 1)
+    try:
+        command = [sys.executable, "-m", "timo_backend", "stop", "--home", str(home)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        assert (done.returncode, done.stderr) == (0, "") and "another release" in done.stdout
+        assert process.wait(PATIENCE_S) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
+
+
+def test_the_file_of_a_killed_server_of_another_release_is_known_to_be_a_leftover(home):
+    process = serve(home, VERSION + 1)
+    process.kill()
+    process.wait(PATIENCE_S)
+    process.stdout.close()
+    assert not is_there(read_connection(home, any_version=True))
+    end_other(home)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"protocol": "1"}, {"protocol": None}, {"endpoint": "tcp://10.0.0.1:4000"}, {"endpoint": "ipc:///x"},
+        {"server_public_key": "short"}, {"client_secret_key": "\n" * 40}, {"client_public_key": 7},
+    ],
+)  # fmt: skip
+def test_a_connection_file_that_no_server_writes_is_told_so(server, tmp_path, change):
+    (tmp_path / "connection.json").write_text(json.dumps({**read_connection(server.home), **change}))
+    for any_version in (False, True):
+        with pytest.raises(ConnectionFailed, match="not a backend's connection file") as caught:
+            read_connection(tmp_path, any_version)
+        assert caught.value.code == "connection_invalid"
 
 
 def test_a_server_brings_an_older_database_up_to_date_and_keeps_every_row(tmp_path, spec):
