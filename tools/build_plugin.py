@@ -24,6 +24,8 @@ SHARED = (
     "timo_backend/protocol.py",
     "timo_backend/errors.py",
     "timo/series/dates.py",
+    "timo/series/metadata.py",
+    "timo/series/steps.py",
     "timo/series/band_names.py",
     "timo/series/mask_names.py",
     "timo/series/masks.py",  # needs numpy, which QGIS has: loaded when clouds are counted

@@ -20,6 +20,7 @@ from ..layers import frames
 from ..layers.checks import findings
 from ..layers.label_checks import Places, series_places
 from ..layers.raster_facts import UNUSED
+from ..layers.series_file import write_series
 from ..layers.series_store import TICKED, SeriesStore
 from ..layers.showing import show_only
 from ..layers.sources import safe_name
@@ -30,8 +31,10 @@ from .finding_list import FindingList
 from .page import Page
 from .series_bar import SeriesBar
 from .series_clear import ClearCounter
+from .series_dates import DateReader
 from .series_fixes import Fixes
 from .series_sources import AddButton
+from .series_split import Splitter
 from .series_stac import StacDialog
 from .series_table import SeriesModel
 from .series_view import SeriesView
@@ -39,7 +42,7 @@ from .timeline import Mark, TimeLine
 from .why import helped
 
 INTRO = tr(
-    "Tick the raster layers that show your area at different dates. Dates are read from the names; "
+    "Tick the raster layers that show your area at different dates. Dates come from the files; "
     "double-click one to change it."
 )
 SOON = 50
@@ -79,6 +82,8 @@ class SeriesPage(Page):
         self.problems = FindingList("timoSeriesProblems")
         self.fixes = Fixes(self, self.model, self.view)
         self.clear = ClearCounter(self.model, shared.background, self)
+        self.file_dates = DateReader(self.model, shared.background, self)
+        self.splitter = Splitter(shared, self.model, self.add, self)
         self._build()
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -135,7 +140,7 @@ class SeriesPage(Page):
         """
         self.model.refresh()  # a layer may have been given another file meanwhile
         folder = self.shared.settings.subfolder("series")
-        return frames.write_series(self.rows, self.store.current, folder, self.series_name())
+        return write_series(self.rows, self.store.current, folder, self.series_name())
 
     def _build(self) -> None:
         self.body.addWidget(self.bar)
@@ -170,6 +175,7 @@ class SeriesPage(Page):
         self.add.began.connect(self._on_began)
         self.problems.mended.connect(self.fixes.mend)
         self.fixes.more_asked.connect(self.add.offer)
+        self.fixes.split_asked.connect(self.splitter.split)
         self.timeline.chosen.connect(self._on_mark)
         self.view.selectionModel().currentRowChanged.connect(self._on_row)
 

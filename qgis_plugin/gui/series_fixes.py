@@ -28,6 +28,8 @@ class Fixes(QObject):
 
     more_asked = pyqtSignal()
     """More dates are wanted."""
+    split_asked = pyqtSignal(object)
+    """The ids of layers of whose dates layers are wanted."""
 
     def __init__(self, page: QWidget, model: SeriesModel, view: SeriesView) -> None:
         super().__init__(page)
@@ -42,6 +44,8 @@ class Fixes(QObject):
         ids = list(finding.about)
         if finding.kind in (checks.NO_FILE, checks.DUPLICATE, checks.APART):
             self._model.tick_layers(ids, False)
+        elif finding.kind == checks.STACKED:
+            self.split_asked.emit(ids)
         elif finding.kind == checks.NO_DATE:
             self._view.go_to(ids[0], DATE, edit=True)
         elif finding.kind == checks.NO_CRS:

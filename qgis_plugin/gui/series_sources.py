@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 from qgis.core import QgsLayerTreeGroup, QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
@@ -16,6 +16,7 @@ from ..background import Background
 from ..compat import icon, menu_button
 from ..i18n import tr, trn
 from ..layers.adding import MOST, dated_rasters
+from ..layers.file_dates import tells_date
 from ..layers.series_store import TICKED, Series
 from ..log import log
 from ..timing import inside_qgis, slot, slot_of
@@ -139,7 +140,7 @@ class AddButton(QPushButton):
             )
             log(text, "warning", push=True)
         elif not paths:
-            text = tr("{folder} holds no raster with a date in its name.", folder=folder)
+            text = tr("{folder} holds no raster that tells its date.", folder=folder)
             log(text, "warning", push=True)
         else:
             self._tick(folder.name, [here[path] for path in paths if path in here])
@@ -182,11 +183,16 @@ class AddButton(QPushButton):
     @slot
     def _finish(self) -> None:
         self.setEnabled(True)
+        silent = {}
         for layer in self._opened:
             facts = self._model.reader.read(layer)
-            if facts.found is not None and self._series is not None:
+            if facts.found is None:
+                silent[layer.id()] = facts.source
+            elif self._series is not None:
                 self._series.put(layer.id(), TICKED, "true")
         self._model.store.save()
+        if silent and self._series is not None:
+            self._tick_told(self._series, silent)
         QTimer.singleShot(0, slot_of(self._model.refresh))
         if self._bad:
             count = len(self._bad)
@@ -199,6 +205,21 @@ class AddButton(QPushButton):
         if not self._opened and self._group is not None:
             self._project.layerTreeRoot().removeChildNode(self._group)
         self._opened, self._group, self._series = [], None, None
+
+    def _tick_told(self, series: Series, sources: Mapping[str, str]) -> None:
+        """Tick layers whose names tell no date where their files do."""
+
+        def done(told: List[str]) -> None:
+            for layer_id in told:
+                series.put(layer_id, TICKED, "true")
+            if told:
+                self._model.keep()
+
+        self._background.run(
+            lambda: [layer_id for layer_id, source in sources.items() if tells_date(source)],
+            done,
+            owner=self,
+        )
 
     def _tick(self, name: str, ids: Sequence[str]) -> None:
         self._begin(name)

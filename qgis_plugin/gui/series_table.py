@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import time
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
 from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
@@ -16,6 +16,7 @@ from ..compat import RIGHT, plain
 from ..i18n import tr
 from ..layers.checks import check
 from ..layers.clear import Clear
+from ..layers.file_dates import NOTHING, FileDates
 from ..layers.frames import Row, RowMaker, fits, write_date
 from ..layers.raster_facts import Facts, FactsReader
 from ..layers.series_store import SENSOR as SENSOR_KEY
@@ -49,6 +50,7 @@ class SeriesModel(QAbstractTableModel):
         self._facts: Dict[str, Facts] = {}
         self._looked_at: Dict[str, Optional[Facts]] = {}  # by a read that has not ended; None: does not fit
         self._clear: Dict[str, Clear] = {}
+        self._told: Dict[str, FileDates] = {}  # by source
 
     def tick(self, numbers: Sequence[int], on: bool) -> None:
         """Tick or untick some rows at once."""
@@ -63,7 +65,9 @@ class SeriesModel(QAbstractTableModel):
     def layer_rows(self) -> List[Row]:
         """The rows of the project's layers, also while a search's days are shown."""
         shown = self.store.current
-        return self._maker.rows(self._facts, Series(""), self._clear) if shown.search else self.rows
+        if not shown.search:
+            return self.rows
+        return self._maker.rows(self._facts, Series(""), self._clear, self._told)
 
     def keep(self) -> None:
         """Save what was changed in the store, and show it."""
@@ -95,7 +99,8 @@ class SeriesModel(QAbstractTableModel):
                 return False
             facts = self._looked_at[layer_id] = self.reader.read(layer) if fits(layer) else None
             if facts is not None:  # made now, its row is there when all are shown
-                self._maker.row(layer_id, facts, self.store.current, self._clear.get(layer_id))
+                told = self._told.get(facts.source, NOTHING)
+                self._maker.row(layer_id, facts, self.store.current, self._clear.get(layer_id), told)
         found = ((layer_id, self._looked_at[layer_id]) for layer_id in layers)
         self._facts = {layer_id: facts for layer_id, facts in found if facts is not None}
         self.read_anew()
@@ -116,9 +121,18 @@ class SeriesModel(QAbstractTableModel):
         self._place()
         self.counted.emit()
 
+    def sources(self) -> Set[str]:
+        """What GDAL opens of the project's layers, also while a search's days are shown."""
+        return {facts.source for facts in self._facts.values()} - {""}
+
+    def show_told(self, told: Mapping[str, FileDates]) -> None:
+        """Show what files tell of their dates."""
+        self._told.update(told)
+        self.show()
+
     def _place(self) -> None:
         """Make the rows; what is selected stays if the layers do, what is typed if shares alone came."""
-        rows = check(self._maker.rows(self._facts, self.store.current, self._clear))
+        rows = check(self._maker.rows(self._facts, self.store.current, self._clear, self._told))
         order = {row.layer_id: row for row in rows}
         if set(order) != {row.layer_id for row in self.rows}:
             self.beginResetModel()
@@ -243,7 +257,7 @@ def _hint(row: Row, column: int) -> str:
         return tr("{path}, {size} pixels", path=row.path or row.name, size=row.size)
     if column == DATE:
         if row.edited:
-            return tr("Typed in. Empty the cell to take the name's date.")
+            return tr("Typed in. Empty the cell to take the date that the file or its name tells.")
         return tr("Double-click to change it.")
     if column == SENSOR:
         if row.sensor_edited:

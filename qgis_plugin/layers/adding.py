@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import List
 
 from .._client.dates import date_from_name
+from .file_dates import tells_date
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc")
 MOST = 2000
@@ -15,14 +16,23 @@ MOST = 2000
 
 
 def dated_rasters(folder: Path) -> List[Path]:
-    """Rasters below a folder with a date in their own name or their folder's, at most one over ``MOST``."""
+    """Rasters below a folder that tell dates by their names, their folders' or their metadata.
+
+    At most one over ``MOST``; no more than that are looked into for what the names don't tell.
+    """
     found: List[Path] = []
+    looked = 0
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(place) / name
-            if path.suffix.lower() in SUFFIXES and (date_from_name(name) or date_from_name(path.parent.name)):
+            if path.suffix.lower() not in SUFFIXES:
+                continue
+            if date_from_name(name) or date_from_name(path.parent.name):
                 found.append(path)
+            elif looked < MOST:
+                looked += 1
+                found += [path] if tells_date(str(path)) else []
         if len(found) > MOST:
             return found[: MOST + 1]
     return found

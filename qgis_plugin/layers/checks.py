@@ -14,11 +14,12 @@ from .finding import Finding
 from .frames import Row, backend_keys, dates, recalled, ticked
 from .raster_facts import Box
 
-NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART, NODATA, TWO_NODATA, BANDS, ROLES, RECALLED, GRIDS, GAP, FEW = (
-    "no_file", "no_date", "duplicate", "no_crs", "apart", "nodata", "two_nodata", "bands", "roles",
-    "recalled", "grids", "gap", "few",
+NO_FILE, STACKED, NO_DATE, DUPLICATE, NO_CRS, APART, NODATA, TWO_NODATA, BANDS, ROLES, RECALLED, GRIDS = (
+    "no_file", "stacked", "no_date", "duplicate", "no_crs", "apart", "nodata", "two_nodata", "bands", "roles",
+    "recalled", "grids",
 )  # fmt: skip
-SERIOUS = (NO_FILE, NO_DATE, DUPLICATE, NO_CRS, APART)
+GAP, FEW = "gap", "few"
+SERIOUS = (NO_FILE, STACKED, NO_DATE, DUPLICATE, NO_CRS, APART)
 """What keeps the series, or a layer, from being used."""
 _FILLED = 0.005
 """Of the pixels; fewer that are 0 in all bands may be measured."""
@@ -31,7 +32,7 @@ def check(rows: Sequence[Row]) -> List[Row]:
     """The rows with what is wrong, seen together: only ticked rows disturb each other."""
     by_date: Dict[dt.date, List[Row]] = {}
     for row in rows:
-        if row.ticked and row.date and row.path:
+        if row.ticked and row.date and row.path and not row.steps:
             by_date.setdefault(row.date, []).append(row)
     lost, bare = _apart(rows), _without_crs(rows)
     checked, first = [], _first_twins(by_date.values())
@@ -39,11 +40,14 @@ def check(rows: Sequence[Row]) -> List[Row]:
         others = [other for other in by_date.get(row.date, []) if other is not row] if row.date else []
         twin = first.get(row.layer_id)
         fault, problem, note = (tr("Two dates") if row.note else ""), "", row.note
-        if row.path is None and not row.scenes:
+        if row.steps:
+            fault = tr("Several dates")
+            problem = tr("It holds {count} dates in its bands: make a layer of each.", count=len(row.steps))
+        elif row.path is None and not row.scenes:
             fault, problem = tr("No file"), tr("It is no file that the backend could read: untick it.")
         elif row.date is None:
             fault = tr("No date")
-            problem = tr("It has no date in its name: double-click its Date and type one.")
+            problem = tr("Neither its name nor its file tells a date: double-click its Date and type one.")
         elif twin is not None:
             fault = tr("Duplicate")
             problem = _of_twins(row, twin)
@@ -65,7 +69,7 @@ def findings(rows: Sequence[Row]) -> List[Finding]:
     """What is wrong with checked rows first, then what is worth knowing; each kind once."""
     chosen = ticked(rows)
     found = _of_files(chosen) + _of_dates(chosen)
-    files = [row for row in chosen if row.path is not None]
+    files = [row for row in chosen if row.path is not None and not row.steps]
     found += _of_places(files) + _of_pixels(files)
     if chosen and not any(finding.serious for finding in found):
         days = dates(rows)
@@ -84,22 +88,31 @@ def _finding(kind: str, text: str, fix: str = "", layers: Tuple[str, ...] = ()) 
 
 
 def _of_files(chosen: Sequence[Row]) -> List[Finding]:
-    gone = [row for row in chosen if row.path is None and not row.scenes]
-    if not gone:
-        return []
-    text = trn(
-        "{names} is no file that can be read.", "{count} layers are no files that can be read: {names}.",
-        len(gone), names=_names(gone),
-    )  # fmt: skip
-    return [_finding(NO_FILE, text, tr("Untick"), _ids(gone))]
+    found = []
+    gone = [row for row in chosen if row.path is None and not row.scenes and not row.steps]
+    if gone:
+        text = trn(
+            "{names} is no file that can be read.", "{count} layers are no files that can be read: {names}.",
+            len(gone), names=_names(gone),
+        )  # fmt: skip
+        found.append(_finding(NO_FILE, text, tr("Untick"), _ids(gone)))
+    stacks = [row for row in chosen if row.steps]
+    if stacks:
+        text = trn(
+            "{names} holds several dates in its bands.",
+            "{count} layers hold several dates in their bands: {names}.",
+            len(stacks), names=_names(stacks),
+        )  # fmt: skip
+        found.append(_finding(STACKED, text, tr("A layer for each date"), _ids(stacks)))
+    return found
 
 
 def _of_dates(rows: Sequence[Row]) -> List[Finding]:
     found = []
-    undated = [row for row in rows if row.date is None and row.path is not None]
+    undated = [row for row in rows if row.date is None and row.path is not None and not row.steps]
     if undated:
         text = trn(
-            "{names} has no date in its name.", "{count} layers have no date in their names: {names}.",
+            "{names} tells no date.", "{count} layers tell no date: {names}.",
             len(undated), names=_names(undated),
         )  # fmt: skip
         found.append(_finding(NO_DATE, text, tr("Type it…"), _ids(undated)))

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import hashlib
-import io
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,9 +15,10 @@ from qgis.core import QgsMapLayer, QgsRasterLayer
 from .._client.dates import parse_date
 from ..i18n import tr, trn
 from .clear import Clear
+from .file_dates import NOTHING, FileDates, Step
 from .raster_facts import UNUSED, Box, Facts, band_keys, is_mask
 from .series_store import DATE, SENSOR, TICKED, Series
-from .sources import is_result, safe_name
+from .sources import is_result
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,8 @@ class Row:
     Attributes:
         layer_id: Of the layer; of a day of a search its date.
         path: Its file; None if it has none that the backend could read.
+        source: What GDAL opens; empty where that is not on this computer.
+        steps: The dates of its bands, where these are of several; none where the analyst has typed one.
         edited: Whether the date was typed in.
         bands: Names of its bands; empty strings where they have none.
         roles: What they measure; empty where nothing tells, "-" where the analyst leaves a band out.
@@ -54,6 +54,8 @@ class Row:
     width: int
     height: int
     crs: str
+    source: str = ""
+    steps: Tuple[Step, ...] = ()
     sensor: str = ""
     sensor_edited: bool = False
     told_sensor: str = ""
@@ -97,20 +99,45 @@ class RowMaker:
     def __init__(self) -> None:
         self._made: Dict[str, Tuple[Any, Row]] = {}
 
-    def rows(self, facts: Mapping[str, Facts], series: Series, clear: Mapping[str, Clear]) -> List[Row]:
-        """What a series can be made of, by date and name: rasters by layer id, or a search's days."""
+    def rows(
+        self,
+        facts: Mapping[str, Facts],
+        series: Series,
+        clear: Mapping[str, Clear],
+        told: Mapping[str, FileDates],
+    ) -> List[Row]:
+        """What a series can be made of, by date and name: rasters by layer id, or a search's days.
+
+        Args:
+            facts: By layer id.
+            series: What the analyst knows better.
+            clear: By layer id.
+            told: What files tell of their dates, by ``Facts.source``.
+        """
         if series.search:
             return _days(series)
         bands = _bands_key(series)
-        rows = [self.row(ident, told, series, clear.get(ident), bands) for ident, told in facts.items()]
+        rows = [
+            self.row(ident, one, series, clear.get(ident), told.get(one.source, NOTHING), bands)
+            for ident, one in facts.items()
+        ]
         return sorted(rows, key=lambda row: (row.date or dt.date.max, row.name.lower()))
 
-    def row(self, layer_id: str, facts: Facts, series: Series, seen: Optional[Clear], bands: str = "") -> Row:
+    def row(
+        self,
+        layer_id: str,
+        facts: Facts,
+        series: Series,
+        seen: Optional[Clear],
+        told: FileDates,
+        bands: str = "",
+    ) -> Row:
         """One layer's row."""
-        key = (facts, tuple(series.layers.get(layer_id, {}).items()), bands or _bands_key(series), seen)
+        said = tuple(series.layers.get(layer_id, {}).items())
+        key = (facts, said, bands or _bands_key(series), seen, told)
         kept = self._made.get(layer_id)
         if kept is None or kept[0] != key:
-            kept = self._made[layer_id] = (key, make_row(layer_id, facts, series, seen))
+            kept = self._made[layer_id] = (key, make_row(layer_id, facts, series, seen, told))
         return kept[1]
 
 
@@ -118,7 +145,13 @@ def _bands_key(series: Series) -> str:
     return json.dumps([series.bands, series.recalled], sort_keys=True)
 
 
-def make_row(layer_id: str, facts: Facts, series: Series, clear: Optional[Clear] = None) -> Row:
+def make_row(
+    layer_id: str,
+    facts: Facts,
+    series: Series,
+    clear: Optional[Clear] = None,
+    told: FileDates = NOTHING,
+) -> Row:
     """A layer's row: what it tells, and what the analyst knows better."""
     written, typed = series.get(layer_id, DATE), series.get(layer_id, SENSOR)
     kept = parse_date(written) if written else None
@@ -127,11 +160,14 @@ def make_row(layer_id: str, facts: Facts, series: Series, clear: Optional[Clear]
     guessed = tuple(facts.role(number, sensor) for number in range(len(facts.bands)))
     keys = band_keys(facts.bands, guessed)
     roles = tuple(said.get(key, guess or before.get(key, "")) for key, guess in zip(keys, guessed))
+    date, note = _date(facts, told)
     return Row(
         layer_id=layer_id,
         name=facts.name,
         path=facts.path,
-        date=kept or (facts.found.date if facts.found else None),
+        source=facts.source,
+        steps=told.steps if kept is None else (),
+        date=kept or date,
         edited=kept is not None,
         ticked=series.get(layer_id, TICKED) == "true",
         bands=facts.bands,
@@ -157,8 +193,24 @@ def make_row(layer_id: str, facts: Facts, series: Series, clear: Optional[Clear]
         mask=facts.mask,
         clear=clear.share if clear else None,
         filler=clear.filler if clear else None,
-        note=(facts.found.problem or "") if facts.found and not kept else "",
+        note=note if kept is None else "",
     )
+
+
+def _date(facts: Facts, told: FileDates) -> Tuple[Optional[dt.date], str]:
+    """The date of the metadata, else of the names, as ``timo.series.dating`` has it; what is doubtful."""
+    found = facts.found
+    if told.steps:
+        return None, ""
+    if told.taken is None:
+        return (found.date, found.problem or "") if found else (None, "")
+    date, tag = told.taken
+    if found is None or not tag or found.date == (date.replace(day=1) if found.month_alone else date):
+        return date, ""
+    return date, tr(
+        "Its name tells {name}, and {tag} in its file {date}, which was taken.",
+        name=found.date, tag=tag, date=date,
+    )  # fmt: skip
 
 
 def write_date(series: Series, layer_id: str, text: str) -> bool:
@@ -265,65 +317,10 @@ def backend_keys(bands: Tuple[str, ...], roles: Tuple[str, ...]) -> FrozenSet[st
     return frozenset(found)
 
 
-def write_series(rows: Sequence[Row], series: Series, folder: Path, name: str) -> Path:
-    """Write what jobs read: a CSV of the ticked rows, or the search without the scenes of other days.
-
-    The file's name holds a digest of its content: a job that waits keeps the series it was given.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    if series.search:
-        skipped = [scene for row in rows if not row.ticked for scene in row.scenes]
-        data = json.dumps({**series.search, "skip": skipped}, indent=2).encode("utf-8")
-        return _write(data, folder, name, ".json")
-    return _write(_csv(ticked(rows)).encode("utf-8"), folder, name, ".csv")
-
-
 def number(count: int) -> str:
     """A small number in words."""
     words = {1: tr("one"), 2: tr("two"), 3: tr("three"), 4: tr("four"), 5: tr("five"), 6: tr("six")}
     return words.get(count, str(count))
-
-
-def _write(data: bytes, folder: Path, name: str, suffix: str) -> Path:
-    path = folder / f"{safe_name(name)}-{hashlib.sha256(data).hexdigest()[:8]}{suffix}"
-    path.write_bytes(data)
-    return path
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    """Lines of path and date, and what is known better than the file tells, where anything is."""
-    lines = [line for row in rows if row.path is not None and row.date is not None for line in _lines(row)]
-    columns = ["path", "date"]
-    columns += [
-        name for name in ("band", "name", "sensor", "nodata", "crs") if any(line[name] for line in lines)
-    ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
-
-
-def _lines(row: Row) -> List[Dict[str, str]]:
-    """One line of the raster, or one for each band where the analyst said what they are."""
-    line = {
-        "path": str(row.path.absolute()) if row.path else "",
-        "date": row.date.isoformat() if row.date else "",
-        "band": "",
-        "name": "",
-        "sensor": row.told_sensor,
-        "nodata": "" if row.nodata is None else f"{row.nodata:.17g}",
-        "crs": row.told_crs,
-    }
-    if not row.mapped:
-        return [line]
-    return [
-        {**line, "band": str(place), "name": role or name or f"band_{place}"}
-        for place, (name, role) in enumerate(zip(row.bands, row.roles), 1)
-        if role != UNUSED
-    ]
 
 
 def _days(series: Series) -> List[Row]:

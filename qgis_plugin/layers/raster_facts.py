@@ -26,7 +26,7 @@ from .._client.dates import NameDate, date_from_name
 from .._client.mask_names import is_quality, scheme_of
 from ..timing import inside_qgis
 from .pixels import side
-from .sources import layer_file
+from .sources import gdal_source, layer_file
 
 _BAND_WORD = re.compile(
     r"b(?:and)?\d{1,2}a?|coastal|blue|green|red|rededge\d*|nir\d*|swir\d*|pan|cirrus|thermal\d*|lwir\d*"
@@ -45,6 +45,7 @@ class Facts:
 
     Attributes:
         path: Its file; None if it has none that the backend could read.
+        source: What GDAL opens, where it is on this computer: also a part of a netCDF file; else empty.
         found: The date that its names tell, else the begin of its time in QGIS, else its folder's date.
         bands: Names of its bands in lower case; empty strings where they have none.
         colors: red, green or blue where a nameless band is drawn so, "-" where a band holds a palette's
@@ -64,6 +65,7 @@ class Facts:
 
     name: str
     path: Optional[Path]
+    source: str
     found: Optional[NameDate]
     bands: Tuple[str, ...]
     colors: Tuple[str, ...]
@@ -142,7 +144,7 @@ def band_keys(bands: Tuple[str, ...], told: Tuple[str, ...]) -> Tuple[str, ...]:
 
 def _facts(layer: QgsRasterLayer) -> Facts:
     with inside_qgis():
-        path = layer_file(layer)
+        path, source = layer_file(layer), gdal_source(layer)
         provider = layer.dataProvider() if layer.isValid() else None
         bands = _band_names(layer, path)
         extent = layer.extent()
@@ -152,6 +154,7 @@ def _facts(layer: QgsRasterLayer) -> Facts:
     return Facts(
         name=layer.name(),
         path=path if layer.isValid() else None,
+        source=source if layer.isValid() else "",
         found=_date(layer, path),
         bands=bands,
         colors=tuple(_color(provider, number) for number in range(len(bands))),

@@ -30,6 +30,15 @@ def layer_file(layer: QgsMapLayer) -> Optional[Path]:
     return Path(text)
 
 
+def gdal_source(layer: QgsMapLayer) -> str:
+    """What GDAL opens for a raster layer: its file, or a part of a local netCDF file; empty if neither."""
+    path = layer_file(layer)
+    if path is not None:
+        return str(path)
+    part = re.fullmatch(r'NETCDF:"?(?!/vsi)([^"]+?)"?:[^:"]+', layer.source())
+    return layer.source() if part and "://" not in part[1] else ""
+
+
 def is_result(layer: QgsMapLayer) -> bool:
     """Whether a layer shows a job's result, or what was made of one."""
     return not {JOB_PROPERTY, KIND_PROPERTY}.isdisjoint(layer.customPropertyKeys())  # asked of every layer

@@ -24,12 +24,13 @@ from qgis.core import (
 from .._client.presets import PRESETS
 from ..compat import is_null
 from ..i18n import tr
-from ..layers import frames, label_classes, labels
+from ..layers import file_dates, frames, label_classes, labels
 from ..layers.checks import two_nodata
 from ..layers.layer_copy import COPIES, CopyError, LayerCopy
 from ..layers.raster_blocks import StoppedError
 from ..layers.raster_facts import FactsReader
 from ..layers.result_files import is_dated
+from ..layers.series_file import write_series
 from ..layers.series_store import Series, SeriesStore
 from ..layers.sources import layer_file, safe_name, unique_path
 from ..models import CARD
@@ -77,7 +78,7 @@ class Request:
                 if double:
                     feedback.pushWarning(double)
                 spec[SERIES] = [
-                    str(frames.write_series(self.rows, Series(name), settings.subfolder("series"), name))
+                    str(write_series(self.rows, Series(name), settings.subfolder("series"), name))
                 ]
             for parameter, copy in self.copies.items():
                 file = f"{safe_name(copy.name)}-{uuid.uuid4().hex[:8]}.gpkg"
@@ -296,7 +297,16 @@ def _row(layer: QgsMapLayer) -> frames.Row:
     row = None
     if isinstance(layer, QgsRasterLayer):
         known = SeriesStore(QgsProject.instance(), Settings.load()).current
-        row = frames.make_row(layer.id(), FactsReader().read(layer), known)
+        facts = FactsReader().read(layer)
+        row = frames.make_row(layer.id(), facts, known, told=file_dates.read(facts.source))
+    if row is not None and row.steps:
+        raise QgsProcessingException(
+            tr(
+                "Layer '{name}' holds several dates in its bands: make a layer of each in the panel TiMo, or "
+                "name its file instead.",
+                name=layer.name(),
+            )
+        )
     if row is None or row.path is None:
         raise QgsProcessingException(
             tr("Layer '{name}' is no file that the backend could read: leave it out.", name=layer.name())
@@ -304,8 +314,8 @@ def _row(layer: QgsMapLayer) -> frames.Row:
     if row.date is None:
         raise QgsProcessingException(
             tr(
-                "Layer '{name}' has no date in its name: give it one in the panel TiMo, or a name such as "
-                "S2_20200715.tif.",
+                "Layer '{name}' tells no date, by its name or in its file: give it one in the panel TiMo, or "
+                "a name such as S2_20200715.tif.",
                 name=layer.name(),
             )
         )

@@ -152,7 +152,7 @@ def test_a_folder_without_dates_says_so(page, qtbot, write_raster, tmp_path, ifa
     write_raster("elevation.tif", folder=tmp_path / "scenes")
     page.add.add_folder(tmp_path / "scenes")
     qtbot.waitUntil(lambda: iface.bar.currentItem() is not None)
-    assert "no raster with a date" in iface.bar.currentItem().text()
+    assert "no raster that tells its date" in iface.bar.currentItem().text()
     assert page.add.isEnabled()
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a raster's metadata tell: when it was taken, when it was written, and the dates of its bands."""
+"""What a raster's metadata tell: when it was taken, when it was written, and the dates of its bands.
+
+The plugin has this file, too.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 
-from timo.series.dates import FIRST_YEAR, LAST_YEAR, parse_date
+from .dates import FIRST_YEAR, LAST_YEAR, parse_date
 
 # The acquisition, by the tag's name without what stands before '#' or ':'. GDAL's own first, then those of
 # Landsat, HLS, Sentinel-2, MODIS, STAC and the Attribute Convention for Data Discovery.

@@ -8,8 +8,6 @@ file's name that they divide evenly, or a text file with a date for each band.
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,13 +17,13 @@ from timo import access
 from timo.errors import SeriesError
 from timo.series.dates import calendar_dates, parse_date
 from timo.series.facts import Facts, is_remote, name_of
+from timo.series.steps import steps_by_name, steps_by_number
 
 HOW = (
     "Give a CSV with columns path,band,date[,name] and a line for each band, or write each date to a raster "
     "of its own."
 )
 _LARGEST_TEXT = 1_000_000  # bytes; a list of dates is smaller
-_NUMBERED = re.compile(r"(?P<base>.+?)_(?P<step>\d{1,4})")
 
 
 @dataclass(frozen=True)
@@ -77,83 +75,37 @@ def _from_axis(facts: Facts) -> Stack:
 
 
 def _from_names(facts: Facts, names: Sequence[str]) -> Stack | None:
-    """Dates in the bands' names, such as B04_2020-08-01; what stands beside the date is the band's name."""
-    dates: list[dt.date | None] = []
-    rest: list[str] = []
-    for name in names:
-        found = calendar_dates(name)
-        if len({date for date, _ in found}) > 1:
-            return None
-        dates.append(found[0][0] if found else None)
-        text = re.sub(rf"{re.escape(found[0][1])}(?:T\d{{4,6}}Z?)?", " ", name) if found else name
-        rest.append(re.sub(r"^[\s_.-]+|[\s_.-]+$|\s+(?=[_.-])|(?<=[_.-])\s+", "", text).strip())
-    known = [date for date in dates if date]
-    if not known:
+    """Dates in the bands' names, such as B04_2020-08-01."""
+    steps = steps_by_name(names)
+    if steps is None:
         return None
-    undated = [name for name, date in zip(names, dates) if not date]
+    undated = [name for name, date in zip(names, steps.dates, strict=True) if not date]
     note = None
     if undated:
         note = f"{facts.path.name} has bands without a date, which are left out: {', '.join(undated[:5])}."
-    return Stack(_group(facts, dates, rest), note)
+    return Stack(_group(facts, steps.dates, steps.names), note)
 
 
 def _from_numbers(facts: Facts, names: Sequence[str]) -> Stack | None:
     """Bands named B1, B1_1, B1_2, ...: one step each of the period in the file's name."""
-    found = _steps_of(names)
-    if found is None:
+    steps = steps_by_number(names, name_of(facts.path))
+    if steps is None:
         return None
-    steps, places = found
-    period = sorted({date for date, _ in calendar_dates(name_of(facts.path))})
-    dates = _divide(period[0], period[1], steps) if len(period) == 2 else None
-    if dates is None:
+    dates = sorted({date for date in steps.dates if date})
+    if not dates:
         raise _refusal(
-            facts, f"has {steps} bands of each name, numbered like steps in time, but tells no dates"
+            facts, f"has {steps.count} bands of each name, numbered like steps in time, but tells no dates"
         )
-    slices = _group(facts, [dates[p[1]] if p else None for p in places], [p[0] if p else "" for p in places])
     lengths = {(later - date).days for date, later in pairwise(dates)}
     length = f"{lengths.pop()} days" if len(lengths) == 1 else "a month"
     note = (
-        f"{facts.path.name} holds {steps} steps of {length} from {dates[0]}, by the period in its name: each "
-        "counts as its first day."
+        f"{facts.path.name} holds {steps.count} steps of {length} from {dates[0]}, by the period in its "
+        "name: each counts as its first day."
     )
-    left = [name for name, place in zip(names, places) if place is None]
+    left = [name for name, date in zip(names, steps.dates, strict=True) if date is None]
     if left:
         note += f" Its bands {', '.join(left[:5])} have no date and are left out."
-    return Stack(slices, note)
-
-
-def _steps_of(names: Sequence[str]) -> tuple[int, list[tuple[str, int] | None]] | None:
-    """How many steps numbered bands have, and each band's base and step (None where it has one alone)."""
-    plain = set(names)
-    places: list[tuple[str, int] | None] = []
-    for name in names:
-        match = _NUMBERED.fullmatch(name)
-        stepped = match is not None and match["base"] in plain
-        places.append((match["base"], int(match["step"])) if match and stepped else (name, 0))
-    counts = Counter(place[0] for place in places if place)
-    repeated = {base: n for base, n in counts.items() if n > 1}
-    if not repeated or "" in repeated:
-        return None
-    steps = Counter(repeated.values()).most_common(1)[0][0]
-    members = {base for base, n in repeated.items() if n == steps}
-    kept = [place if place and place[0] in members else None for place in places]
-    complete = all({p[1] for p in kept if p and p[0] == base} == set(range(steps)) for base in members)
-    if not complete or sum(p is not None for p in kept) * 2 < len(names):
-        return None
-    return steps, kept
-
-
-def _divide(start: dt.date, end: dt.date, steps: int) -> list[dt.date] | None:
-    """The first days of months, or of as many days each, that fill a period exactly; None if none do."""
-    months = (end.year - start.year) * 12 + end.month - start.month
-    to_the_last = start.day == 1 and (end + dt.timedelta(days=1)).day == 1 and months + 1 == steps
-    if to_the_last or (start.day == end.day <= 28 and months == steps):
-        first = start.year * 12 + start.month - 1
-        return [dt.date((first + k) // 12, (first + k) % 12 + 1, start.day) for k in range(steps)]
-    days, rest = divmod((end - start).days, steps)
-    if rest == 0 and 28 <= days <= 31:
-        return [start + dt.timedelta(days=days * k) for k in range(steps)]
-    return None
+    return Stack(_group(facts, steps.dates, steps.names), note)
 
 
 def _from_text(facts: Facts, names: Sequence[str]) -> Stack | None:

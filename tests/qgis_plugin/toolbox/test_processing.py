@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from osgeo import gdal
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
@@ -142,7 +143,22 @@ def test_series_as_layers_and_as_folder_is_refused(algorithm, context, bundle, s
 
 def test_layer_without_a_date_is_named(algorithm, context, bundle, add_raster, tmp_path):
     values = {"series": [add_raster("somewhere.tif")], "model": str(bundle), "out": str(tmp_path / "m.tif")}
-    assert "Layer 'somewhere' has no date" in check(algorithm("predict"), values, context)
+    assert "Layer 'somewhere' tells no date" in check(algorithm("predict"), values, context)
+
+
+def test_layer_of_several_dates_is_named(algorithm, context, bundle, add_raster, tmp_path):
+    layer = add_raster("stack.tif", names=("a_20200101", "b_20200101", "a_20200201", "b_20200201"))
+    values = {"series": [layer], "model": str(bundle), "out": str(tmp_path / "m.tif")}
+    assert "Layer 'stack' holds several dates" in check(algorithm("predict"), values, context)
+
+
+def test_layer_has_the_date_of_its_metadata(algorithm, context, bundle, add_raster, tmp_path):
+    layer = add_raster("somewhere.tif")
+    dataset = gdal.Open(layer.source(), gdal.GA_Update)
+    dataset.SetMetadataItem("DATE_ACQUIRED", "2020-06-15")
+    dataset = None
+    values = {"series": [layer], "model": str(bundle), "out": str(tmp_path / "m.tif")}
+    assert "date" not in check(algorithm("predict"), values, context)
 
 
 def test_date_that_was_given_in_the_panel_counts(algorithm, context, bundle, add_raster, tmp_path):
