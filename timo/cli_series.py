@@ -26,9 +26,16 @@ def series(
             "where a file holds many dates)."
         ),
     ],
+    at: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LON LAT", help="Show the values at a place instead, by date and band."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what is found as a series: dates, bands, masks, grid, what is left out and every problem."""
+    if at is not None:
+        _show_place(source, at, as_json=as_json)
+        return
     from timo.series.series import open_series
 
     summary = open_series(source).summary()
@@ -40,13 +47,32 @@ def series(
     size = " x ".join(f"{side:g}" for side in grid["pixel_size"])
     out.print(f"Grid: {grid['width']} x {grid['height']} pixels of {size}, {_short(grid['crs'])}")
     for mask in summary["masks"]:
-        at = f"at {mask['dates']} of {len(summary['dates'])} dates"
-        out.print(f"Mask: {mask['name']} hides {mask['hides']}, {at}.", soft_wrap=True)
+        shown = f"at {mask['dates']} of {len(summary['dates'])} dates"
+        out.print(f"Mask: {mask['name']} hides {mask['hides']}, {shown}.", soft_wrap=True)
     if not summary["masks"]:
         out.print("Mask: none was found; clouds count as ground.")
     _print_left_out(summary["left_out"])
     for problem in summary["problems"]:
         out.print(f"Problem: {problem}", style="yellow", soft_wrap=True)
+
+
+def _show_place(source: list[str], at: tuple[float, float], *, as_json: bool) -> None:
+    from timo.series.at import values_at
+
+    found = values_at(source, *at)
+    if as_json:
+        print(json.dumps(found))  # noqa: T201
+        return
+    bands = found["bands"]
+    table = Table(
+        "Date",
+        *(Column(band["role"] or band["name"], justify="right") for band in bands),
+        title=_count(len(found["dates"]), "date") + f" with data at {at[0]:g} {at[1]:g}",
+    )
+    for t, date in enumerate(found["dates"]):
+        values = (band["values"][t] for band in bands)
+        table.add_row(date, *("" if value is None else f"{value:.4g}" for value in values))
+    out.print(table)
 
 
 def _dates(dates: list[dict[str, Any]]) -> Table:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from dataclasses import replace
+from typing import Any, Dict, Optional, Tuple
 
 from qgis.core import QgsPointXY
 from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsVertexMarker
@@ -12,9 +13,10 @@ from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent
 from qgis.PyQt.QtWidgets import QComboBox, QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from ..backend.asking import Asking
 from ..compat import icon, label
 from ..i18n import tr
-from ..layers.place import INDICES, Point, Told, ask
+from ..layers.place import INDICES, Curve, Point, Told, ask, degrees, search_of, told_curves
 from ..layers.provenance import relatives, spec_of
 from ..layers.result_files import Result
 from ..shared import Shared
@@ -75,7 +77,10 @@ class PlaceDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._shared, self._result = shared, result
         self._told: Optional[Told] = None
+        self._waits = False
+        """Whether the curve comes later."""
         self._number = 0
+        self._asking = Asking(shared.settings.backend_program, self)
         self._canvas: QgsMapCanvas = shared.iface.mapCanvas()
         self._mark: Optional[QgsVertexMarker] = None
         self._loan: Optional[Loan] = None
@@ -108,6 +113,8 @@ class PlaceDialog(QDialog):
         whole.addWidget(self.note)
         for widget in (self.bars_title, self.bars, self.note):
             widget.hide()
+        self._asking.told.connect(self._on_curves)
+        self._asking.failed.connect(self._on_no_curves)
         self.shown.currentIndexChanged.connect(self._on_shown)
         self.asks.toggled.connect(self._on_asks)
         self.asks.setChecked(True)
@@ -127,13 +134,20 @@ class PlaceDialog(QDialog):
         digits = 5 if crs.isGeographic() else 1
         self.head.setText(f"{point.x():.{digits}f}, {point.y():.{digits}f}")
 
-        def done(told: Told) -> None:
-            if number == self._number:  # not closed, and no other place was asked since
-                self._show(told)
+        spec = spec_of(result.tags)
+        search, place = search_of(spec), degrees(at)
+        self._asking.stop()
 
-        self._shared.background.run(
-            lambda: ask(spec_of(result.tags), relatives(result), at), done, owner=self
-        )
+        def done(told: Told) -> None:
+            if number != self._number:  # closed, or another place was asked since
+                return
+            self._waits = search is not None and place is not None
+            self._show(told)
+            if self._waits and search is not None and place is not None:
+                longitude, latitude = (f"{value:.7f}" for value in place)
+                self._asking.start(["series", str(search), "--at", longitude, latitude, "--json"])
+
+        self._shared.background.run(lambda: ask(spec, relatives(result), at), done, owner=self)
 
     def done(self, code: int) -> None:
         """The window closes: the map has its former tool back."""
@@ -144,6 +158,7 @@ class PlaceDialog(QDialog):
     def _put_away(self) -> None:
         """A slot: what goes wrong here is told, and the window closes all the same."""
         self._number = -1
+        self._asking.stop()
         self._end_asking()
         self._show_mark(None)
 
@@ -180,6 +195,21 @@ class PlaceDialog(QDialog):
         self.note.setVisible(bool(told.note))
 
     @slot
+    def _on_curves(self, found: Dict[str, Any]) -> None:
+        curves = told_curves(found)
+        self._add(curves, "" if curves else tr("The series has no data at this place."))
+
+    @slot
+    def _on_no_curves(self, why: str) -> None:
+        self._add((), why)
+
+    def _add(self, curves: Tuple[Curve, ...], note: str) -> None:
+        """Show what came later than the rest."""
+        self._waits = False
+        if self._told is not None:
+            self._show(replace(self._told, curves=curves, note=f"{note} {self._told.note}".strip()))
+
+    @slot
     def _on_shown(self) -> None:
         if self._told is None:
             return
@@ -189,7 +219,8 @@ class PlaceDialog(QDialog):
             for curve in self._told.curves
             if (curve.name not in INDICES if chosen == BANDS else curve.name == chosen)
         ]
-        self.chart.show_curves(curves, tr("There is no curve to draw."))
+        waits = tr("The catalogue's scenes are being asked for their values here…")
+        self.chart.show_curves(curves, waits if self._waits else tr("There is no curve to draw."))
 
     def _show_mark(self, point: Optional[QgsPointXY]) -> None:
         if self._mark is not None and not sip.isdeleted(self._mark):

@@ -22,7 +22,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..backend.catalogues import Search, Searcher
+from ..backend.asking import Asking
+from ..backend.catalogues import Search
 from ..compat import caption, form_layout, label
 from ..i18n import tr, trn
 from ..shared import Shared
@@ -45,12 +46,12 @@ class StacDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("timoStac")
         self.setWindowTitle(tr("Search a STAC catalogue"))
-        self.searcher = Searcher(shared.settings.backend_program, self)
+        self.searcher = Asking(shared.settings.backend_program, self)
         self._search: Optional[Search] = None
         self._found: Dict[str, Any] = {}
         self._widgets(shared)
         self._build()
-        self.searcher.found.connect(self._on_found)
+        self.searcher.told.connect(self._on_found)
         self.searcher.failed.connect(self._on_failed)
         self.search.clicked.connect(self._on_search)
         self.buttons.accepted.connect(self._on_taken)
@@ -176,7 +177,7 @@ class StacDialog(QDialog):
     def _on_search(self) -> None:
         self._search = self._asked()
         self._found = {}
-        self.searcher.start(self._search)
+        self.searcher.start(self._search.arguments())
         if self.searcher.running:
             self._show(tr("Searching…"))
 

@@ -93,14 +93,48 @@ def ask(spec: Mapping[str, Any], family: Mapping[str, Path], at: Point) -> Told:
     """
     curves: List[Curve] = []
     notes: List[str] = []
+    chances, note = chances_at(family, at)
+    if search_of(spec) is not None:  # the program tells its curve
+        return Told((), tuple(chances), note)
     try:
         curves = curves_at(sources_of(spec), bands_of(spec), at)
         if not curves:
             notes.append(tr("The series has no data at this place."))
     except RasterError as error:
         notes.append(str(error))
-    chances, note = chances_at(family, at)
     return Told(tuple(curves), tuple(chances), " ".join([*notes, *([note] if note else [])]))
+
+
+def search_of(spec: Mapping[str, Any]) -> Optional[Path]:
+    """The file of the search that a series is made of; None if it is made of files."""
+    series = spec.get("series") or []
+    given = series if isinstance(series, list) else [series]
+    path = Path(str(given[0])) if len(given) == 1 else Path()
+    return path if path.suffix.lower() == ".json" and "://" not in str(given[0]) else None
+
+
+def told_curves(found: Mapping[str, Any]) -> Tuple[Curve, ...]:
+    """The curves of what ``timo series --at`` tells."""
+    dates = [parse_date(str(date)) for date in found.get("dates", ())]
+    by_band: Dict[str, Dict[dt.date, float]] = {}
+    for band in found.get("bands", ()):
+        pairs = zip(dates, band.get("values", ()))
+        points = {date: float(value) for date, value in pairs if date is not None and value is not None}
+        by_band.setdefault(str(band.get("role") or band.get("name")).lower(), points)
+    return tuple(_with_indices(by_band))
+
+
+def degrees(at: Point) -> Optional[Tuple[float, float]]:
+    """Longitude and latitude of a place; None where the map's coordinates are none of the earth."""
+    here, there = osr.SpatialReference(at.wkt), osr.SpatialReference()
+    there.ImportFromEPSG(4326)
+    for one in (here, there):
+        one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    try:
+        x, y, _ = osr.CoordinateTransformation(here, there).TransformPoint(at.x, at.y)
+    except RuntimeError:
+        return None
+    return (x, y) if math.isfinite(x) and math.isfinite(y) else None
 
 
 def sources_of(spec: Mapping[str, Any]) -> List[Source]:
@@ -116,7 +150,7 @@ def sources_of(spec: Mapping[str, Any]) -> List[Source]:
         if path.suffix.lower() == ".csv":
             found += _listed(path)
         elif path.suffix.lower() == ".json" or "://" in str(text):
-            raise RasterError(tr("The series comes from a catalogue: its curve cannot be read from files."))
+            raise RasterError(tr("The series comes from the web: its curve cannot be read from files."))
         else:
             found += [Source(date, file) for file in _files(path) for date in _date(file)]
     if not found:
@@ -210,6 +244,11 @@ def curves_at(sources: Sequence[Source], bands: Mapping[str, _Band], at: Point) 
         raise RasterError(
             tr("{path} and the series' other files are not there any more.", path=sources[0].path)
         )
+    return _with_indices(by_band)
+
+
+def _with_indices(by_band: Dict[str, Dict[dt.date, float]]) -> List[Curve]:
+    """The bands' curves and those of the indices that they allow; dates without data are left out."""
     for index, (one, other) in INDICES.items():
         mine, theirs = by_band.get(one, {}), by_band.get(other, {})
         points = {
@@ -219,7 +258,7 @@ def curves_at(sources: Sequence[Source], bands: Mapping[str, _Band], at: Point) 
         }
         if points:
             by_band[index] = points
-    return [Curve(name, tuple(sorted(points.items()))) for name, points in by_band.items()]
+    return [Curve(name, tuple(sorted(points.items()))) for name, points in by_band.items() if points]
 
 
 def _values(

@@ -7,6 +7,7 @@ import atexit
 import datetime as dt
 import importlib.util
 import os
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -385,3 +386,13 @@ def backend_program():
     if not program.exists():
         pytest.skip(f"the backend is not installed at {program}: run `make setup`")
     return program
+
+
+@pytest.fixture
+def stac_server(tmp_path, monkeypatch):
+    """A STAC API on this machine, which serves the files of its folder, too."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = runpy.run_path(str(ROOT / "tests" / "stac_server.py"))["StacServer"]
+    (tmp_path / "web").mkdir()
+    with server(tmp_path / "web") as running:
+        yield running

@@ -284,3 +284,76 @@ def test_what_the_analyst_told_of_the_series_counts_more_than_the_files(ask, tmp
     }
     series.write_text(series.read_text().replace("EPSG:32631", "EPSG:32633"))
     assert ask(*PLACE).curves == ()
+
+
+@pytest.fixture
+def searched(dock, made, write_raster, backend_program, stac_server, iface, qtbot):
+    """The window of a map whose series is a search: two scenes of red and infrared on a server."""
+    from timo_qgis.gui.place_dialog import PlaceDialog
+    from timo_qgis.layers.results import add_results, read_results
+
+    box = [2.99, 45.14, 3.01, 45.16]
+    ring = [[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]], [box[0], box[1]]]
+    for month in (1, 2):
+        bands = {}
+        for name, role, value in (("B04", "red", 100), ("B08", "nir", 300)):
+            file = f"{name}_{month}.tif"
+            write_raster(file, np.full((1, 8, 8), value * month, np.uint16), (name,), stac_server.folder)
+            bands[name] = {
+                "href": f"{stac_server.url}/files/{file}", "type": "image/tiff; application=geotiff",
+                "eo:bands": [{"name": name, "common_name": role}],
+            }  # fmt: skip
+        stac_server.items.append(
+            {
+                "type": "Feature", "stac_version": "1.0.0", "id": f"scene-{month}", "collection": "s2",
+                "stac_extensions": ["https://stac-extensions.github.io/eo/v1.1.0/schema.json"],
+                "bbox": box, "geometry": {"type": "Polygon", "coordinates": [ring]}, "links": [],
+                "properties": {"datetime": f"2020-0{month}-10T10:00:00Z"}, "assets": bands,
+            }
+        )  # fmt: skip
+    search = made.parent / "search.json"
+    asked = {"stac": stac_server.url, "collections": ["s2"], "bbox": box, "dates": "2020-01-01/2020-12-31"}
+    search.write_text(json.dumps(asked))
+    dataset = gdal.Open(str(made), gdal.GA_Update)
+    spec = json.loads(dataset.GetMetadataItem("TIMO_SPEC"))
+    dataset.SetMetadataItem("TIMO_SPEC", json.dumps({**spec, "series": [str(search)]}))
+    dataset = None
+    dock.shared.settings.backend_program = str(backend_program)
+    (layer,) = add_results(QgsProject.instance(), read_results({"map": str(made)})[0], "job-1", "map")
+    iface.active = layer
+    iface.canvas.setDestinationCrs(UTM)
+    iface.canvas.setExtent(QgsRectangle(500000, 4999920, 500080, 5000000))
+    dock.results.actions["Place"].trigger()
+    qtbot.waitUntil(lambda: iface.window.findChild(PlaceDialog) is not None)
+    return iface.window.findChild(PlaceDialog)
+
+
+def test_curve_of_a_catalogue_s_scenes_comes_after_the_probabilities(searched, probabilities, iface, qtbot):
+    click(iface.canvas, qtbot)
+    qtbot.waitUntil(lambda: bool(searched.bars.accessibleDescription()))
+    assert searched.bars.accessibleDescription() == "wood 70 %, field 30 %"
+    qtbot.waitUntil(lambda: searched.shown.count() > 1, timeout=60_000)
+    told = searched.chart.accessibleDescription()
+    assert told == "red: 2020-01-10 0.01, 2020-02-10 0.02; nir: 2020-01-10 0.03, 2020-02-10 0.06"
+    searched.shown.setCurrentIndex(searched.shown.findData("NDVI"))
+    assert searched.chart.accessibleDescription() == "NDVI: 2020-01-10 0.5, 2020-02-10 0.5"
+    assert searched.note.isHidden()
+
+
+def test_catalogue_that_is_away_is_said_beside_what_the_model_thought(
+    searched, probabilities, stac_server, iface, qtbot
+):
+    stac_server.answers["/search"] = (500, b"away")
+    click(iface.canvas, qtbot)
+    qtbot.waitUntil(lambda: not searched.note.isHidden(), timeout=60_000)
+    assert "500" in searched.note.text()
+    assert searched.bars.accessibleDescription() == "wood 70 %, field 30 %"
+
+
+def test_closed_while_a_catalogue_is_asked_nothing_goes_on(searched, stac_server, iface, qtbot):
+    stac_server.slow = 3
+    click(iface.canvas, qtbot)
+    asking = searched._asking
+    qtbot.waitUntil(lambda: asking.running)
+    searched.reject()
+    assert not asking.running

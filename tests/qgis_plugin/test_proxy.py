@@ -30,11 +30,13 @@ def test_backend_gets_the_proxy_also_one_that_was_set_since(dock, programs, requ
 
 
 def test_search_of_a_catalogue_gets_the_proxy(dock, programs, qgis_proxy):
-    from timo_qgis.backend.catalogues import Search, Searcher
+    from timo_qgis.backend.asking import Asking
+    from timo_qgis.backend.catalogues import Search
 
     program, seen = programs
-    searcher = Searcher(str(program), dock)
-    searcher.start(Search("https://stac.example", ("s2",), (3, 50, 4, 51), "2020-01-01/2020-12-31"))
+    asking = Asking(str(program), dock)
+    search = Search("https://stac.example", ("s2",), (3, 50, 4, 51), "2020-01-01/2020-12-31")
+    asking.start(search.arguments())
     assert seen("stac") == qgis_proxy
 
 

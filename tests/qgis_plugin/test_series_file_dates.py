@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -73,7 +74,7 @@ def split(page, qtbot):
 
 
 def opened(path):
-    """The dates and bands that the backend's own library finds in a series."""
+    """The dates and bands that the library finds in a series of the home, restricted as in a job."""
     if not PYTHON.exists():
         pytest.skip("the library is not installed beside the tests")
     program = (
@@ -81,7 +82,16 @@ def opened(path):
         "print(*series.dates, *(band.key for band in series.bands))"
     )
     command = [str(PYTHON), "-c", program, str(path)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    access = json.dumps({"roots": None, "home": str(path.parents[1])})
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "TIMO_ACCESS": access},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
 
 
 @pytest.mark.parametrize(

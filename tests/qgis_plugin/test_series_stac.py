@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import json
-import runpy
-from pathlib import Path
 
 import pytest
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
 from qgis.PyQt.QtCore import QDate, Qt
 from qgis.PyQt.QtWidgets import QApplication
 
-ROOT = Path(__file__).resolve().parents[2]
 ANSWER = 60_000
 RED = {
     "href": "https://example.org/B04.tif", "type": "image/tiff; application=geotiff",
@@ -21,13 +18,10 @@ RED = {
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = runpy.run_path(str(ROOT / "tests" / "stac_server.py"))["StacServer"]
-    with server(tmp_path) as running:
-        for day, cloud in ((1, 10), (11, 0), (21, 90), (31, 20)):
-            running.items.append(item(f"scene-{day:02}", f"2020-01-{day:02}T10:00:00Z", cloud))
-        yield running
+def server(stac_server):
+    for day, cloud in ((1, 10), (11, 0), (21, 90), (31, 20)):
+        stac_server.items.append(item(f"scene-{day:02}", f"2020-01-{day:02}T10:00:00Z", cloud))
+    return stac_server
 
 
 def item(name, when, cloud):
@@ -126,4 +120,4 @@ def test_a_changed_field_gives_up_the_search(dialog, server, qtbot):
 def test_without_a_backend_the_dialog_says_so(dialog, qtbot):
     dialog.searcher.program = "/nowhere/timo-backend"
     press(qtbot, dialog.search)
-    assert dialog.told.text() == "Searching needs the TiMo backend: see the top of the panel."
+    assert dialog.told.text() == "This needs the TiMo backend: see the top of the panel."

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.warp import transform
 
 
 def timo(*arguments):
@@ -49,3 +50,14 @@ def test_the_same_as_json(folder):
     assert summary["bands"][0]["unit"] == "reflectance"
     assert summary["masks"][0]["dates"] == 2
     assert len(summary["left_out"]) == len(summary["problems"]) == 1
+
+
+def test_the_values_at_a_place_are_shown_and_given_as_json(folder):
+    (longitude,), (latitude,) = transform("EPSG:32631", "EPSG:4326", [500_015], [5_599_985])
+    run = timo(folder, "--at", longitude, latitude)
+    assert run.returncode == 0, run.stderr
+    for text in ("2 dates with data at", "Date", "red", "2020-08-01", "2022-09-01", "0.07"):
+        assert text in run.stdout
+    found = json.loads(timo(folder, "--at", longitude, latitude, "--json").stdout)
+    assert found["dates"] == ["2020-08-01", "2022-09-01"]
+    assert timo(folder, "--at", "400", "50").stderr.startswith("The place 400 50 is not on earth.")

@@ -100,6 +100,10 @@ class Grid:
         """The coordinates of a place in pixels; (0, 0) is the first pixel's outer corner."""
         return _apply(self.transform, col, row)
 
+    def pixel(self, x: float, y: float) -> tuple[float, float]:
+        """Column and row of a point, as ``point`` takes them."""
+        return _apply(~self.transform, x, y)
+
     @property
     def whole(self) -> Window:
         """The window of the whole grid."""

@@ -31,7 +31,7 @@ from timo.report.evaluation import evaluation_page, figures_line
 from timo.report.figures import RIGHT_COLOR, WRONG_COLOR
 from timo.report.folder import FIGURES, KIND, PAGE, check_report, report_folder, told
 from timo.report.inputs import Inputs, Part, file_name, open_inputs
-from timo.report.words import count, joined, of_hundred
+from timo.report.words import count, joined
 from timo.series.labels import NOT_LABELLED
 from timo.tasks.planning import doubts
 from timo.tasks.reporter import Reporter
@@ -235,11 +235,11 @@ def _notes(
             "figures do not tell how good its maps are elsewhere. Judge it by labels of other places."
         )
     elif unlearnt is not None and unlearnt["pixels"] < figures["pixels"]:
-        learnt = of_hundred(1 - unlearnt["pixels"] / figures["pixels"])
+        learnt = figures["pixels"] - unlearnt["pixels"]
         notes.append(
-            f"Of 100 labelled pixels, {learnt} lie in places where the model was trained: it has seen their "
-            f"answers. How good it is elsewhere, only the other {count(unlearnt['pixels'])} tell: "
-            f"{figures_line(unlearnt)}."
+            f"Of the {count(figures['pixels'])} labelled pixels, {count(learnt)} lie in places where the "
+            "model was trained: it has seen their answers. How good it is elsewhere, only the other "
+            f"{count(unlearnt['pixels'])} tell: {figures_line(unlearnt)}."
         )
     return notes
 
