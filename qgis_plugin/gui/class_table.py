@@ -25,7 +25,7 @@ from .model_card import color_swatch
 ROWS = 8
 MOST = 255
 CLASS, FEATURES, AREA, SHARE = range(4)
-_SHARE_ROLE = Qt.ItemDataRole.UserRole
+_SHARE_ROLE = _VALUE_ROLE = Qt.ItemDataRole.UserRole  # of two columns
 
 
 class ClassTable(QTreeWidget):
@@ -59,7 +59,11 @@ class ClassTable(QTreeWidget):
         self.show_classes({}, {})
 
     def show_classes(
-        self, counts: Dict[str, int], colors: Dict[str, str], areas: Optional[Dict[str, float]] = None
+        self,
+        counts: Dict[str, int],
+        colors: Dict[str, str],
+        areas: Optional[Dict[str, float]] = None,
+        called: Optional[Dict[str, str]] = None,
     ) -> None:
         """Show these, the most frequent first.
 
@@ -68,16 +72,19 @@ class ClassTable(QTreeWidget):
             colors: #rrggbb by class.
             areas: Square metres by class; the column is not there without. The share is of the area where
                 it is known, as a model learns from pixels.
+            called: Names of the classes that are codes.
         """
-        chosen = self.currentItem().text(CLASS) if self.currentItem() else ""
+        chosen = self.currentItem().data(CLASS, _VALUE_ROLE) if self.currentItem() else ""
         self.clear()
         weights = areas if areas and sum(areas.values()) > 0 else counts
         total = max(sum(weights.values()), 1e-9)
         self.setColumnHidden(AREA, not areas)
         for name in sorted(counts, key=lambda one: (-weights.get(one, 0), one))[:MOST]:
-            item = QTreeWidgetItem([name, str(counts[name]), area_text((areas or {}).get(name, 0.0)), ""])
+            shown = (called or {}).get(name, name)
+            item = QTreeWidgetItem([shown, str(counts[name]), area_text((areas or {}).get(name, 0.0)), ""])
+            item.setData(CLASS, _VALUE_ROLE, name)
             item.setIcon(CLASS, color_swatch(colors.get(name, "")))
-            item.setToolTip(CLASS, plain(name))
+            item.setToolTip(CLASS, plain(name if shown == name else f"{shown} ({name})"))
             share = weights.get(name, 0) / total
             item.setData(SHARE, _SHARE_ROLE, (share, colors.get(name, "")))
             item.setText(SHARE, f"{100 * share:.0f} %")
@@ -94,14 +101,16 @@ class ClassTable(QTreeWidget):
         """The names that are shown, from the top."""
         return [self.topLevelItem(row).text(CLASS) for row in range(self.topLevelItemCount())]
 
-    def ask_color(self, name: str, now: str) -> None:
+    def ask_color(self, item: QTreeWidgetItem) -> None:
         """Let the analyst choose a class's colour."""
+        now = item.data(SHARE, _SHARE_ROLE)[1]
+        value, name = item.data(CLASS, _VALUE_ROLE), item.text(CLASS)
         with inside_qgis():
             color = QgsColorDialog.getColor(
                 QColor(now or "#808080"), self, tr("Colour of '{name}'", name=name)
             )
         if color.isValid():
-            self.colored.emit(name, color.name())
+            self.colored.emit(value, color.name())
 
     @slot
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -110,18 +119,15 @@ class ClassTable(QTreeWidget):
         index = self.indexAt(event.pos())
         room = self.visualRect(index)
         if index.column() == CLASS and event.pos().x() < room.left() + self.iconSize().width() + 8:
-            self._ask(self.itemFromIndex(index))
+            self.ask_color(self.itemFromIndex(index))
 
     @slot
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter changes the colour of the class that is marked."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentItem() is not None:
-            self._ask(self.currentItem())
+            self.ask_color(self.currentItem())
         else:
             super().keyPressEvent(event)
-
-    def _ask(self, item: QTreeWidgetItem) -> None:
-        self.ask_color(item.text(CLASS), item.data(SHARE, _SHARE_ROLE)[1])
 
 
 class _Bar(QStyledItemDelegate):

@@ -162,6 +162,7 @@ class TimoDock(QgsDockWidget):
         self.train.model_ready.connect(self._on_model)
         self.series.wanted.connect(self._on_series_wanted)
         self.predict.train_asked.connect(self._on_train_asked)
+        self.predict.renamed.connect(self.train.start.follow)
         self.predict.box.opened.connect(self._on_add)
         self.train.box.attach(backend)
         self.predict.box.attach(backend)

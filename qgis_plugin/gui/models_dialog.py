@@ -58,6 +58,7 @@ class ModelsDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("timoModels")
         self.setWindowTitle(tr("TiMo models"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._shared = shared
         self._models: List[Model] = []
         self._wanted = ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from qgis.core import QgsProject
-from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton
 
 from ..backend.jobs import JobView
@@ -44,6 +44,8 @@ class PredictPage(Page):
 
     train_asked = pyqtSignal()
     """There is no model yet: the page Train makes one."""
+    renamed = pyqtSignal(str, str)
+    """A model's former and present folder."""
 
     def __init__(self, shared: Shared, series: SeriesPage) -> None:
         super().__init__(shared, "timoPredict", INTRO)
@@ -148,6 +150,7 @@ class PredictPage(Page):
         self.models.currentIndexChanged.connect(self._on_model)
         self.browse.clicked.connect(self._on_browse)
         self.manage.clicked.connect(self._on_manage)
+        self.renamed.connect(self._on_renamed)
         self.out.fileChanged.connect(self._on_input)
         self.area.changed.connect(self._on_input)
         self.outputs.changed.connect(self._on_input)
@@ -228,9 +231,8 @@ class PredictPage(Page):
     @slot
     def _on_manage(self) -> None:
         dialog = ModelsDialog(self.shared, self.window())
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.changed.connect(self.refresh)
-        dialog.renamed.connect(self._on_renamed)
+        dialog.renamed.connect(self.renamed)
         dialog.chosen.connect(self.choose)
         dialog.open()
 
@@ -238,8 +240,6 @@ class PredictPage(Page):
     def _on_renamed(self, before: str, now: str) -> None:
         if before == self._wanted:
             self.choose(now)
-
-    # the run
 
     def why_not(self) -> str:
         """Why mapping cannot begin, in a sentence that says what to do; empty if it can."""

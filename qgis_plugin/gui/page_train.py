@@ -46,7 +46,7 @@ INTRO = tr(
     "Train a model on the ticked series with polygons or points whose field names the class of what is there."
 )
 # Asked for in other ways.
-TOLD = ["class_field", "ignore", "overwrite", "learn"]
+TOLD = ["class_field", "names", "ignore", "overwrite", "learn"]
 
 
 class TrainPage(Page):
@@ -282,6 +282,7 @@ class TrainPage(Page):
                 "class_field": parts[0].field,
                 "out": str(self.shared.settings.subfolder("models") / self.name.text().strip()),
                 "colors": [f"{name}={color}" for name, color in self.labels.colors().items()],
+                "names": self.labels.names(),
                 **self.form.values(),
                 **self.start.values(),
             }

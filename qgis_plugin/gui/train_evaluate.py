@@ -35,7 +35,7 @@ from .train_labels import LabelsBox
 from .train_result import ResultBox
 from .why import helped
 
-TOLD = ["class_field", "ignore", "overwrite"]
+TOLD = ["class_field", "names", "ignore", "overwrite"]
 
 
 class EvaluateDialog(QDialog):
@@ -109,7 +109,7 @@ class EvaluateDialog(QDialog):
 
     def _why_not_classes(self, model: Model) -> str:
         """Labels whose classes are numbers may be matched by value, which the backend looks at."""
-        mine, known = set(self.labels.counts or {}), {name.casefold() for _, name, _ in model.classes}
+        mine, known = self.labels.called(), {name.casefold() for _, name, _ in model.classes}
         if any(name.isdigit() or name.casefold() in known for name in mine):
             return ""
         return tr(
@@ -215,6 +215,7 @@ class EvaluateDialog(QDialog):
                 "series": [str(self._series.write())],
                 "model": str(model.folder),
                 "class_field": parts[0].field,
+                "names": self.labels.names(),
                 "out": str(out),
                 **self.form.values(),
             }

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
 from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
 from qgis.gui import QgsFieldComboBox, QgsMapLayerComboBox
@@ -66,6 +66,8 @@ class LabelsBox(QWidget):
         self._trouble = ""
         self.findings = Findings()
         self._colors: Dict[str, str] = {}
+        self._called: Dict[str, str] = {}
+        """What the layer calls its classes, where the field holds codes."""
         self._widgets(name)
         self._build()
         self._later = QTimer(self)
@@ -100,6 +102,17 @@ class LabelsBox(QWidget):
         """The colours of the classes that can be learnt: those that lie on the series, if it is known."""
         inside = self.findings.inside or self._colors
         return {name: color for name, color in self._colors.items() if name in inside}
+
+    def names(self) -> List[str]:
+        """The names of the classes that are there as codes, as a job takes them."""
+        parts = self.parts()  # a list of values tells nobody when it is changed
+        called = label_classes.names_told(parts[0].layer, parts[0].field) if parts else {}
+        return [f"{value}={name}" for value, name in called.items() if value in (self.counts or {})]
+
+    def called(self) -> Set[str]:
+        """The classes: what the field holds of them, and what the layer calls that."""
+        values = set(self.counts or {})
+        return values | {name for value, name in self._called.items() if value in values}
 
     def why_not(self, fewest: int = 2) -> str:
         """Why these are no labels of so many classes; empty if they are."""
@@ -285,7 +298,9 @@ class LabelsBox(QWidget):
             self.findings = Findings()
         self.counts = counts
         self._colors = label_classes.with_colors({**counts, **(chosen if self._cut else {})}, chosen)
-        self.classes.show_classes(counts, self._colors, self.findings.areas)
+        parts = self.parts()
+        self._called = label_classes.names_told(parts[0].layer, parts[0].field) if parts else {}
+        self.classes.show_classes(counts, self._colors, self.findings.areas, self._called)
         self._tell()
         if counts:
             self._check_later.start()
@@ -337,7 +352,7 @@ class LabelsBox(QWidget):
             found.lines = [line for line in found.lines if line.kind != "few"]
         self.findings = found
         self.checks.show_findings(found.lines)
-        self.classes.show_classes(self.counts or {}, self._colors, found.areas)
+        self.classes.show_classes(self.counts or {}, self._colors, found.areas, self._called)
         good = bool(self.counts) and bool(found.inside) and not found.lines and bool(self._known_places)
         self.note.setText(tr("All labels lie on the series, none overlap, none are broken.") if good else "")
         self.note.setVisible(good)

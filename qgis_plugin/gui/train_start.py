@@ -84,6 +84,12 @@ class StartBox(QWidget):
         self.refresh()
         self.start.setCurrentIndex(self.start.findData(self._asked))
 
+    @slot
+    def follow(self, before: str, now: str) -> None:
+        """A model was given another folder: it is the one that is started from still."""
+        if before == self._folder():
+            self.choose(now)
+
     def values(self) -> Dict[str, Any]:
         """``from`` and ``learn``; empty where it starts from nothing."""
         folder = self._folder()

@@ -157,6 +157,20 @@ def value_map(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
     return {class_name(value): text for text, value in _entries(layer, field) if _is_class(value)}
 
 
+def names_told(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
+    """What a labels layer calls the classes that its field holds as codes; nothing if two have one name.
+
+    Args:
+        layer: The labels.
+        field: Holds the class.
+    """
+    told = {value: text.strip() for value, text in value_map(layer, field).items() if text.strip()}
+    names = {**{value: value for value in told}, **told}
+    if len(set(names.values())) < len(names):
+        return {}
+    return {value: text for value, text in told.items() if text != value and "=" not in value}
+
+
 def offered(layer: QgsVectorLayer, field: str) -> List[str]:
     """The classes that a labels layer offers to its editor; none if its field has no list."""
     return list(value_map(layer, field))

@@ -235,6 +235,9 @@ class _Reader:
             colors = label_classes.colors(layer, self._text("class_field"))
             if colors and self._algorithm.parameterDefinition("colors") is not None:
                 request.spec["colors"] = [f"{name}={color}" for name, color in colors.items()]
+            called = label_classes.names_told(layer, self._text("class_field"))
+            if called:
+                request.spec["names"] = [f"{value}={name}" for value, name in called.items()]
         fields = [name for name in fields if name]
         if isinstance(layer, QgsVectorLayer) and labels.why_copy(layer, False, fields):
             request.copies[parameter.name] = LayerCopy(layer, fields)

@@ -10,7 +10,7 @@ from qgis.PyQt.QtWidgets import QWidget
 # By the page in its own way.
 ASKED_ELSEWHERE = {
     "finetune": {
-        *("series", "labels", "class_field", "out", "colors", "ignore", "overwrite"),
+        *("series", "labels", "class_field", "out", "colors", "names", "ignore", "overwrite"),
         *("from", "learn", "split"),
     },
     "predict": {

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from qgis.core import QgsApplication
+from qgis.core import QgsApplication, QgsEditorWidgetSetup
 from qgis.PyQt.QtWidgets import QPushButton
 
 ROWS = [("Oak", (0, 0, 2, 2)), ("birch", (0, 4, 2, 6))]
@@ -115,6 +115,18 @@ def test_labels_of_none_of_the_models_classes_are_refused_before_the_click(dialo
     make_labels([("wheat", (0, 0, 2, 2)), ("maize", (0, 4, 2, 6))])
     qtbot.waitUntil(lambda: "(maize, wheat)" in dialog.why_not())
     assert "(oak, birch)" in dialog.why_not()
+
+
+def test_codes_whose_names_the_model_knows_are_labels_of_its_classes(dialog, make_labels, sent, qtbot):
+    layer = make_labels([("a", (0, 0, 2, 2)), ("b", (0, 4, 2, 6))])
+    index = layer.fields().lookupField("class")
+    entries = [{"Oak": "a"}, {"Birch": "b"}]
+    layer.setEditorWidgetSetup(index, QgsEditorWidgetSetup("ValueMap", {"map": entries}))
+    dialog.labels.refresh()
+    qtbot.waitUntil(lambda: dialog.why_not() == "")
+    dialog.footer.button.click()
+    qtbot.waitUntil(lambda: len(sent) == 1)
+    assert sent[0][1]["names"] == ["a=Oak", "b=Birch"]
 
 
 def test_what_the_backend_refuses_is_said_in_the_dialog(dialog, make_labels, qtbot):

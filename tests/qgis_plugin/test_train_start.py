@@ -57,6 +57,22 @@ def told(page):
     return page.findChild(QLabel, "timoTrainStartTold").text()
 
 
+def test_model_that_is_renamed_is_started_from_still(page, home, dock, qtbot, monkeypatch):
+    from qgis.PyQt.QtWidgets import QApplication, QInputDialog
+    from timo_qgis.gui.models_dialog import ModelsDialog
+
+    choose(page, "woods")
+    dock.predict.manage.click()
+    (dialog,) = (one for one in QApplication.topLevelWidgets() if isinstance(one, ModelsDialog))
+    qtbot.waitUntil(lambda: dialog.list.count() == 4)
+    dialog.list.setCurrentRow(next(n for n in range(4) if dialog.list.item(n).text() == "woods"))
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("oaks", True))
+    dialog.rename.click()
+    qtbot.waitUntil(lambda: combo(page).currentText() == "oaks")
+    assert page.start.values()["from"] == str(home / "models" / "oaks") and page.start.why_not() == ""
+    dialog.reject()
+
+
 def test_nothing_is_the_default_and_is_called_random(page):
     assert combo(page).currentText() == "Nothing: random weights"
     assert "no pre-trained weights are published" in told(page)

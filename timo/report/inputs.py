@@ -16,6 +16,7 @@ from timo.errors import LabelError, SpecError
 from timo.report.classes import Match, match_classes
 from timo.report.ground import GroundArea
 from timo.report.words import joined, plural
+from timo.series.class_names import read_names
 from timo.series.dated_labels import dated_labels_of
 from timo.series.grid import Grid
 from timo.series.label_vectors import is_vector, read_vector_labels
@@ -125,8 +126,13 @@ def _path(labels: str) -> Path:
 
 
 def _read(spec: EvaluateSpec, card: bundle.Card, places: Sequence[Place]) -> list[Labels]:
+    # A class that the model knows by its code keeps that.
+    known = {one.name.casefold() for one in card.classes}
+    names = {code: name for code, name in read_names(spec.names).items() if name.casefold() in known}
     if card.architecture.per_date:
-        return dated_labels_of(places, spec.labels, spec.class_field, spec.date_field, spec.ignore)
+        return dated_labels_of(
+            places, spec.labels, spec.class_field, spec.date_field, spec.ignore, names=names
+        )
     if spec.date_field is not None:
         raise SpecError(
             "date_field_unused",
@@ -134,7 +140,7 @@ def _read(spec: EvaluateSpec, card: bundle.Card, places: Sequence[Place]) -> lis
             "whole series.",
             "Leave the date field out, or take a model that was trained for every date.",
         )
-    return labels_of(places, spec.labels, spec.class_field, spec.ignore)
+    return labels_of(places, spec.labels, spec.class_field, spec.ignore, names=names)
 
 
 def _layers(labels: Labels) -> NDArray[np.uint8]:

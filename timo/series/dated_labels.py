@@ -28,6 +28,7 @@ def dated_labels_of(
     date_field: str | None = None,
     ignore: int | None = None,
     colors: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> list[Labels]:
     """The labels of each date of each place, with one class scheme for all.
 
@@ -39,6 +40,7 @@ def dated_labels_of(
         date_field: The field of the date on which a feature has its class, for polygons and points.
         ignore: As ``class_field``.
         colors: Likewise.
+        names: Likewise.
 
     Returns:
         Labels with ``dated``. A label counts on the frame of its date alone: dates without one are told.
@@ -58,7 +60,7 @@ def dated_labels_of(
             f"The series has {_dates(places[0].series.dates)}: give labels the dates of its frames.",
         )
     sources = [source for _, _, source in entries]
-    read = read_label_sources(sources, class_field, ignore, colors)
+    read = read_label_sources(sources, class_field, ignore, colors, names)
     found = []
     for number, place in enumerate(places):
         mine = [(t, one) for (at, t, _), one in zip(entries, read, strict=True) if at == number]

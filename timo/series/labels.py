@@ -104,6 +104,7 @@ def read_labels(
     class_field: str | None = None,
     ignore: int | None = None,
     colors: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Labels:
     """Read labels onto the grid of a series.
 
@@ -115,6 +116,7 @@ def read_labels(
             classes are numbered from 1 in the order of their names.
         ignore: A value that means not labelled, beside the raster's nodata value.
         colors: "#rrggbb" by class name, before the raster's own colours and the default palette.
+        names: Of the classes, by what the labels hold, where that is a code.
 
     Returns:
         The labels, with at least two classes.
@@ -122,7 +124,7 @@ def read_labels(
     Raises:
         LabelError: Naming the file or field that is at fault.
     """
-    return read_label_sources([LabelSource(path, grid)], class_field, ignore, colors)[0]
+    return read_label_sources([LabelSource(path, grid)], class_field, ignore, colors, names)[0]
 
 
 def read_label_sources(
@@ -130,6 +132,7 @@ def read_label_sources(
     class_field: str | None = None,
     ignore: int | None = None,
     colors: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> list[Labels]:
     """Read the labels of several places, or of several dates, with one class scheme for all.
 
@@ -142,13 +145,14 @@ def read_label_sources(
         class_field: See ``read_labels``.
         ignore: See ``read_labels``.
         colors: See ``read_labels``.
+        names: See ``read_labels``.
 
     Raises:
         LabelError: Naming the file or field that is at fault.
     """
-    raws = _same_classes([_read_raw(source, class_field, ignore) for source in sources])
-    names = sorted({_name(source.path) for source in sources})
-    name = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} other files"
+    raws = _same_classes([_named(_read_raw(source, class_field, ignore), names or {}) for source in sources])
+    files = sorted({_name(source.path) for source in sources})
+    name = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} other files"
     scheme, index = _scheme(raws, name, colors or {})
     found: list[Labels] = []
     for raw, (path, grid, _) in zip(raws, sources, strict=True):
@@ -208,6 +212,10 @@ def _read_raw(source: LabelSource, class_field: str | None, ignore: int | None) 
     if is_vector(path):
         return read_vector_labels(path, grid, class_field, ignore, only)
     return read_raster_labels(Path(path), grid, ignore)
+
+
+def _named(raw: RawLabels, names: Mapping[str, str]) -> RawLabels:
+    return replace(raw, names=[names.get(str(name), str(name)) for name in raw.names])
 
 
 def _check_shapefile(path: Path) -> None:

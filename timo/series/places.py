@@ -64,6 +64,7 @@ def labels_of(
     class_field: str | None = None,
     ignore: int | None = None,
     colors: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> list[Labels]:
     """The labels of each place, with one class scheme for all.
 
@@ -73,13 +74,14 @@ def labels_of(
         class_field: See ``timo.series.labels.read_labels``.
         ignore: Likewise.
         colors: Likewise.
+        names: Likewise.
 
     Raises:
         LabelError: Naming the file, the field or the place at fault.
     """
     if not str(path).lower().endswith(".csv"):
         sources = [LabelSource(path, place.series.grid) for place in places]
-        return read_label_sources(sources, class_field, ignore, colors)
+        return read_label_sources(sources, class_field, ignore, colors, names)
     files = _label_files(Path(path))
     for place in places:
         if place.name not in files:
@@ -89,7 +91,7 @@ def labels_of(
                 "Add a line for it, or take the place out of the series.",
             )
     sources = [LabelSource(files[place.name], place.series.grid) for place in places]
-    return read_label_sources(sources, class_field, ignore, colors)
+    return read_label_sources(sources, class_field, ignore, colors, names)
 
 
 def problems_of(places: Sequence[Place], labels: Sequence[Labels]) -> list[str]:

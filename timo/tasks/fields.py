@@ -132,6 +132,16 @@ IgnoredValue = Annotated[
 ]
 
 
+ClassNames = Annotated[
+    list[str],
+    Meta(
+        title="Class names",
+        description="CODE=NAME for each class that the labels hold as a code.",
+        extra_json_schema={"advanced": True},
+    ),
+]
+
+
 class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What all tasks share."""
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from timo.models.pixels import WithPixels
 from timo.models.registry import HEAD_CHANNELS
 from timo.models.tuning import merge_lora
 from timo.report.training import training_page
+from timo.series.class_names import read_colors, read_names, unknown_classes
 from timo.series.dated_labels import dated_labels_of
 from timo.series.labels import ClassScheme, Labels
 from timo.series.parts import read_parts
@@ -63,7 +63,6 @@ AUGMENTATIONS = {
     "strong": Augmentation(gain=0.1, offset=0.1, date_offset=0.1, noise=0.1, drop_dates=0.15, gaps=0.15),
 }
 
-COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 # The share of the progress bar that reading takes; the rest is training.
 READ = 0.03
 
@@ -164,9 +163,10 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
             f"A batch of {spec.batch} chips can't be shared by {fabric.world_size} processes.",
             f"Choose a batch size that is a multiple of {fabric.world_size}.",
         )
-    colors = _colors(spec.colors)
+    called = read_names(spec.names)
+    colors = {called.get(name, name): color for name, color in read_colors(spec.colors).items()}
     places = open_places(spec.series)
-    labels = _labels(spec, places, colors)
+    labels = _labels(spec, places, colors, called)
     map_type([c.value for c in labels[0].scheme.classes])  # before the training: it may refuse
     opened = [place.series for place in places]
     figures, each = statistics(opened, spec.seed), differ_in_scale(opened)
@@ -176,7 +176,7 @@ def read(spec: FinetuneSpec, fabric: Fabric, reporter: Reporter) -> Material:
     chip = spec.chip or _chip_for(places, spec.zoom)
     split = _split(spec, labels, chip, names)
     problems = [*problems_of(places, labels), *unseen, *_doubts(spec, places), *split.problems]
-    problems += _unknown_colors(spec, colors, labels[0].scheme)
+    problems += unknown_classes(spec.labels, colors, called, labels[0].scheme)
     for problem in problems:
         reporter.log(problem, "warning")
     reporter.check()
@@ -253,16 +253,20 @@ def _schedule(spec: FinetuneSpec, material: Material, architecture: bundle.Archi
     return Schedule(epochs, spec.learning_rate, spec.patience, spec.parts, judged)
 
 
-def _labels(spec: FinetuneSpec, places: Sequence[Place], colors: dict[str, str]) -> list[Labels]:
+def _labels(
+    spec: FinetuneSpec, places: Sequence[Place], colors: dict[str, str], names: dict[str, str]
+) -> list[Labels]:
     if spec.per_date:
-        return dated_labels_of(places, spec.labels, spec.class_field, spec.date_field, spec.ignore, colors)
+        return dated_labels_of(
+            places, spec.labels, spec.class_field, spec.date_field, spec.ignore, colors, names
+        )
     if spec.date_field is not None:
         raise SpecError(
             "spec_invalid",
             f"The date field '{spec.date_field}' has a meaning for maps of every date alone.",
             "Ask for a map of every date, or leave the date field out.",
         )
-    return labels_of(places, spec.labels, spec.class_field, spec.ignore, colors)
+    return labels_of(places, spec.labels, spec.class_field, spec.ignore, colors, names)
 
 
 class _Rest(Reporter):
@@ -310,27 +314,6 @@ def _chip_for(places: Sequence[Place], zoom: int) -> int:
     side = min(min(place.series.grid.shape) for place in places)
     room = side // CHIPS_A_SIDE if len(places) == 1 else side
     return next((chip for chip in CHIPS if chip * zoom <= SEEN and chip <= room), CHIPS[-1])
-
-
-def _colors(pairs: list[str]) -> dict[str, str]:
-    colors: dict[str, str] = {}
-    for pair in pairs:
-        name, _, color = pair.rpartition("=")
-        if not name or not COLOR.fullmatch(color):
-            raise SpecError(
-                "spec_invalid", f"Colour '{pair}' is not of the form NAME=#rrggbb.", "Correct it."
-            )
-        colors[name] = color.lower()
-    return colors
-
-
-def _unknown_colors(spec: FinetuneSpec, colors: dict[str, str], scheme: ClassScheme) -> list[str]:
-    """A legend may have more classes than a place: a colour too many is no fault, but may be a slip."""
-    names = [c.name for c in scheme.classes]
-    return [
-        f"'{spec.labels}' has no class '{name}' to give a colour to: its classes are {', '.join(names)}."
-        for name in sorted(set(colors) - set(names))
-    ]
 
 
 def _card(

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
-from timo.tasks.fields import Bundle, ClassField, IgnoredValue, ModelBatch, Spec
+from timo.tasks.fields import Bundle, ClassField, ClassNames, IgnoredValue, ModelBatch, Spec
 
 
 class MappingSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -189,5 +190,6 @@ class EvaluateSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "mapped, which takes as long as a prediction; without, only the blocks that hold labels.",
         ),
     ] = True
+    names: ClassNames = msgspec.field(default_factory=list)
     ignore: IgnoredValue = None
     batch: ModelBatch = 8

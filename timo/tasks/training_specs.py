@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from timo.tasks.fields import (
     ClassField,
+    ClassNames,
     IgnoredValue,
     LearningRate,
     NewBundle,
@@ -112,6 +113,7 @@ class FinetuneSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"advanced": True},
         ),
     ] = msgspec.field(default_factory=list)
+    names: ClassNames = msgspec.field(default_factory=list)
     ignore: IgnoredValue = None
     chip: Annotated[
         Annotated[int, Meta(ge=32, le=1024, multiple_of=32)] | None,

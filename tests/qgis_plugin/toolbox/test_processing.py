@@ -14,6 +14,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
+    QgsEditorWidgetSetup,
     QgsField,
     QgsProcessingException,
     QgsProcessingParameterDefinition,
@@ -293,6 +294,17 @@ def test_colours_that_are_given_are_stronger_than_the_layers(algorithm, context,
     }
     spec = wanted(algorithm, "finetune", values, context).spec
     assert spec["colors"] == ["crop=#112233", "bare=#445566"]
+
+
+@pytest.mark.parametrize("task", ["finetune", "evaluate"])
+def test_codes_are_called_as_the_layers_list_calls_them(algorithm, context, scene, bundle, fields, task):
+    entries = [{"Wheat": "crop"}, {"bare": "bare"}]
+    index = fields.fields().lookupField("class")
+    fields.setEditorWidgetSetup(index, QgsEditorWidgetSetup("ValueMap", {"map": entries}))
+    values = {"series": scene, "labels": fields, "class_field": "class", "model": str(bundle)}
+    assert wanted(algorithm, task, values, context).spec["names"] == ["crop=Wheat"]
+    given = {**values, "names": "crop=Barley"}
+    assert wanted(algorithm, task, given, context).spec["names"] == ["crop=Barley"]
 
 
 def test_labels_in_memory_and_their_filter_reach_the_job_as_a_file(

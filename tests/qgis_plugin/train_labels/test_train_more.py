@@ -282,7 +282,7 @@ def test_the_same_number_is_another_class_in_another_list(page, make_labels, add
     points = add_points([(1, (60, 5)), (1, (62, 5))], field="lc:integer")
     points.setEditorWidgetSetup(0, QgsEditorWidgetSetup("ValueMap", {"map": [{"water": "1"}]}))
     tick(page, qtbot, "points (lc)")
-    qtbot.waitUntil(lambda: classes(page) == {"1": "1", "2": "3"})
+    qtbot.waitUntil(lambda: classes(page) == {"Forest": "1", "Water": "3"})
 
 
 def test_a_class_that_the_first_list_lacks_is_said_and_not_guessed_by_its_number(

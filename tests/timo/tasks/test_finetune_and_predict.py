@@ -5,6 +5,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 from safetensors.numpy import load_file
@@ -12,7 +13,7 @@ from safetensors.numpy import load_file
 from tests.scenes import SIDE, TRANSFORM, write_frame, write_polygons
 from tests.timo.tasks.refusals import refused
 from timo import tasks
-from timo.errors import BundleError, Cancelled, OutputError, TimoError
+from timo.errors import BundleError, Cancelled, OutputError, SpecError, TimoError
 from timo.tasks.reporter import Reporter
 from timo.tasks.specs import load
 from timo.training import checkpoint
@@ -175,6 +176,46 @@ def test_colours_of_the_analyst_are_the_maps(scene, tmp_path):
     scene.finetune(tmp_path / "m", epochs=1, colors=["woods=#00FF00"])
     card = json.loads((tmp_path / "m" / "model.json").read_text())
     assert {c["name"]: c["color"] for c in card["classes"]}["woods"] == "#00ff00"
+
+
+def test_codes_keep_their_values_and_get_the_analyst_s_names(scene, tmp_path):
+    codes = {"woods": "311", "field": "211"}
+    meta, _, shapes, (kinds,) = pyogrio.raw.read(scene.labels, columns=["kind"])
+    coded = np.array([codes[kind] for kind in kinds], object)
+    pyogrio.raw.write(
+        tmp_path / "codes.gpkg", shapes, [coded], ["kind"], geometry_type="Polygon", crs=meta["crs"]
+    )
+    recorder = Recorder()
+    scene.finetune(
+        tmp_path / "m", recorder, epochs=1, labels=str(tmp_path / "codes.gpkg"),
+        names=["311=Broad-leaved forest", "211=Arable land", "512=Water"], colors=["311=#00ff00"],
+    )  # fmt: skip
+    classes = json.loads((tmp_path / "m" / "model.json").read_text())["classes"]
+    assert [(one["value"], one["name"]) for one in classes] == [
+        (211, "Arable land"),
+        (311, "Broad-leaved forest"),
+    ]
+    assert classes[1]["color"] == "#00ff00"
+    told = [message for level, message in recorder.lines if level == "warning" and "512" in message]
+    assert len(told) == 1 and "has no class 512 to give a name to" in told[0]
+    scene.predict(tmp_path / "m", tmp_path / "map.tif")
+    with rasterio.open(tmp_path / "map.tif") as source:
+        assert set(np.unique(source.read(1))) <= {211, 311}
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["1"], "Class name '1' is not of the form CODE=NAME."),
+        (["=Forest"], "'=Forest' is not of the form"),
+        (["1=Forest", "2=Forest"], "Classes '1' and '2' would both be called 'Forest'."),
+    ],
+)
+def test_names_that_name_nothing_are_refused(scene, tmp_path, names, said):
+    with pytest.raises(SpecError) as caught:
+        scene.finetune(tmp_path / "m", names=names)
+    assert said in str(caught.value)
+    assert not (tmp_path / "m").exists()
 
 
 def test_a_stopped_prediction_leaves_nothing(scene, bundle, tmp_path):

@@ -62,6 +62,21 @@ def test_a_raster_of_values_is_matched_by_value(evaluate, tmp_path):
     assert "was taken as 'woods'" in recorder.warnings
 
 
+def test_codes_are_matched_by_the_names_that_they_are_given(evaluate, tmp_path):
+    codes = {"woods": "w", "field": "f"}
+    write_polygons(tmp_path / "codes.gpkg", [(*box, codes.get(name, name)) for *box, name in BOXES])
+    names = ["w=Woods", "f=field"]
+    evaluate(labels=str(tmp_path / "codes.gpkg"), names=names, areas=False)
+    evaluate(out=str(tmp_path / "by names"), areas=False)
+    assert read_report(tmp_path / "report")["figures"] == read_report(tmp_path / "by names")["figures"]
+
+
+def test_a_name_that_the_model_does_not_know_leaves_the_code_as_it_is(evaluate, tmp_path):
+    evaluate(names=["woods=Broad-leaved forest"], areas=False)
+    evaluate(out=str(tmp_path / "as they are"), areas=False)
+    assert read_report(tmp_path / "report")["figures"] == read_report(tmp_path / "as they are")["figures"]
+
+
 def test_labels_without_data_count_nowhere_and_are_told(evaluate, scene, tmp_path):
     holed = with_a_hole(scene, tmp_path / "holed", slice(66, 74), slice(4, 12))
     recorder = Recorder()
