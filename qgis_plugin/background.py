@@ -53,6 +53,11 @@ class Background(QObject):
         if not self._closed:
             self._pool.submit(self._call, function, _Callbacks(done, failed, owner))
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody waits for anything any more: what takes long looks at it."""
+        return self._closed
+
     def close(self) -> None:
         """Drop what has not begun; nothing is delivered any more."""
         self._closed = True

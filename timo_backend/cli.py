@@ -23,6 +23,7 @@ from timo_backend.client import Client
 from timo_backend.doctor import Report
 from timo_backend.errors import BackendError, ConnectionFailed, HomeError
 from timo_backend.other_release import end_other
+from timo_backend.protocol import read_connection
 from timo_backend.server import IDLE_S, Server
 
 app = typer.Typer(
@@ -153,7 +154,7 @@ def stop(home: HomeOption = None) -> None:
     except ConnectionFailed as error:
         if error.code != "protocol_unsupported":
             raise
-        end_other(place)
+        end_other(read_connection(place, any_version=True))
         _print("The backend, which is of another release, has ended")
         return
     _print("The backend ends" + (f"; so do the jobs that were running: {', '.join(ended)}" if ended else ""))

@@ -10,12 +10,10 @@ Standard library and pyzmq only, in Python 3.9 syntax with relative imports: the
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import Any, Callable, Mapping, Union
+from typing import Any, Callable, Mapping
 
 from .core import Core
 from .errors import silent
-from .protocol import read_connection
 
 LIVES_WITHIN_S, ENDS_WITHIN_S = 5.0, 30.0
 POLL_MS = 50
@@ -45,17 +43,16 @@ def is_there(connection: Mapping[str, Any], given_up: Callable[[], bool] = _neve
         core.close()
 
 
-def end_other(path: Union[str, Path], given_up: Callable[[], bool] = _never) -> None:
+def end_other(connection: Mapping[str, Any], given_up: Callable[[], bool] = _never) -> None:
     """End the server that wrote a connection file, and wait for that; its jobs go on with the next one.
 
     Args:
-        path: The file, or the home folder that holds it.
+        connection: The file's content, of any version.
         given_up: Whether nobody waits any more.
 
     Raises:
-        ConnectionFailed: There is no such file, or the server does not end.
+        ConnectionFailed: The server does not end.
     """
-    connection = read_connection(path, any_version=True)
     core = Core(connection)
     try:
         core.stop_other(connection["protocol"])
@@ -70,4 +67,6 @@ def end_other(path: Union[str, Path], given_up: Callable[[], bool] = _never) -> 
 
 
 def _is_lost(core: Core) -> bool:
-    return any(message.type == "lost" for message in core.poll(POLL_MS))
+    """Whether it is gone; one that has no time for a handshake is not."""
+    lost = (message for message in core.poll(POLL_MS) if message.type == "lost")
+    return any(message.body["code"] != "backend_mute" for message in lost)

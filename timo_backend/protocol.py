@@ -40,7 +40,7 @@ MOST_SAID, MOST_FACT, MOST_DETAIL = 2000, 20_000, 128 * 1024
 """Characters of an error's sentences and of a text in its ``detail``, and bytes of that."""
 
 _ENDPOINT = re.compile(r"tcp://127\.0\.0\.1:[0-9]{1,5}")
-_Z85_KEY = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
+_Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _SAME_RELEASE = "Install the same release of the plugin and of the backend."
 
 
@@ -242,9 +242,19 @@ def _is_connection(content: Any) -> bool:
     if not isinstance(content, dict) or not isinstance(content.get("protocol"), int):
         return False
     keys = [content.get(f"{whose}_key") for whose in ("server_public", "client_public", "client_secret")]
-    return _ENDPOINT.fullmatch(str(content.get("endpoint"))) is not None and all(
-        isinstance(key, str) and _Z85_KEY.fullmatch(key) for key in keys
+    return _ENDPOINT.fullmatch(str(content.get("endpoint"))) is not None and all(map(_is_key, keys))
+
+
+def _is_key(text: Any) -> bool:
+    """Whether this is a CURVE key: 32 bytes in Z85, four in each five characters."""
+    if not isinstance(text, str) or len(text) != 40 or not set(text) <= set(_Z85):
+        return False
+    groups = (text[start : start + 5] for start in range(0, 40, 5))
+    numbers = (
+        sum(_Z85.index(character) * 85 ** (4 - place) for place, character in enumerate(group))
+        for group in groups
     )
+    return all(number < 2**32 for number in numbers)
 
 
 def _finite(value: Any) -> Any:

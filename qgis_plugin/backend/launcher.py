@@ -42,7 +42,7 @@ class Launcher:
         """Start the program; what is wrong if that cannot be done."""
         program = find(self.program)
         if program is None:
-            return self._missing()
+            return self.missing()
         try:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.log_file.write_bytes(b"")
@@ -94,7 +94,10 @@ class Launcher:
             ),
         )
 
-    def _missing(self) -> Trouble:
+    def missing(self) -> Optional[Trouble]:
+        """Why there is no program to start; None where there is one."""
+        if find(self.program) is not None:
+            return None
         if self.program:
             return Trouble(
                 "missing",

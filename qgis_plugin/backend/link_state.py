@@ -37,6 +37,11 @@ class Trouble:
     action: str
 
 
+STARTED_UNSUPPORTED = Trouble(
+    "unsupported",
+    tr("The program that was started is of another release, too, and this plugin does not understand it."),
+    tr("Set up the one of this plugin, or choose another program here; then press Replace it."),
+)
 UNSUPPORTED = Trouble(
     "unsupported",
     tr("The backend that runs is of another release, and this plugin does not understand it."),

@@ -14,13 +14,14 @@ from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal
 
 from .._client.core import Core
 from .._client.errors import BackendError, ConnectionFailed
-from .._client.other_release import end_other, is_there
+from .._client.other_release import is_there
 from .._client.protocol import VERSION, Message, read_connection
 from ..i18n import tr
 from .jobs import FINAL, JobBook
 from .launcher import Launcher
-from .link_state import UNSUPPORTED, LinkState, Trouble
+from .link_state import STARTED_UNSUPPORTED, UNSUPPORTED, LinkState, Trouble
 from .pauses import Pauses
+from .room import make_room
 
 POLL_MS = 50
 TELL_EVERY = 0.1
@@ -147,12 +148,17 @@ class LinkThread(QThread):
                         return core
                     core.close()
                 elif is_there(connection, self._ending.is_set):
-                    if not replacing:
-                        self._fail(UNSUPPORTED)
+                    trouble = STARTED_UNSUPPORTED if started_at is not None else UNSUPPORTED
+                    if replacing:
+                        self._tell("connecting", tr("The backend of another release is being ended."))
+                        trouble = make_room(connection, self.launcher, self._ending.is_set)
+                    if trouble is not None:
+                        self._fail(trouble)
                         return None
-                    self._tell("connecting", tr("The backend of another release is being ended."))
-                    end_other(self.launcher.home, self._ending.is_set)
+                    replacing = False
                 dead = connection["server_public_key"]
+            if self._ending.is_set():
+                return None
             if started_at is None:
                 trouble = self._start()
                 if trouble is not None:
@@ -226,6 +232,7 @@ class LinkThread(QThread):
                 self.refused.emit(command.token, {"message": trouble.message, "action": trouble.action})
         self._unanswered.clear()
         self._retry.clear()
+        self._replacing.clear()
         if self._ending.is_set():
             return
         self._tell(trouble.phase, trouble.message, trouble.action)

@@ -18,6 +18,7 @@ from ..compat import label
 from ..i18n import tr
 from ..layers import frames
 from ..layers.checks import findings
+from ..layers.file_dates import FileDates
 from ..layers.label_checks import Places, series_places
 from ..layers.raster_facts import UNUSED
 from ..layers.series_file import write_series
@@ -98,7 +99,10 @@ class SeriesPage(Page):
 
     def why_not(self, fewest: int = 1) -> str:
         """Why what is ticked is no series of so many dates; empty if it is."""
-        return helped(frames.why_not(self.rows, fewest), tr("Page Series"), self.wanted.emit)
+        why = helped(frames.why_not(self.rows, fewest), tr("Page Series"), self.wanted.emit)
+        if not why and self.file_dates.waits_for(self.rows):
+            return tr("The dates of the series' files are being read.")
+        return why
 
     def sentence(self) -> str:
         """The series in a few words, for the other pages."""
@@ -171,6 +175,8 @@ class SeriesPage(Page):
         self.model.changed.connect(self._on_model)
         self.model.counted.connect(self._show_rows)
         self.model.rejected.connect(self._on_rejected)
+        self.file_dates.told.connect(self._on_told)
+        self.file_dates.settled.connect(self.changed)
         self.add.search_asked.connect(self._on_search)
         self.add.began.connect(self._on_began)
         self.problems.mended.connect(self.fixes.mend)
@@ -183,6 +189,7 @@ class SeriesPage(Page):
     def showEvent(self, event: QShowEvent) -> None:
         """Look at the layers again: not all that can change in them is told."""
         super().showEvent(event)
+        self.file_dates.look_again()
         self._soon()
 
     @slot
@@ -202,6 +209,11 @@ class SeriesPage(Page):
     def _show_read(self) -> None:
         with self._in_turns():
             self.model.show()
+
+    @slot
+    def _on_told(self, told: Dict[str, FileDates]) -> None:
+        with self._in_turns():
+            self.model.show_told(told)
 
     @slot
     def _on_project(self) -> None:

@@ -135,17 +135,22 @@ class PlaceDialog(QDialog):
         self.head.setText(f"{point.x():.{digits}f}, {point.y():.{digits}f}")
 
         spec = spec_of(result.tags)
-        search, place = search_of(spec), degrees(at)
+        search = search_of(spec)
+        place = degrees(at) if search is not None else None
         self._asking.stop()
 
         def done(told: Told) -> None:
             if number != self._number:  # closed, or another place was asked since
                 return
-            self._waits = search is not None and place is not None
+            self._waits = place is not None
             self._show(told)
-            if self._waits and search is not None and place is not None:
+            if place is not None:
                 longitude, latitude = (f"{value:.7f}" for value in place)
                 self._asking.start(["series", str(search), "--at", longitude, latitude, "--json"])
+            elif search is not None:
+                self._on_no_curves(
+                    tr("The map's coordinate system does not tell where on earth this place is.")
+                )
 
         self._shared.background.run(lambda: ask(spec, relatives(result), at), done, owner=self)
 

@@ -158,9 +158,8 @@ class RunBox(QFrame):
     def _remedy(self, job: JobView) -> Optional[Remedy]:
         if self.remedies is None:
             return None
-        if self._refused is not None:
-            return self.remedies.of_refusal(self._refused)
-        return self.remedies.of_job(job)
+        refused = self.remedies.of_refusal(self._refused) if self._refused is not None else None
+        return refused or self.remedies.of_job(job)
 
     def _show_texts(self, job: JobView) -> None:
         text = self._sentence(job)

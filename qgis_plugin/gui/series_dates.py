@@ -3,32 +3,53 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Set
+from typing import Dict, List, Sequence, Set
 
-from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtCore import QElapsedTimer, QObject, QTimer, pyqtSignal
 
 from ..background import Background
 from ..layers.file_dates import NOTHING, FileDates, read
+from ..layers.frames import Row, ticked
 from ..timing import slot
 from .series_table import SeriesModel
 
-_AT_ONCE = 50
-"""Files; what they tell is shown together, as each showing has the whole series looked at."""
+_AT_ONCE = 20
+"""Files; others have their turn in the background between."""
+_SHOW = 1000
+"""Milliseconds; what files tell is shown together, as each showing has the whole series looked at."""
 
 
 class DateReader(QObject):
-    """Looks once into each file."""
+    """Looks once into each file, and again when it is asked to."""
+
+    told = pyqtSignal(object)
+    """FileDates by source: those that are new."""
+    settled = pyqtSignal()
+    """All files were looked into."""
 
     def __init__(self, model: SeriesModel, background: Background, parent: QObject) -> None:
         super().__init__(parent)
         self._model, self._background = model, background
         self._asked: Set[str] = set()
+        self._known: Dict[str, FileDates] = {}
         self._waiting: List[str] = []
+        self._found: Dict[str, FileDates] = {}
         self._busy = False
+        self._shown = QElapsedTimer()
+        self._shown.start()
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self.look)
         model.changed.connect(self._soon.start)  # another turn of the interface than showing the rows
+
+    def waits_for(self, rows: Sequence[Row]) -> bool:
+        """Whether the date of a ticked row may still become another one."""
+        return any(row.source and row.source not in self._known and not row.edited for row in ticked(rows))
+
+    def look_again(self) -> None:
+        """Files may have been replaced: those that were are read anew."""
+        self._asked = set(self._waiting)
+        self._soon.start()
 
     @slot
     def look(self) -> None:
@@ -42,22 +63,24 @@ class DateReader(QObject):
         if self._busy or not self._waiting:
             return
         some, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
-        self._busy = True
-        self._background.run(
-            lambda: {source: read(source) for source in some},
+        self._busy, background = True, self._background
+        background.run(
+            lambda: {source: NOTHING if background.closed else read(source) for source in some},
             self._on_read,
-            failed=self._on_failed,
+            failed=lambda _: self._on_read(dict.fromkeys(some, NOTHING)),
             owner=self,
         )
 
     def _on_read(self, found: Dict[str, FileDates]) -> None:
         self._busy = False
-        told = {source: dates for source, dates in found.items() if dates != NOTHING}
-        if told:
-            self._model.show_told(told)
-        self._next()
-
-    def _on_failed(self, _why: str) -> None:
-        """Those files tell nothing; the others have their turn."""
-        self._busy = False
+        for source, dates in found.items():
+            if dates != self._known.get(source, NOTHING):
+                self._found[source] = dates
+        self._known.update(found)
+        if self._found and (not self._waiting or self._shown.hasExpired(_SHOW)):
+            new, self._found = self._found, {}
+            self.told.emit(new)
+            self._shown.start()
+        if not self._waiting:
+            self.settled.emit()
         self._next()

@@ -93,6 +93,17 @@ class AddButton(QPushButton):
             self.setEnabled(False)
             QTimer.singleShot(0, self._next)
 
+    def add_to(self, series: Series, paths: Sequence[Path]) -> None:
+        """Tick files in a series, and add those that are no layers yet."""
+        here = {row.path: row.layer_id for row in self._model.layer_rows()}
+        for path in paths:
+            if path in here:
+                series.put(here[path], TICKED, "true")
+        self._model.keep()
+        self.add([path for path in paths if path not in here])
+        if self._group is not None:
+            self._series = series
+
     def add_folder(self, folder: Path) -> None:
         """Add the dated rasters below a folder."""
         self.setEnabled(False)
@@ -102,7 +113,11 @@ class AddButton(QPushButton):
             self.setEnabled(True)
             log(tr("{folder} cannot be read: {why}.", folder=folder, why=why), "warning", push=True)
 
-        self._background.run(lambda: _found(folder), self._on_found, failed=failed, owner=self)
+        # Hundreds of files may be looked into: not for a project that was closed.
+        wanted = lambda: self._folder == folder and not self._background.closed  # noqa: E731
+        self._background.run(
+            lambda: (folder, dated_rasters(folder, wanted)), self._on_found, failed=failed, owner=self
+        )
 
     @slot
     def _on_files(self) -> None:
@@ -210,10 +225,11 @@ class AddButton(QPushButton):
         """Tick layers whose names tell no date where their files do."""
 
         def done(told: List[str]) -> None:
+            if not told or not any(one is series for one in self._model.store.all):
+                return  # the project is another by now
             for layer_id in told:
                 series.put(layer_id, TICKED, "true")
-            if told:
-                self._model.keep()
+            self._model.keep()
 
         self._background.run(
             lambda: [layer_id for layer_id, source in sources.items() if tells_date(source)],
@@ -238,7 +254,3 @@ class AddButton(QPushButton):
             searched=searched, name=store.current.name,
         )  # fmt: skip
         log(text, push=True)
-
-
-def _found(folder: Path) -> Any:
-    return folder, dated_rasters(folder)

@@ -10,14 +10,17 @@ from typing import List, Sequence
 from qgis.PyQt.QtCore import QObject
 
 from ..i18n import tr
-from ..layers.file_dates import SplitError, split
+from ..layers.file_dates import SplitError, split, stamp_of
 from ..layers.frames import Row
+from ..layers.series_store import TICKED
 from ..log import log
 from ..settings import unwritable
 from ..shared import Shared
 from .series_sources import AddButton
 from .series_table import SeriesModel
 
+MOST = 500
+"""Layers that are made of one raster."""
 FOLDER = "dates"
 """The home's folder of the rasters that are made: virtual ones, of the file's own pixels."""
 
@@ -38,17 +41,31 @@ class Splitter(QObject):
         rows = [row for row in self._model.rows if row.layer_id in ids and row.steps]
         if not rows or not self._add.isEnabled():  # files are being added
             return
+        many = max(rows, key=lambda row: len(row.steps))
+        if len(many.steps) > MOST:
+            log(
+                tr(
+                    "{name} holds {count} dates, and no more than {most} become layers: make a file of some "
+                    "of them, such as those of a year.",
+                    name=many.name, count=len(many.steps), most=MOST,
+                ), "warning", push=True,
+            )  # fmt: skip
+            return
         try:
             home = self._shared.settings.subfolder(FOLDER)
         except OSError as error:
             self._failed(unwritable(error))
             return
+        series = self._model.store.current
         self._add.setEnabled(False)
 
         def done(paths: List[Path]) -> None:
+            if not any(one is series for one in self._model.store.all):  # the project, or the series, is gone
+                return
             self._add.setEnabled(True)
-            self._model.tick_layers([row.layer_id for row in rows], False)
-            self._add.add(paths)
+            for row in rows:
+                series.put(row.layer_id, TICKED, "")
+            self._add.add_to(series, paths)
 
         self._shared.background.run(lambda: _split(rows, home), done, failed=self._failed, owner=self._add)
 
@@ -60,9 +77,12 @@ class Splitter(QObject):
 def _split(rows: Sequence[Row], home: Path) -> List[Path]:
     made: List[Path] = []
     for row in rows:
-        digest = hashlib.sha256(row.source.encode("utf-8")).hexdigest()[:8]  # of files with one name
+        kept = (
+            f"{row.source} {stamp_of(row.source)}"  # of files with one name, and of those that were replaced
+        )
+        folder = home / hashlib.sha256(kept.encode("utf-8")).hexdigest()[:8]
         try:
-            made += split(row.source, row.steps, home / f"{digest}", row.name)
+            made += split(row.source, row.steps, folder, row.name)
         except SplitError as error:
             raise SplitError(
                 tr("No layers could be made of the dates of {name}: {why}.", name=row.name, why=error)

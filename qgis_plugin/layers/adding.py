@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import List
+from typing import Callable, List
 
 from .._client.dates import date_from_name
 from .file_dates import tells_date
@@ -15,10 +15,15 @@ MOST = 2000
 """Rasters of a folder; more is a mistake in the folder."""
 
 
-def dated_rasters(folder: Path) -> List[Path]:
+def dated_rasters(folder: Path, wanted: Callable[[], bool] = lambda: True) -> List[Path]:
     """Rasters below a folder that tell dates by their names, their folders' or their metadata.
 
-    At most one over ``MOST``; no more than that are looked into for what the names don't tell.
+    Args:
+        folder: The folder.
+        wanted: Whether somebody still waits.
+
+    Returns:
+        At most one over ``MOST``; no more than that are looked into for what the names don't tell.
     """
     found: List[Path] = []
     looked = 0
@@ -30,7 +35,7 @@ def dated_rasters(folder: Path) -> List[Path]:
                 continue
             if date_from_name(name) or date_from_name(path.parent.name):
                 found.append(path)
-            elif looked < MOST:
+            elif looked < MOST and wanted():
                 looked += 1
                 found += [path] if tells_date(str(path)) else []
         if len(found) > MOST:

@@ -7,6 +7,8 @@ Touches neither layers nor widgets: it runs off the interface's thread, with GDA
 from __future__ import annotations
 
 import datetime as dt
+import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -17,6 +19,7 @@ from .._client.steps import Steps, steps_by_name, steps_by_number
 from .sources import safe_name
 
 _ALPHA = 6
+_PART = re.compile(r'NETCDF:"?([^"]+?)"?:[^:"]+')
 
 
 class Step(NamedTuple):
@@ -53,6 +56,21 @@ def read(source: str) -> FileDates:
     Args:
         source: Its path, or GDAL's name of a part of it.
     """
+    return _known(source, stamp_of(source))
+
+
+def stamp_of(source: str) -> Tuple[int, int]:
+    """What changes when the file does."""
+    part = _PART.fullmatch(source)
+    try:
+        status = Path(part[1] if part else source).stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=8192)
+def _known(source: str, _stamp: Tuple[int, int]) -> FileDates:
     try:
         return _read(source)
     except (RuntimeError, OSError, ValueError, AttributeError):  # GDAL's ways to say that it can't be read
@@ -83,14 +101,21 @@ def split(source: str, steps: Sequence[Step], folder: Path, stem: str) -> List[P
         if dataset is None:
             raise SplitError(gdal.GetLastErrorMsg() or source)
         folder.mkdir(parents=True, exist_ok=True)
+        alpha = [
+            number
+            for number in range(1, dataset.RasterCount + 1)
+            if dataset.GetRasterBand(number).GetColorInterpretation() == _ALPHA
+        ]
         for step in steps:
             path = folder / f"{safe_name(stem)}_{step.date.isoformat()}.vrt"
-            part = gdal.Translate(str(path), dataset, format="VRT", bandList=list(step.bands))
+            part = gdal.Translate(str(path), dataset, format="VRT", bandList=[*step.bands, *alpha])
             if part is None:
                 raise SplitError(gdal.GetLastErrorMsg() or str(path))
             for number, name in enumerate(step.names, 1):
                 if name:
                     part.GetRasterBand(number).SetDescription(name)
+            # The file's own tags are all there, too: of which day it is counts before them.
+            part.SetMetadataItem("ACQUISITIONDATETIME", step.date.isoformat())
             part = None  # it is written now
             made.append(path)
     except (RuntimeError, OSError) as error:

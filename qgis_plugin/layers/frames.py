@@ -205,7 +205,8 @@ def _date(facts: Facts, told: FileDates) -> Tuple[Optional[dt.date], str]:
     if told.taken is None:
         return (found.date, found.problem or "") if found else (None, "")
     date, tag = told.taken
-    if found is None or not tag or found.date == (date.replace(day=1) if found.month_alone else date):
+    same = found is None or found.date == (date.replace(day=1) if found.month_alone else date)
+    if found is None or same or not (facts.named and tag):
         return date, ""
     return date, tr(
         "Its name tells {name}, and {tag} in its file {date}, which was taken.",

@@ -126,13 +126,21 @@ def told_curves(found: Mapping[str, Any]) -> Tuple[Curve, ...]:
 
 def degrees(at: Point) -> Optional[Tuple[float, float]]:
     """Longitude and latitude of a place; None where the map's coordinates are none of the earth."""
-    here, there = osr.SpatialReference(at.wkt), osr.SpatialReference()
-    there.ImportFromEPSG(4326)
+    earth = osr.SpatialReference()
+    earth.ImportFromEPSG(4326)
+    return _moved(at, earth) if at.wkt else None
+
+
+def _moved(at: Point, there: osr.SpatialReference) -> Optional[Tuple[float, float]]:
+    """A place's coordinates in another system; None where it has none there."""
+    here, there = osr.SpatialReference(at.wkt), there.Clone()
     for one in (here, there):
         one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    if here.IsSame(there):
+        return at.x, at.y
     try:
         x, y, _ = osr.CoordinateTransformation(here, there).TransformPoint(at.x, at.y)
-    except RuntimeError:
+    except (RuntimeError, TypeError):  # no such place there; nothing leads there from a plan of a site
         return None
     return (x, y) if math.isfinite(x) and math.isfinite(y) else None
 
@@ -302,14 +310,10 @@ def _pixel(dataset: gdal.Dataset, at: Point, crs: str = "") -> Optional[Tuple[in
             if told.SetFromUserInput(crs) == 0:
                 reference = told
     if reference is not None and at.wkt:
-        here, there = osr.SpatialReference(at.wkt), reference.Clone()
-        for one in (here, there):
-            one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
-        if not here.IsSame(there):
-            try:
-                x, y, _ = osr.CoordinateTransformation(here, there).TransformPoint(x, y)
-            except RuntimeError:  # no such place there
-                return None
+        moved = _moved(at, reference)
+        if moved is None:
+            return None
+        x, y = moved
     inverse = gdal.InvGeoTransform(dataset.GetGeoTransform())
     if inverse is None or not (math.isfinite(x) and math.isfinite(y)):
         return None

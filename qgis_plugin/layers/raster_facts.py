@@ -47,6 +47,7 @@ class Facts:
         path: Its file; None if it has none that the backend could read.
         source: What GDAL opens, where it is on this computer: also a part of a netCDF file; else empty.
         found: The date that its names tell, else the begin of its time in QGIS, else its folder's date.
+        named: Whether it is of its names.
         bands: Names of its bands in lower case; empty strings where they have none.
         colors: red, green or blue where a nameless band is drawn so, "-" where a band holds a palette's
             numbers or alpha, else empty.
@@ -67,6 +68,7 @@ class Facts:
     path: Optional[Path]
     source: str
     found: Optional[NameDate]
+    named: bool
     bands: Tuple[str, ...]
     colors: Tuple[str, ...]
     width: int
@@ -150,12 +152,14 @@ def _facts(layer: QgsRasterLayer) -> Facts:
         extent = layer.extent()
         crs = _code(layer.crs())
     nodata, added_nodata = _nodata(layer)
+    named = (date_from_name(path.name) if path else None) or date_from_name(layer.name())
     by_file = (sensor_of(path.stem, bands) or "") if path else ""
     return Facts(
         name=layer.name(),
         path=path if layer.isValid() else None,
         source=source if layer.isValid() else "",
-        found=_date(layer, path),
+        found=named or _other_date(layer, path),
+        named=named is not None,
         bands=bands,
         colors=tuple(_color(provider, number) for number in range(len(bands))),
         width=layer.width(),
@@ -176,13 +180,12 @@ def _facts(layer: QgsRasterLayer) -> Facts:
     )
 
 
-def _date(layer: QgsRasterLayer, path: Optional[Path]) -> Optional[NameDate]:
-    """A folder's date is the last to count: it may be that of a delivery."""
-    found = (date_from_name(path.name) if path else None) or date_from_name(layer.name())
+def _other_date(layer: QgsRasterLayer, path: Optional[Path]) -> Optional[NameDate]:
+    """The date of a layer whose names tell none. A folder's is the last to count: it may be of a delivery."""
     day = _day_in_time(layer)
-    if found is None and day is not None:
+    if day is not None:
         return NameDate(day)
-    return found or (date_from_name(path.parent.name) if path else None)
+    return date_from_name(path.parent.name) if path else None
 
 
 def _day_in_time(layer: QgsRasterLayer) -> Optional[dt.date]:

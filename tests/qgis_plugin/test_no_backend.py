@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -11,6 +13,7 @@ from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel, QPushButton, QWidget
 
 READY = 60_000
+OTHER = "import timo_backend.protocol as p; p.VERSION += 1; from timo_backend.cli import main; main()"
 
 
 def phase(dock):
@@ -90,9 +93,8 @@ def test_backend_of_another_release_is_said_once_with_what_to_do(dock, package, 
 def another_release(backend_program, tmp_path, qtbot):
     """A real backend that speaks a version of the protocol to come, and its home."""
     python = backend_program.with_name(backend_program.name.replace("timo-backend", "python"))
-    program = "import timo_backend.protocol as p; p.VERSION += 1; from timo_backend.cli import main; main()"
     home = tmp_path / "home"
-    server = subprocess.Popen([str(python), "-c", program, "serve", "--home", str(home)])
+    server = subprocess.Popen([str(python), "-c", OTHER, "serve", "--home", str(home)])
     try:
         qtbot.waitUntil((home / "connection.json").exists, timeout=READY)
         yield server
@@ -122,6 +124,30 @@ def test_backend_that_the_plugin_does_not_understand_is_replaced_by_a_click(
     assert another_release.wait(30) == 0
     assert not replace.isVisible()
     assert dock.shared.backend.server["pid"] != another_release.pid
+
+
+def test_backend_is_not_ended_where_nothing_would_take_its_place(another_release, dock, qtbot):
+    qtbot.waitUntil(lambda: phase(dock) == "unsupported", timeout=READY)
+    qtbot.mouseClick(dock.findChild(QPushButton, "timoBannerReplace"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: phase(dock) == "missing", timeout=READY)
+    assert another_release.poll() is None
+
+
+def test_program_of_another_release_too_is_said_and_runs_on(
+    plugin, another_release, backend_program, script, monkeypatch, tmp_path, qtbot
+):
+    python = backend_program.with_name(backend_program.name.replace("timo-backend", "python"))
+    program = script(tmp_path / "old" / "timo-backend", f'exec {python} -c "{OTHER}" "$@"')
+    monkeypatch.setenv("TIMO_BACKEND", str(program))
+    dock = plugin.open()
+    qtbot.waitUntil(lambda: phase(dock) == "unsupported", timeout=READY)
+    qtbot.mouseClick(dock.findChild(QPushButton, "timoBannerReplace"), Qt.MouseButton.LeftButton)
+    told = dock.findChild(QLabel, "timoBannerMessage")
+    qtbot.waitUntil(lambda: "that was started is of another release, too" in told.text(), timeout=READY)
+    assert another_release.wait(30) == 0
+    assert "Set up" in dock.findChild(QLabel, "timoBannerAction").text()
+    connection = json.loads((tmp_path / "home" / "connection.json").read_text())
+    os.kill(connection["pid"], signal.SIGTERM)  # it was left alone
 
 
 def test_file_of_a_killed_backend_of_another_release_is_in_nobodys_way(

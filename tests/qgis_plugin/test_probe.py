@@ -286,6 +286,13 @@ def test_what_the_analyst_told_of_the_series_counts_more_than_the_files(ask, tmp
     assert ask(*PLACE).curves == ()
 
 
+def test_on_a_map_without_a_coordinate_system_the_model_is_told_still(dialog, iface, qtbot):
+    iface.canvas.setDestinationCrs(QgsCoordinateReferenceSystem())
+    click(iface.canvas, qtbot)
+    qtbot.waitUntil(lambda: dialog.shown.count() > 1)
+    assert "red: 2020-01-10 100" in dialog.chart.accessibleDescription()
+
+
 @pytest.fixture
 def searched(dock, made, write_raster, backend_program, stac_server, iface, qtbot):
     """The window of a map whose series is a search: two scenes of red and infrared on a server."""
@@ -357,3 +364,11 @@ def test_closed_while_a_catalogue_is_asked_nothing_goes_on(searched, stac_server
     qtbot.waitUntil(lambda: asking.running)
     searched.reject()
     assert not asking.running
+
+
+def test_catalogue_cannot_be_asked_where_the_map_lies_nowhere(searched, probabilities, iface, qtbot):
+    iface.canvas.setDestinationCrs(QgsCoordinateReferenceSystem())
+    click(iface.canvas, qtbot)
+    qtbot.waitUntil(lambda: not searched.note.isHidden())
+    assert "does not tell where on earth" in searched.note.text() and not searched._asking.running
+    assert searched.bars.accessibleDescription() == "wood 70 %, field 30 %"

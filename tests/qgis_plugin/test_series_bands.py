@@ -52,6 +52,7 @@ def add_colors(write_raster, page, qtbot):
 def ticked(page, qtbot, layer):
     qtbot.waitUntil(lambda: len(page.rows) == len(QgsProject.instance().mapLayers()))
     page.model.tick(range(len(page.rows)), True)
+    qtbot.waitUntil(lambda: not page.file_dates.waits_for(page.rows))
     return next(row for row in page.rows if row.layer_id == layer.id())
 
 

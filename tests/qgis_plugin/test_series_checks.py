@@ -28,6 +28,7 @@ def add(add_raster, page, qtbot):
         layers = [add_raster(name, **options) for name in names]
         qtbot.waitUntil(lambda: len(page.rows) == len(QgsProject.instance().mapLayers()))
         page.model.tick(range(len(page.rows)), True)
+        qtbot.waitUntil(lambda: not page.file_dates.waits_for(page.rows))
         return layers
 
     return run
@@ -93,7 +94,7 @@ def test_duplicates_are_mended_by_keeping_the_first(add, page, qtbot):
     fix(qtbot, page, "duplicate")
     assert kinds(page) == []
     assert page.date_count() == 2
-    assert page.why_not() == ""
+    qtbot.waitUntil(lambda: page.why_not() == "")
 
 
 def test_a_missing_date_is_typed_where_the_button_leads(add, page, qtbot):
@@ -135,7 +136,7 @@ def test_grids_that_differ_are_told_and_need_no_fix(add, page, qtbot, write_rast
     add("S2_20200101.tif", "S2_20200201.tif")
     add_changed(qtbot, page, write_raster, lambda path: move(path, 500020), "S2_20200301.tif")
     assert kinds(page) == ["grids"]
-    assert page.why_not() == ""
+    qtbot.waitUntil(lambda: page.why_not() == "")
 
 
 def test_zeros_without_a_nodata_value_are_noticed_and_told_to_the_job(add, page, qtbot):
@@ -168,7 +169,7 @@ def test_nodata_added_in_qgis_to_a_file_that_has_one_is_not_told_to_the_job_but_
     layer.dataProvider().setUserNoDataValue(1, [QgsRasterRange(0, 0)])
     page.model.refresh()
     assert kinds(page) == ["two_nodata"] and "Jobs take 0" in page.problems.text()
-    assert page.why_not() == ""
+    qtbot.waitUntil(lambda: page.why_not() == "")
     assert {line.get("nodata", "") for line in lines(page)} == {""}
     layer.dataProvider().setUseSourceNoDataValue(1, False)  # the one in QGIS is in place of the file's
     page.model.refresh()
@@ -207,7 +208,7 @@ def test_a_file_with_other_bands_than_the_rest_is_named(add, page, qtbot):
     add("S2_20200301.tif", names=("blue", "green"))
     assert kinds(page) == ["bands"]
     assert "S2_20200301" in page.problems.text()
-    assert page.why_not() == ""
+    qtbot.waitUntil(lambda: page.why_not() == "")
 
 
 def test_one_date_is_too_few(add, page, qtbot):

@@ -37,6 +37,7 @@ def add(write_raster, page, qtbot):
         QgsProject.instance().addMapLayer(QgsRasterLayer(str(path), path.stem, "gdal"))
         qtbot.waitUntil(lambda: len(page.rows) == len(QgsProject.instance().mapLayers()))
         page.model.tick(range(len(page.rows)), True)
+        qtbot.waitUntil(lambda: not page.file_dates.waits_for(page.rows))
 
     return run
 

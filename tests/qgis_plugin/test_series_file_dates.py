@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import os
 import subprocess
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,8 @@ def test_a_raster_of_several_dates_becomes_a_layer_for_each_by_a_click(page, sta
     assert "3 dates" in row_of(page, ident).problem and page.why_not()
     split(page, qtbot)
     qtbot.waitUntil(lambda: page.date_count() == 3)
-    assert not row_of(page, ident).ticked and page.why_not() == ""
+    assert not row_of(page, ident).ticked
+    qtbot.waitUntil(lambda: page.why_not() == "")
     made = [row for row in page.rows if row.ticked]
     assert [row.bands for row in made] == [("b04", "b08")] * 3
     assert [row.roles for row in made] == [("red", "nir")] * 3
@@ -174,6 +176,7 @@ def test_a_part_of_a_netcdf_file_becomes_a_layer_for_each_of_its_times(page, tmp
         band = source.GetRasterBand(number)
         band.WriteArray(np.linspace(number, number + 1, 64, dtype=np.float32).reshape(8, 8))
         band.SetMetadata({"NETCDF_DIM_time": str(days), "NETCDF_VARNAME": "ndvi"})
+    source.SetMetadataItem("NC_GLOBAL#time_coverage_start", "2020-04-01T00:00:00Z")
     gdal.GetDriverByName("netCDF").CreateCopy(str(path), source)
     source = None
     ident = show(f'NETCDF:"{path}":ndvi', qtbot, page)
@@ -185,6 +188,108 @@ def test_a_part_of_a_netcdf_file_becomes_a_layer_for_each_of_its_times(page, tmp
     first = [float(gdal.Open(str(row.path)).ReadAsArray()[0, 0]) for row in made]
     assert first == [1.0, 2.0, 3.0]
     assert opened(page.write()) == [*DAYS, "ndvi"]
+
+
+@pytest.mark.parametrize("domain", ["", "IMAGERY"])
+def test_the_day_of_a_whole_file_is_not_that_of_its_dates(page, stack, qtbot, domain):
+    dataset = gdal.Open(str(stack), gdal.GA_Update)
+    dataset.SetMetadataItem("DATE_ACQUIRED", "2020-04-01", domain)
+    dataset.SetMetadataItem(TAG, "2020-04-01", domain)
+    dataset = None
+    page.model.tick_layers([show(stack, qtbot, page)], True)
+    split(page, qtbot)
+    qtbot.waitUntil(lambda: page.date_count() == 3 and page.why_not() == "")
+    assert [str(date) for date in page.dates()] == list(DAYS)
+
+
+def test_an_alpha_band_is_that_of_each_date(page, write_raster, qtbot):
+    names = ("a_2020-04-01", "a_2020-06-15", "a_2020-08-30", "alpha")
+    path = write_raster("forest.tif", np.full((4, 8, 8), 255, np.uint16), names)
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    dataset.GetRasterBand(4).SetColorInterpretation(gdal.GCI_AlphaBand)
+    dataset = None
+    page.model.tick_layers([show(path, qtbot, page)], True)
+    split(page, qtbot)
+    qtbot.waitUntil(lambda: page.date_count() == 3)
+    for row in (row for row in page.rows if row.ticked):
+        made = gdal.Open(str(row.path))
+        assert made.RasterCount == 2
+        assert made.GetRasterBand(2).GetColorInterpretation() == gdal.GCI_AlphaBand
+
+
+def test_asked_again_the_layers_that_are_there_are_ticked_again(page, stack, qtbot):
+    ident = show(stack, qtbot, page)
+    page.model.tick_layers([ident], True)
+    split(page, qtbot)
+    qtbot.waitUntil(lambda: page.date_count() == 3)
+    page.model.tick_layers([row.layer_id for row in page.rows], False)
+    page.model.tick_layers([ident], True)
+    split(page, qtbot)
+    qtbot.waitUntil(lambda: page.date_count() == 3)
+    assert len(page.rows) == 4 and page.add.isEnabled()
+
+
+def test_dates_of_a_project_that_was_closed_do_not_come_into_the_next_one(page, stack, qtbot, monkeypatch):
+    from timo_qgis.gui import series_split
+
+    page.model.tick_layers([show(stack, qtbot, page)], True)
+    begun, go, split_all = threading.Event(), threading.Event(), series_split._split
+
+    def slow(*given):
+        begun.set()
+        go.wait(30)
+        return split_all(*given)
+
+    monkeypatch.setattr(series_split, "_split", slow)
+    split(page, qtbot)
+    qtbot.waitUntil(begun.is_set)
+    QgsProject.instance().clear()
+    go.set()
+    qtbot.wait(300)
+    assert not QgsProject.instance().mapLayers() and not QgsProject.instance().isDirty()
+    assert page.add.isEnabled()
+
+
+def test_a_raster_of_too_many_dates_is_told_so(page, write_raster, qtbot, iface, monkeypatch):
+    from timo_qgis.gui import series_split
+
+    monkeypatch.setattr(series_split, "MOST", 2)
+    names = [f"a_{day}" for day in DAYS]
+    page.model.tick_layers([show(write_raster("long.tif", names=names), qtbot, page)], True)
+    split(page, qtbot)
+    qtbot.waitUntil(lambda: iface.bar.currentItem() is not None)
+    assert "long holds 3 dates, and no more than 2 become layers" in iface.bar.currentItem().text()
+    assert len(page.rows) == 1
+
+
+def test_no_job_begins_before_the_files_were_looked_into(page, tag, qtbot, monkeypatch):
+    from timo_qgis.gui import series_dates
+
+    go, read = threading.Event(), series_dates.read
+    monkeypatch.setattr(series_dates, "read", lambda source: go.wait(30) and read(source))
+    page.model.tick_layers([show(tag("S2_20200701.tif", "2020-06-15"), qtbot, page)], True)
+    assert page.why_not() == "The dates of the series' files are being read."
+    with qtbot.waitSignal(page.changed):
+        go.set()
+    qtbot.waitUntil(lambda: page.why_not() == "")
+    assert [line["date"] for line in lines(page)] == ["2020-06-15"]
+
+
+def test_a_file_that_was_replaced_is_looked_into_again_when_the_page_is_shown(page, dock, tag, qtbot):
+    ident = show(tag("field.tif", "2020-06-15"), qtbot, page)
+    qtbot.waitUntil(lambda: row_of(page, ident).date == dt.date(2020, 6, 15))
+    tag("field.tif", "2021-07-16T00:00:00Z")
+    dock.tabs.setCurrentWidget(dock.jobs)
+    dock.setUserVisible(True)
+    dock.tabs.setCurrentWidget(page)
+    qtbot.waitUntil(lambda: row_of(page, ident).date == dt.date(2021, 7, 16))
+
+
+def test_a_folder_s_date_is_no_name_that_the_metadata_contradict(page, tag, tmp_path, qtbot):
+    path = tag("field.tif", "2020-06-15", folder=tmp_path / "delivery_20210105")
+    ident = show(path, qtbot, page)
+    qtbot.waitUntil(lambda: row_of(page, ident).date == dt.date(2020, 6, 15))
+    assert row_of(page, ident).note == ""
 
 
 def test_a_date_that_was_typed_makes_one_date_of_such_a_raster(page, stack, qtbot):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,7 +41,8 @@ def values_at(sources: Sources, longitude: float, latitude: float) -> dict[str, 
             "place", f"The place {longitude:g} {latitude:g} is not on earth.", "Give longitude and latitude."
         )
     try:
-        series = _open(sources, longitude, latitude)
+        file = search_file(sources)
+        series = open_series(sources, keep_empty=True) if file is None else _near(file, longitude, latitude)
     except SeriesError as error:
         if error.code in _NOTHING:
             return {"dates": [], "bands": []}
@@ -63,19 +65,21 @@ def values_at(sources: Sources, longitude: float, latitude: float) -> dict[str, 
     }
 
 
-def _open(sources: Sources, longitude: float, latitude: float) -> Series:
-    file = search_file(sources)
-    if file is None:
-        return open_series(sources, keep_empty=True)
+def _near(file: Path, longitude: float, latitude: float) -> Series:
+    """The part of a search's series around a place in its box."""
     from timo.series.stac_series import open_search
 
+    search = read_search(file)
+    west, south, east, north = search.bbox
+    if not (west <= longitude <= east and south <= latitude <= north):
+        raise SeriesError("stac_outside", "The place lies beside the box of the search.", "Pick one in it.")
     box = (
         max(longitude - _NEAR, -180.0),
         max(latitude - _NEAR, -90.0),
         min(longitude + _NEAR, 180.0),
         min(latitude + _NEAR, 90.0),
     )
-    return open_search(msgspec.structs.replace(read_search(file), bbox=box), keep_empty=True)
+    return open_search(msgspec.structs.replace(search, bbox=box), keep_empty=True)
 
 
 def _pixel(grid: Grid, longitude: float, latitude: float) -> tuple[int, int]:

@@ -2,9 +2,12 @@
 """Releases that meet another: a typed refusal, or an older database that keeps every row."""
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from contextlib import closing
 
 import pytest
@@ -62,8 +65,9 @@ def test_a_server_of_another_release_can_be_ended_so_that_this_one_takes_its_pla
     try:
         with pytest.raises(ConnectionFailed, match="same release"):
             Client.connect(home)
-        assert is_there(read_connection(home, any_version=True))
-        end_other(home)
+        connection = read_connection(home, any_version=True)
+        assert is_there(connection)
+        end_other(connection)
         assert process.wait(PATIENCE_S) == 0
         assert not (home / "connection.json").exists()
     finally:
@@ -90,8 +94,26 @@ def test_the_file_of_a_killed_server_of_another_release_is_known_to_be_a_leftove
     process.kill()
     process.wait(PATIENCE_S)
     process.stdout.close()
-    assert not is_there(read_connection(home, any_version=True))
-    end_other(home)
+    connection = read_connection(home, any_version=True)
+    assert not is_there(connection)
+    end_other(connection)
+
+
+def test_a_busy_server_of_another_release_is_not_taken_for_a_dead_one(home):
+    process = serve(home, VERSION + 1)
+    connection = read_connection(home, any_version=True)
+    try:
+        process.send_signal(signal.SIGSTOP)
+        threading.Timer(1.5, process.send_signal, [signal.SIGCONT]).start()
+        begun = time.monotonic()
+        assert is_there(connection) and time.monotonic() - begun > 1
+        process.send_signal(signal.SIGSTOP)
+        threading.Timer(1.5, process.send_signal, [signal.SIGCONT]).start()
+        end_other(connection)
+        assert process.wait(PATIENCE_S) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
 
 
 @pytest.mark.parametrize(
@@ -99,6 +121,7 @@ def test_the_file_of_a_killed_server_of_another_release_is_known_to_be_a_leftove
     [
         {"protocol": "1"}, {"protocol": None}, {"endpoint": "tcp://10.0.0.1:4000"}, {"endpoint": "ipc:///x"},
         {"server_public_key": "short"}, {"client_secret_key": "\n" * 40}, {"client_public_key": 7},
+        {"server_public_key": "#" * 40},
     ],
 )  # fmt: skip
 def test_a_connection_file_that_no_server_writes_is_told_so(server, tmp_path, change):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from tests.timo.series.stac.searches import CORNER, search_of
+from tests.timo.series.stac.searches import BOX, CORNER, search_of
 from tests.timo.series.test_at import degrees
 from timo.errors import SeriesError
 from timo.series.at import values_at
@@ -40,11 +40,15 @@ def test_the_values_are_those_of_the_series_and_other_scenes_stay_closed(search,
         assert not any("31UDT" in path for _, path in server.asked)
 
 
-def test_where_no_scene_lies_nothing_is_measured(search):
-    assert values_at(search, -60.0, -3.0) == {"dates": [], "bands": []}
+def test_beside_the_box_of_the_search_nothing_is_measured(search, server):
+    nothing = {"dates": [], "bands": []}
+    assert values_at(search, -60.0, -3.0) == nothing
+    assert values_at(search, (BOX[0] + BOX[2]) / 2, BOX[3] + 1e-4) == nothing, "though scenes lie there"
+    server.items.clear()
+    assert values_at(search, (BOX[0] + BOX[2]) / 2, (BOX[1] + BOX[3]) / 2) == nothing
 
 
 def test_a_catalogue_that_does_not_answer_is_told_so(search, server):
     server.answers["/search"] = (503, b"busy")
     with pytest.raises(SeriesError, match="503"):
-        values_at(search, 3.0, 50.5)
+        values_at(search, (BOX[0] + BOX[2]) / 2, (BOX[1] + BOX[3]) / 2)
