@@ -26,7 +26,8 @@ CODES: Dict[str, str] = {
         band_missing band_twice crs_local crs_transform csv_band csv_columns csv_crs csv_date csv_empty
         csv_nodata csv_place csv_places csv_unreadable date_conflict date_missing dates_missing dates_shape
         exists hdf mask_codes no_bands no_crs no_data no_dates no_rasters no_sources no_valid_date not_found
-        not_readable places_apart places_bands raster_kind raster_place raster_unreadable series_shape
+        not_readable place_invalid places_apart places_bands raster_kind raster_place raster_unreadable
+        series_shape
         series_size size_differs source_kind stac_bbox stac_cloud stac_cloudy stac_collection stac_collections
         stac_dates stac_field stac_file stac_forbidden stac_href stac_missing stac_mixed stac_no_bands
         stac_no_search stac_not_stac stac_nothing stac_outside stac_pages stac_suffix stac_too_many

@@ -55,6 +55,7 @@ def series(dock, add_raster, qtbot):
             add_raster(f"S2_20200{month}15.tif", values=values, names=names)
         qtbot.waitUntil(lambda: len(dock.series.rows) == 2)
         dock.series.model.tick([0, 1], True)
+        qtbot.waitUntil(lambda: not dock.series.file_dates.waits_for(dock.series.rows))
 
     return make
 

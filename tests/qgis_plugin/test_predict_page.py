@@ -192,7 +192,7 @@ def test_button_beside_the_reason_leads_to_where_it_can_be_mended(write_model, p
     qtbot.waitUntil(lambda: len(dock.series.rows) == 1)
     dock.series.model.tick([0], True)
     dock.tabs.setCurrentWidget(page)
-    assert "Train a model" in page.footer_row.reason.text()
+    qtbot.waitUntil(lambda: "Train a model" in page.footer_row.reason.text())
     remedy.click()
     assert dock.tabs.currentWidget() is dock.train
     write_model("woods", bands=[{"name": "blue", "role": "blue"}], dates={"count": 1})
@@ -297,7 +297,7 @@ def test_other_number_of_dates_than_in_training_is_said(write_model, page, dock,
         add_raster(f"S2_2020{month:02}15.tif")
     qtbot.waitUntil(lambda: len(dock.series.rows) == 3)
     dock.series.model.tick([0, 1, 2], True)
-    assert "3 dates" in page.fit.text() and "12" in page.fit.text()
+    qtbot.waitUntil(lambda: "3 dates" in page.fit.text() and "12" in page.fit.text())
 
 
 def test_model_that_cannot_be_used_is_not_chosen_by_itself(write_model, page, qtbot):

@@ -58,7 +58,7 @@ def test_reasons_come_in_the_order_of_the_work(ready, twelve_dates, make_labels,
     page = ready.train
     assert "Tick the dated layers" in page.why_not()
     tick(ready, qtbot, 12)
-    assert "Add a layer of polygons" in page.why_not()
+    qtbot.waitUntil(lambda: "Add a layer of polygons" in page.why_not())
     make_labels([("oak", (0, 0, 2, 2))])
     qtbot.waitUntil(lambda: "two classes" in page.why_not())
     make_labels(ROWS, name="better")
@@ -79,7 +79,7 @@ def test_one_date_is_enough_for_land_cover_and_too_few_for_what_change_tells(
     assert ready.series.date_count() == 1
     assert "One date can do for land cover" in ready.series.problems.text()
     page.form.set_values({"preset": "deforestation"})
-    assert "at least two dated layers" in page.why_not()
+    qtbot.waitUntil(lambda: "at least two dated layers" in page.why_not())
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "with space"])

@@ -38,7 +38,9 @@ def values_at(sources: Sources, longitude: float, latitude: float) -> dict[str, 
     """
     if not (abs(longitude) <= 180 and abs(latitude) <= 90):
         raise SeriesError(
-            "place", f"The place {longitude:g} {latitude:g} is not on earth.", "Give longitude and latitude."
+            "place_invalid",
+            f"The place {longitude:g} {latitude:g} is not on earth.",
+            "Give longitude and latitude.",
         )
     try:
         file = search_file(sources)
