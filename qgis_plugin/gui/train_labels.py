@@ -336,7 +336,7 @@ class LabelsBox(QWidget):
             return
         self._checking, asked = True, self._asked
         self._known_places = self._places()
-        check = checker(parts, self.naming, self._known_places)
+        check = checker(parts, self.naming, self._known_places, self._called)
         self._shared.background.run(
             check,
             lambda found: self._show_findings(asked, found),

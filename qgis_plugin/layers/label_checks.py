@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -55,6 +55,8 @@ class _Shape:
     key: Key
     name: str
     geometry: QgsGeometry
+    shown: str
+    """What the class is called."""
 
     @property
     def is_polygon(self) -> bool:
@@ -69,7 +71,7 @@ class _Pairs:
     features: Set[Key] = field(default_factory=set)
 
     def add(self, one: _Shape, other: _Shape) -> None:
-        self.counts[one.name, other.name] += 1
+        self.counts[one.shown, other.shown] += 1
         self.features |= {one.key, other.key}
 
     def most(self) -> Tuple[str, str]:
@@ -82,13 +84,16 @@ def series_places(layers: Sequence[QgsRasterLayer]) -> Places:
     return [(QgsRectangle(layer.extent()), layer.crs()) for layer in found.values()]
 
 
-def checker(parts: Sequence[LabelPart], naming: Naming, places: Places) -> Callable[[], Findings]:
+def checker(
+    parts: Sequence[LabelPart], naming: Naming, places: Places, called: Mapping[str, str]
+) -> Callable[[], Findings]:
     """A function that looks at the labels; it may be called in another thread.
 
     Args:
         parts: The labels.
         naming: What the first layer calls the classes of the others.
         places: Of ``series_places``; none if there is no series yet.
+        called: Names of the classes that are codes.
 
     Returns:
         The function; what its findings are about are ``Key``s.
@@ -109,7 +114,7 @@ def checker(parts: Sequence[LabelPart], naming: Naming, places: Places) -> Calla
                 break
             key = reader.ident, feature.id()
             if name:
-                shapes.append(_Shape(key, name, reader.shape(feature)))
+                shapes.append(_Shape(key, name, reader.shape(feature), called.get(name, name)))
             else:
                 without.append(key)
         here = _extents(places, crs, context)
@@ -243,7 +248,7 @@ def _few(inside: Sequence[_Shape]) -> List[Finding]:
     """Classes of one feature, which may lie in the training part or in the one that judges."""
     by_class = defaultdict(list)
     for one in inside:
-        by_class[one.name].append(one.key)
+        by_class[one.shown].append(one.key)
     single = {name: keys for name, keys in sorted(by_class.items()) if len(keys) == 1}
     if not single:
         return []

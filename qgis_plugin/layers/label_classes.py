@@ -160,15 +160,24 @@ def value_map(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
 def names_told(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
     """What a labels layer calls the classes that its field holds as codes; nothing if two have one name.
 
+    Its list of values tells it, or else the legend of a style that is categorised by the field.
+
     Args:
         layer: The labels.
         field: Holds the class.
     """
-    told = {value: text.strip() for value, text in value_map(layer, field).items() if text.strip()}
-    names = {**{value: value for value in told}, **told}
-    if len(set(names.values())) < len(names):
+    found = value_map(layer, field) or _legend(layer, field)
+    told = {value: text.strip() for value, text in found.items() if text.strip()}
+    if len(set(told.values())) < len(told):
         return {}
     return {value: text for value, text in told.items() if text != value and "=" not in value}
+
+
+def _legend(layer: QgsVectorLayer, field: str) -> Dict[str, str]:
+    if not _categorised(layer, field):
+        return {}
+    categories = [(_values(one), one.label()) for one in layer.renderer().categories()]
+    return {class_name(of[0]): text for of, text in categories if len(of) == 1 and class_name(of[0])}
 
 
 def offered(layer: QgsVectorLayer, field: str) -> List[str]:

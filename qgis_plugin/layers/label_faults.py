@@ -50,7 +50,7 @@ def finder(parts: Sequence[LabelPart], name: str, evidence: Sequence[Evidence]) 
 
     Args:
         parts: The labels.
-        name: The class, as the first of them calls it, or its list of values.
+        name: The class: what the first of them holds, or calls that.
         evidence: Where to look.
 
     Returns:
@@ -64,7 +64,7 @@ def finder(parts: Sequence[LabelPart], name: str, evidence: Sequence[Evidence]) 
         shapes = [
             ((reader.ident, feature.id()), reader.shape(feature))
             for reader, feature, found in all_features(read, naming)
-            if name in (found, reader.told.get(found))
+            if name in (found, reader.called.get(found))
         ]
         features = [(key, shape) for key, shape in shapes if not shape.isNull()]
         for kind in (MAP, ERRORS, SPLIT):

@@ -26,7 +26,7 @@ from qgis.PyQt.QtCore import QDate, QDateTime, Qt
 from ..compat import is_null
 from ..i18n import tr
 from ..timing import inside_qgis
-from .label_classes import class_name, is_number, value_map
+from .label_classes import class_name, is_number, names_told, value_map
 
 FIELDS = ("class", "classname", "class_name", "label", "landcover", "lc", "crop", "type", "code")
 MOST_FLASHED = 200
@@ -111,6 +111,7 @@ class PartReader:
         layer = part.layer
         self.ident, self.name, self.field = layer.id(), layer.name(), part.field
         self.told = value_map(layer, part.field)
+        self.called = names_told(layer, part.field)
         self.crs = layer.crs()
         self._index = layer.fields().lookupField(part.field)
         self._others = [layer.fields().lookupField(name) for name in fields]

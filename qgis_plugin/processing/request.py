@@ -31,7 +31,7 @@ from ..layers.raster_blocks import StoppedError
 from ..layers.raster_facts import FactsReader
 from ..layers.result_files import is_dated
 from ..layers.series_file import write_series
-from ..layers.series_store import Series, SeriesStore
+from ..layers.series_store import DATE, Series, SeriesStore
 from ..layers.sources import layer_file, safe_name, unique_path
 from ..models import CARD
 from ..schema import Parameter, parameters
@@ -301,7 +301,9 @@ def _row(layer: QgsMapLayer) -> frames.Row:
     if isinstance(layer, QgsRasterLayer):
         known = SeriesStore(QgsProject.instance(), Settings.load()).current
         facts = FactsReader().read(layer)
-        row = frames.make_row(layer.id(), facts, known, told=file_dates.read(facts.source))
+        typed = known.get(layer.id(), DATE)  # then no file needs to be looked into
+        told = file_dates.NOTHING if typed else file_dates.read(facts.source)
+        row = frames.make_row(layer.id(), facts, known, told=told)
     if row is not None and row.steps:
         raise QgsProcessingException(
             tr(

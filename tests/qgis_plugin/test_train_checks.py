@@ -29,7 +29,7 @@ def check(package, add_raster):
 
     def run(layer, *others, selected_only=False, at=places):
         parts = [LabelPart(layer, "class", selected_only), *(LabelPart(one, "class") for one in others)]
-        found = checker(parts, Naming(), at)()
+        found = checker(parts, Naming(), at, {})()
         return {line.kind: line for line in found.lines}, found
 
     return run

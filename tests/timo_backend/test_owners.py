@@ -335,7 +335,7 @@ def test_every_path_of_every_task_is_looked_at(task):
 
 
 def test_every_text_of_a_spec_is_known_as_a_path_or_as_none():
-    others = {"class_field", "date_field", "split_field", "shard", "ray", "colors"}
+    others = {"class_field", "date_field", "split_field", "shard", "ray", "colors", "names"}
     for task in specs.SPECS:
         for field, properties in specs.schema(task)["properties"].items():
             text = json.dumps(properties)

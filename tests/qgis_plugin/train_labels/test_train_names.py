@@ -4,7 +4,17 @@
 from __future__ import annotations
 
 import pytest
-from qgis.core import QgsEditorWidgetSetup, QgsFeature, QgsGeometry, QgsProject, QgsRectangle, QgsVectorLayer
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsEditorWidgetSetup,
+    QgsFeature,
+    QgsFillSymbol,
+    QgsGeometry,
+    QgsProject,
+    QgsRectangle,
+    QgsRendererCategory,
+    QgsVectorLayer,
+)
 from qgis.gui import QgsColorDialog
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor
@@ -41,6 +51,26 @@ def test_classes_are_shown_and_trained_by_their_names(page, codes, sent, qtbot):
     qtbot.waitUntil(lambda: bool(sent), timeout=10_000)
     assert sorted(sent[0]["names"]) == ["211=Arable land", "311=Broad-leaved forest"]
     assert {pair.partition("=")[0] for pair in sent[0]["colors"]} == {"211", "311"}
+
+
+def test_checks_speak_of_the_names(page, codes, qtbot):
+    codes.dataProvider().deleteFeatures([3])
+    page.labels.refresh()
+    qtbot.waitUntil(lambda: "'Broad-leaved forest' has one feature" in page.labels.checks.text())
+
+
+def test_without_a_list_the_legend_tells_the_names(page, codes, sent, qtbot):
+    codes.setEditorWidgetSetup(0, QgsEditorWidgetSetup("Range", {}))
+    symbol = QgsFillSymbol.createSimple({"color": "#228844"})
+    codes.setRenderer(QgsCategorizedSymbolRenderer("lc", [
+        QgsRendererCategory(311, symbol, "Forest"), QgsRendererCategory(211, symbol.clone(), "Fields"),
+        QgsRendererCategory(None, symbol.clone(), "all others"),
+    ]))  # fmt: skip
+    ready(page, qtbot)
+    qtbot.waitUntil(lambda: sorted(page.labels.classes.classes()) == ["Fields", "Forest"])
+    page.findChild(QPushButton, "timoTrainRun").click()
+    qtbot.waitUntil(lambda: bool(sent), timeout=10_000)
+    assert sorted(sent[0]["names"]) == ["211=Fields", "311=Forest"]
 
 
 def test_a_colour_is_given_to_the_code(page, codes, monkeypatch, qtbot):
