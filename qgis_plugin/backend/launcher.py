@@ -94,10 +94,8 @@ class Launcher:
             ),
         )
 
-    def missing(self) -> Optional[Trouble]:
-        """Why there is no program to start; None where there is one."""
-        if find(self.program) is not None:
-            return None
+    def missing(self) -> Trouble:
+        """That there is no program to start, and what to do."""
         if self.program:
             return Trouble(
                 "missing",

@@ -7,7 +7,7 @@ from typing import Any, Callable, Mapping, Optional
 
 from .._client.errors import ConnectionFailed
 from .._client.other_release import end_other
-from .launcher import Launcher
+from .launcher import Launcher, find
 from .link_state import Trouble
 
 
@@ -24,9 +24,8 @@ def make_room(
     Returns:
         Why it was not ended; None if it was.
     """
-    missing = launcher.missing()
-    if missing is not None:
-        return missing
+    if find(launcher.program) is None:
+        return launcher.missing()
     try:
         end_other(connection, given_up)
     except ConnectionFailed as error:

@@ -25,7 +25,7 @@ class DateReader(QObject):
     told = pyqtSignal(object)
     """FileDates by source: those that are new."""
     settled = pyqtSignal()
-    """All files were looked into."""
+    """No ticked row is waited for any more. It was: a look that finds nothing new tells nobody."""
 
     def __init__(self, model: SeriesModel, background: Background, parent: QObject) -> None:
         super().__init__(parent)
@@ -35,6 +35,7 @@ class DateReader(QObject):
         self._waiting: List[str] = []
         self._found: Dict[str, FileDates] = {}
         self._busy = False
+        self._waited_for = False
         self._shown = QElapsedTimer()
         self._shown.start()
         self._soon = QTimer(self)
@@ -44,7 +45,10 @@ class DateReader(QObject):
 
     def waits_for(self, rows: Sequence[Row]) -> bool:
         """Whether the date of a ticked row may still become another one."""
-        return any(row.source and row.source not in self._known and not row.edited for row in ticked(rows))
+        return any(
+            row.source and (row.source not in self._known or row.source in self._found) and not row.edited
+            for row in ticked(rows)
+        )
 
     def look_again(self) -> None:
         """Files may have been replaced: those that were are read anew."""
@@ -73,6 +77,7 @@ class DateReader(QObject):
 
     def _on_read(self, found: Dict[str, FileDates]) -> None:
         self._busy = False
+        self._waited_for |= self.waits_for(self._model.rows)
         for source, dates in found.items():
             if dates != self._known.get(source, NOTHING):
                 self._found[source] = dates
@@ -81,6 +86,7 @@ class DateReader(QObject):
             new, self._found = self._found, {}
             self.told.emit(new)
             self._shown.start()
-        if not self._waiting:
+        if self._waited_for and not self.waits_for(self._model.rows):
+            self._waited_for = False
             self.settled.emit()
         self._next()

@@ -145,8 +145,8 @@ def test_series_that_is_gone_is_named_and_the_model_is_still_told(ask, tmp_path)
     assert "series.csv" in told.note and told.chances
 
 
-@pytest.fixture
-def dialog(dock, made, iface, qtbot):
+def open_place(dock, made, iface, qtbot):
+    """The window that asks places of a map."""
     from timo_qgis.gui.place_dialog import PlaceDialog
     from timo_qgis.layers.results import add_results, read_results
 
@@ -157,6 +157,11 @@ def dialog(dock, made, iface, qtbot):
     dock.results.actions["Place"].trigger()
     qtbot.waitUntil(lambda: iface.window.findChild(PlaceDialog) is not None)
     return iface.window.findChild(PlaceDialog)
+
+
+@pytest.fixture
+def dialog(dock, made, iface, qtbot):
+    return open_place(dock, made, iface, qtbot)
 
 
 def click(canvas, qtbot):
@@ -296,9 +301,6 @@ def test_on_a_map_without_a_coordinate_system_the_model_is_told_still(dialog, if
 @pytest.fixture
 def searched(dock, made, write_raster, backend_program, stac_server, iface, qtbot):
     """The window of a map whose series is a search: two scenes of red and infrared on a server."""
-    from timo_qgis.gui.place_dialog import PlaceDialog
-    from timo_qgis.layers.results import add_results, read_results
-
     box = [2.99, 45.14, 3.01, 45.16]
     ring = [[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]], [box[0], box[1]]]
     for month in (1, 2):
@@ -326,13 +328,7 @@ def searched(dock, made, write_raster, backend_program, stac_server, iface, qtbo
     dataset.SetMetadataItem("TIMO_SPEC", json.dumps({**spec, "series": [str(search)]}))
     dataset = None
     dock.shared.settings.backend_program = str(backend_program)
-    (layer,) = add_results(QgsProject.instance(), read_results({"map": str(made)})[0], "job-1", "map")
-    iface.active = layer
-    iface.canvas.setDestinationCrs(UTM)
-    iface.canvas.setExtent(QgsRectangle(500000, 4999920, 500080, 5000000))
-    dock.results.actions["Place"].trigger()
-    qtbot.waitUntil(lambda: iface.window.findChild(PlaceDialog) is not None)
-    return iface.window.findChild(PlaceDialog)
+    return open_place(dock, made, iface, qtbot)
 
 
 def test_curve_of_a_catalogue_s_scenes_comes_after_the_probabilities(searched, probabilities, iface, qtbot):

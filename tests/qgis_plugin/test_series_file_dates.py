@@ -275,6 +275,23 @@ def test_no_job_begins_before_the_files_were_looked_into(page, tag, qtbot, monke
     assert [line["date"] for line in lines(page)] == ["2020-06-15"]
 
 
+def test_a_look_that_finds_nothing_new_tells_no_page(page, tag, qtbot):
+    page.model.tick_layers([show(tag("S2_20200615.tif", "2020-06-15"), qtbot, page)], True)
+    qtbot.waitUntil(lambda: page.why_not() == "")
+    with qtbot.assertNotEmitted(page.changed, wait=300):
+        page.file_dates.look_again()
+        qtbot.waitUntil(lambda: bool(page.file_dates._asked) and not page.file_dates._busy)
+
+
+def test_dates_that_are_read_and_not_shown_yet_are_waited_for(page, tag, qtbot):
+    ident = show(tag("S2_20200701.tif", "2020-06-15"), qtbot, page)
+    page.model.tick_layers([ident], True)
+    qtbot.waitUntil(lambda: page.why_not() == "")
+    reader, source = page.file_dates, row_of(page, ident).source
+    reader._found[source] = reader._known[source]
+    assert page.why_not() == "The dates of the series' files are being read."
+
+
 def test_a_file_that_was_replaced_is_looked_into_again_when_the_page_is_shown(page, dock, tag, qtbot):
     ident = show(tag("field.tif", "2020-06-15"), qtbot, page)
     qtbot.waitUntil(lambda: row_of(page, ident).date == dt.date(2020, 6, 15))
