@@ -55,7 +55,8 @@ def test_curve_can_be_seen_in_light_and_dark_themes(widget, dark):
 
 def test_values_at_an_epoch_are_read_by_the_mouse(widget, qtbot):
     widget.show_metrics(metrics(10), 10)
-    widget.show()
+    with qtbot.waitExposed(widget):  # the pointer moves over windows that are there
+        widget.show()
     widget.grab()
     latest = widget.reading()
     panel = widget._panels[0]
