@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Union
 
@@ -16,27 +16,25 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProject,
-    QgsRasterLayer,
     QgsVectorLayer,
 )
 
 from .._client.presets import PRESETS
 from ..compat import is_null
 from ..i18n import tr
-from ..layers import file_dates, frames, label_classes, labels
+from ..layers import frames, label_classes, labels
 from ..layers.checks import two_nodata
 from ..layers.layer_copy import COPIES, CopyError, LayerCopy
 from ..layers.raster_blocks import StoppedError
-from ..layers.raster_facts import FactsReader
 from ..layers.result_files import is_dated
 from ..layers.series_file import write_series
-from ..layers.series_store import DATE, Series, SeriesStore
+from ..layers.series_store import Series
 from ..layers.sources import layer_file, safe_name, unique_path
 from ..models import CARD
 from ..schema import Parameter, parameters
 from ..settings import Settings, unwritable
 from .definitions import LABEL_FIELDS, LAYERS, OUTPUTS, SERIES, SOURCE, asked, title
+from .series_layers import SeriesLayers
 
 Values = Mapping[str, Any]
 DATES = "per_date"
@@ -52,34 +50,32 @@ class Request:
 
     Attributes:
         spec: What differs from the task's defaults.
-        rows: The layers of the series; empty where it is a folder or a table.
+        layers: Those of the series; None where it is a folder or a table.
         copies: Layers whose file does not hold what they show, by parameter.
     """
 
     spec: Dict[str, Any] = field(default_factory=dict)
-    rows: List[frames.Row] = field(default_factory=list)
+    layers: Optional[SeriesLayers] = None
     copies: Dict[str, LayerCopy] = field(default_factory=dict)
 
     def write(self, settings: Settings, feedback: QgsProcessingFeedback) -> Dict[str, Any]:
         """Write the series' table and the copies into the home; the complete spec.
 
         Raises:
-            QgsProcessingException: They cannot be written: one sentence.
+            QgsProcessingException: A layer's file does not do, or they cannot be written: one sentence.
         """
         spec = dict(self.spec)
         _tell_preset(spec, feedback)
         try:
-            if self.rows:
-                name = Path(str(spec.get("out", SERIES))).stem
-                for row in self.rows:
+            if self.layers is not None:
+                name, rows = Path(str(spec.get("out", SERIES))).stem, self.layers.rows()
+                for row in rows:
                     if row.recalled:
                         feedback.pushInfo(frames.recalled((row,), row.name))
-                double = two_nodata(self.rows)
+                double = two_nodata(rows)
                 if double:
                     feedback.pushWarning(double)
-                spec[SERIES] = [
-                    str(write_series(self.rows, Series(name), settings.subfolder("series"), name))
-                ]
+                spec[SERIES] = [str(write_series(rows, Series(name), settings.subfolder("series"), name))]
             for parameter, copy in self.copies.items():
                 file = f"{safe_name(copy.name)}-{uuid.uuid4().hex[:8]}.gpkg"
                 path = settings.subfolder(COPIES) / file
@@ -212,7 +208,7 @@ class _Reader:
         if source:
             request.spec[SERIES] = [_existing(source)]
         elif layers:
-            request.rows = [_row(layer) for layer in layers]
+            request.layers = SeriesLayers(layers)
         else:
             raise QgsProcessingException(
                 tr("There is no series: pick its dated raster layers, or a folder or table of them.")
@@ -293,38 +289,6 @@ def _write(copy: LayerCopy, path: Path, feedback: QgsProcessingFeedback) -> None
         raise QgsProcessingException(tr("It was stopped.")) from stopped
     except CopyError as error:
         raise QgsProcessingException(str(error)) from error
-
-
-def _row(layer: QgsMapLayer) -> frames.Row:
-    """What the layer tells, and what the analyst said of it on the Series page."""
-    row = None
-    if isinstance(layer, QgsRasterLayer):
-        known = SeriesStore(QgsProject.instance(), Settings.load()).current
-        facts = FactsReader().read(layer)
-        typed = known.get(layer.id(), DATE)  # then no file needs to be looked into
-        told = file_dates.NOTHING if typed else file_dates.read(facts.source)
-        row = frames.make_row(layer.id(), facts, known, told=told)
-    if row is not None and row.steps:
-        raise QgsProcessingException(
-            tr(
-                "Layer '{name}' holds several dates in its bands: make a layer of each in the panel TiMo, or "
-                "name its file instead.",
-                name=layer.name(),
-            )
-        )
-    if row is None or row.path is None:
-        raise QgsProcessingException(
-            tr("Layer '{name}' is no file that the backend could read: leave it out.", name=layer.name())
-        )
-    if row.date is None:
-        raise QgsProcessingException(
-            tr(
-                "Layer '{name}' tells no date, by its name or in its file: give it one in the panel TiMo, or "
-                "a name such as S2_20200715.tif.",
-                name=layer.name(),
-            )
-        )
-    return replace(row, ticked=True)
 
 
 def _file(layer: QgsMapLayer) -> str:

@@ -153,6 +153,22 @@ def test_layer_of_several_dates_is_named(algorithm, context, bundle, add_raster,
     assert "Layer 'stack' holds several dates" in check(algorithm("predict"), values, context)
 
 
+def test_files_of_layers_whose_names_tell_a_date_are_looked_into_by_the_run_alone(
+    algorithm, context, bundle, add_raster, make_feedback, monkeypatch, tmp_path
+):
+    from timo_qgis.layers import file_dates
+
+    layer = add_raster("S2_20200101.tif", names=("a_20200101", "b_20200101", "a_20200201", "b_20200201"))
+    values = {"series": [layer], "model": str(bundle), "out": str(tmp_path / "m.tif")}
+    looks, real = [], file_dates.read
+    monkeypatch.setattr(file_dates, "read", lambda source: looks.append(source) or real(source))
+    assert check(algorithm("predict"), values, context) == ""
+    assert looks == []
+    with pytest.raises(QgsProcessingException, match="Layer 'S2_20200101' holds several dates"):
+        algorithm("predict").run(values, context, make_feedback(), {}, False)
+    assert looks == [layer.source()]
+
+
 def test_layer_has_the_date_of_its_metadata(algorithm, context, bundle, add_raster, tmp_path):
     layer = add_raster("somewhere.tif")
     dataset = gdal.Open(layer.source(), gdal.GA_Update)
@@ -282,7 +298,7 @@ def test_what_was_changed_goes_into_the_job(algorithm, context, scene, fields):
         "class_field": "class", "epochs": 7, "preset": "crops", "chip": 64, "learning_rate": 0.002,
         "all_labels": False, "colors": ["crop=#2f9e6e", "bare=#d9822b"],
     }  # fmt: skip
-    assert [row.date.month for row in request.rows] == [3, 4, 5, 6, 7]
+    assert [row.date.month for row in request.layers.rows()] == [3, 4, 5, 6, 7]
 
 
 def test_colours_that_are_given_are_stronger_than_the_layers(algorithm, context, scene, fields):

@@ -25,7 +25,8 @@ def test_cancel_while_the_backend_is_still_starting_ends_it(make_feedback, wait)
     feedback = make_feedback()
 
     def cancel_when_it_starts():
-        while "Starting the backend." not in feedback.texts:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and "Starting the backend." not in feedback.texts:
             time.sleep(0.05)
         feedback.cancel()
 
