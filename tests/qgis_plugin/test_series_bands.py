@@ -211,11 +211,13 @@ def test_alpha_is_no_band_that_a_job_could_read(page, add_colors, qtbot):
 def test_a_processing_algorithm_tells_what_it_took_from_memory(page, add, qtbot, dock, package, tmp_path):
     from qgis.core import QgsProcessingFeedback
     from timo_qgis.processing.request import Request
+    from timo_qgis.processing.series_layers import SeriesLayers
 
     add("a_20200101.tif", names=FOUR)
     say_four(page, qtbot)
     new_project(page, qtbot)
     row = add("b_20200201.tif", names=FOUR)
     feedback = QgsProcessingFeedback()
-    Request({}, [row]).write(dock.shared.settings, feedback)
+    layers = SeriesLayers([QgsProject.instance().mapLayer(row.layer_id)])
+    Request({}, layers).write(dock.shared.settings, feedback)
     assert "b_20200201 measure was taken from what you said before: blue" in feedback.textLog()
