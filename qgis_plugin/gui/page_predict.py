@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from qgis.core import QgsProject
-from qgis.PyQt.QtCore import QTimer, pyqtSignal
+from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton
 
 from ..backend.jobs import JobView
@@ -31,7 +31,7 @@ from .outputs_box import OutputsBox
 from .page import Page, RunFooter
 from .page_series import SeriesPage
 from .remedies import Remedies
-from .reveal import reveal
+from .reveal import reveal, scroll_to
 from .run_box import RunBox
 from .why import helped
 
@@ -371,14 +371,10 @@ class PredictPage(Page):
         ended = not first and job.final and not self.box.job.final
         self.box.show_job(job)
         if first:
-            QTimer.singleShot(100, self._reveal)  # when the box has its size
+            scroll_to(self.box)
         if first or ended:  # not at each event: it looks at files
             self._suggest_out()
             self._validate()
-
-    @slot
-    def _reveal(self) -> None:
-        self.scroller.ensureWidgetVisible(self.box, 0, 20)
 
     @slot
     def _on_free_name(self) -> None:

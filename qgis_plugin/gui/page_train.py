@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QLineEdit, QPushButton, QWidget
 
 from ..backend.jobs import JobView
@@ -31,7 +31,7 @@ from .page import Page, RunFooter
 from .page_series import SeriesPage
 from .preview_box import PreviewBox
 from .remedies import Remedies
-from .reveal import reveal
+from .reveal import reveal, scroll_to
 from .run_box import RunBox
 from .train_effort import KEYS, EffortBox
 from .train_evaluate import EvaluateDialog
@@ -345,13 +345,9 @@ class TrainPage(Page):
         if first:
             self._suggest_name()
         if first or (ended and not self.box.visibleRegion().isEmpty()):
-            QTimer.singleShot(100, self._reveal)  # when the box has its size
+            scroll_to(self.box)
         if first or ended:  # not at each event: it looks at files
             self._validate()
-
-    @slot
-    def _reveal(self) -> None:
-        self.scroller.ensureWidgetVisible(self.box, 0, 20)
 
     @slot
     def _on_open(self, job: str) -> None:

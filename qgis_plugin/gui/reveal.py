@@ -29,6 +29,11 @@ def reveal(widget: QWidget) -> None:
     widget.window().raise_()
     widget.window().activateWindow()
     widget.setFocus()
+    scroll_to(widget)
+
+
+def scroll_to(widget: QWidget) -> None:
+    """Bring a widget into sight in all that scrolls around it, once it has its size; the keyboard stays."""
 
     @slot
     def scroll() -> None:

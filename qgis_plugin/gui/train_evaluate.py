@@ -29,7 +29,7 @@ from .help_button import HelpButton
 from .page import RunFooter
 from .page_series import SeriesPage
 from .remedies import Remedies
-from .reveal import reveal
+from .reveal import reveal, scroll_to
 from .run_box import RunBox
 from .train_labels import LabelsBox
 from .train_result import ResultBox
@@ -165,6 +165,7 @@ class EvaluateDialog(QDialog):
         self.follower.lost.connect(self.box.forget_job)
         self.footer.button.clicked.connect(self._on_run)
         self.box.cancelled.connect(self._shared.backend.cancel)
+        self.result.shown.connect(self._on_result)
 
     @slot
     def _on_models(self, models: List[Model]) -> None:
@@ -255,9 +256,16 @@ class EvaluateDialog(QDialog):
             self._tell(self.remedies.told(error))
 
     @slot
+    def _on_result(self) -> None:
+        scroll_to(self.result)
+
+    @slot
     def _on_job(self, job: JobView) -> None:
-        new = self.box.job is None or self.box.job.id != job.id or self.box.job.state != job.state
+        first = self.box.job is None or self.box.job.id != job.id
+        new = first or self.box.job.state != job.state
         self.box.show_job(job)
+        if first:
+            scroll_to(self.box)
         if new and job.state == "succeeded":
             judged = labels.likely_parts(job.spec, self.labels.layer)
             self.result.show_folder(Path(str(job.spec.get("out", ""))), judged)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from qgis.core import QgsApplication, QgsEditorWidgetSetup
-from qgis.PyQt.QtWidgets import QPushButton
+from qgis.PyQt.QtWidgets import QPushButton, QScrollArea
 
 ROWS = [("Oak", (0, 0, 2, 2)), ("birch", (0, 4, 2, 6))]
 
@@ -159,3 +159,7 @@ def test_report_has_one_button_when_the_check_is_done(dialog, tmp_path, qtbot, p
     buttons = [one for one in dialog.findChildren(QPushButton) if one.isVisible() and one.text()]
     assert [one.objectName() for one in buttons if one.text() == "Open the report"] == ["timoEvaluateReport"]
     assert not dialog.box.open.isVisible()
+    bar = dialog.findChild(QScrollArea, "timoEvaluateScroll").verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.value() > 0)  # to the report
+    shown = dialog.result
+    assert shown.visibleRegion().boundingRect().height() == shown.height()
