@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Deque, Dict, Iterator, List, Optional, Set
 
 from qgis.core import QgsMapLayer, QgsProject
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, Qt, QTimer, pyqtSignal
 
 from .backend.jobs import JobView
 from .backend.link_state import LinkState
@@ -53,6 +53,7 @@ class Arrivals(QObject):
         self._of_project: Set[str] = set()
         self._told: Set[str] = set()
         self._looked: Set[str] = set()
+        self._closed = False
         self._turns: Deque[_Turn] = deque()
         self._timer = QTimer(self)  # of no interval: it comes when the interface has had its turn
         self._timer.timeout.connect(self._on_turn)
@@ -61,7 +62,8 @@ class Arrivals(QObject):
         QgsProject.instance().projectSaved.connect(self._on_saved)
         shared.backend.state_changed.connect(self._on_state)
         shared.backend.submitted.connect(self._on_submitted)
-        shared.backend.jobs_changed.connect(self._on_jobs)
+        # In a turn of its own, after the pages: QGIS takes its time with a message and with the log.
+        shared.backend.jobs_changed.connect(self._on_jobs, Qt.ConnectionType.QueuedConnection)
         shared.backend.jobs_removed.connect(self._on_removed)
 
     def add(self, job: JobView, unasked: bool = False) -> None:
@@ -81,6 +83,7 @@ class Arrivals(QObject):
 
     def close(self) -> None:
         """The plugin is unloaded: another window, or the next start, waits for the jobs that go on."""
+        self._closed = True
         self._timer.stop()
         self._turns.clear()
         self.waiting.close()
@@ -136,6 +139,8 @@ class Arrivals(QObject):
 
     @slot
     def _on_jobs(self, changed: List[JobView]) -> None:
+        if self._closed:  # since they were told of
+            return
         ended = [job for job in changed if job.final and job.id not in self._told]
         others = {job.id for job in ended if not job.dry_run} - set(self.waiting.projects) - self._looked
         if others:  # of a window that may be gone

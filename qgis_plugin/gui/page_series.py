@@ -304,8 +304,9 @@ class SeriesPage(Page):
         images = [row for row in self.rows if row.layer_id in mark.layers and not row.mask]
         ticked = [row for row in images if row.ticked]
         shown = [row.layer_id for row in ticked or images] or mark.layers[:1]
+        among = {*(row.layer_id for row in rows), *self._seen, *shown}
         with inside_qgis():
-            show_only(self._project, shown, {*(row.layer_id for row in rows), *self._seen, *shown})
+            show_only(self._project, shown, among, self.shared.iface.layerTreeView())
         self._seen = shown
 
     @slot

@@ -173,8 +173,6 @@ class TrainPage(Page):
         model = job.outputs().get("bundle", "") if job is not None and job.state == "succeeded" else ""
         dialog = EvaluateDialog(self.shared, self._series, model, self.window())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        with inside_qgis():
-            dialog.show()
 
     def take(self, spec: Mapping[str, Any]) -> None:
         """Show a job's parameters, and its labels where they are layers of the project; the series stays."""

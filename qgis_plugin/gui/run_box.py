@@ -128,7 +128,9 @@ class RunBox(QFrame):
         self.setVisible(True)
         self.title.setText(f"{job.name}: {job.state_name.lower()}")
         self.bar.setVisible(not job.final)
+        self.bar.setUpdatesEnabled(False)  # else it paints all that waits, in this slot
         self.bar.setValue(round(1000 * min(max(job.fraction, 0.0), 1.0)))
+        self.bar.setUpdatesEnabled(True)
         self.open.setVisible(job.state == "succeeded" and bool(self.open.text()))
         self._show_buttons(job)
         self._show_texts(job)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QScrollArea, QVBoxLayout, QWidget
 
 from ..backend.jobs import JobView
@@ -22,7 +22,7 @@ from ..models import Model, find_models
 from ..schema import select
 from ..settings import unwritable
 from ..shared import Shared
-from ..timing import slot
+from ..timing import inside_qgis, slot
 from .follow import Follower
 from .form import SpecForm
 from .help_button import HelpButton
@@ -40,6 +40,9 @@ TOLD = ["class_field", "names", "ignore", "overwrite"]
 
 class EvaluateDialog(QDialog):
     """Submits evaluate jobs and shows the latest.
+
+    It is built in two turns of the interface, as lists of hundreds of layers take their time, and then shows
+    itself.
 
     Args:
         shared: What all pages share.
@@ -64,6 +67,13 @@ class EvaluateDialog(QDialog):
         self.models.setMinimumContentsLength(12)
         self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.labels = LabelsBox(shared, series.places, "timoEvaluate", learn=False)
+        QTimer.singleShot(0, self._fill)
+
+    @slot
+    def _fill(self) -> None:
+        if sip.isdeleted(self):
+            return
+        shared, series = self._shared, self._series
         self.form = SpecForm("timoEvaluate", select("evaluate", TOLD), {})
         self.box = RunBox("timoEvaluate", "")
         self.result = ResultBox(shared, "timoEvaluate", kept=self.labels.selected.isChecked)
@@ -80,6 +90,8 @@ class EvaluateDialog(QDialog):
         home, others = shared.settings.home_folder, list(shared.settings.bundles)
         shared.background.run(lambda: find_models(home, others), self._on_models)
         self._validate()
+        with inside_qgis():
+            self.show()
 
     def why_not(self) -> str:
         """Why it cannot begin, in a sentence that says what to do; empty if it can."""

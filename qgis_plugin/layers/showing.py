@@ -6,22 +6,36 @@ from __future__ import annotations
 from typing import Collection
 
 from qgis.core import QgsProject
+from qgis.gui import QgsLayerTreeView
 
 
-def show_only(project: QgsProject, shown: Collection[str], among: Collection[str]) -> None:
+def show_only(
+    project: QgsProject, shown: Collection[str], among: Collection[str], tree: QgsLayerTreeView
+) -> None:
     """Make some layers visible, with their groups, and the others of these invisible.
 
     Args:
         project: The project.
         shown: Ids of the layers to show.
         among: Ids of the layers that are touched at all.
+        tree: QGIS's list of layers, which shows it.
     """
     root = project.layerTreeRoot()
-    for layer_id in among:
-        node = root.findLayer(layer_id)
-        if node is None:
-            continue
-        if layer_id in shown:
+    nodes = root.findLayers()
+    hidden = [
+        node
+        for node in nodes
+        if node.layerId() in among and node.layerId() not in shown and node.itemVisibilityChecked()
+    ]
+    # At each change that it hears of QGIS looks through the whole tree: with 200 layers it would stand for
+    # more than a second. The last change tells of all; only the list has to be painted anew.
+    former = root.blockSignals(True)
+    for node in hidden[:-1]:
+        node.setItemVisibilityChecked(False)
+    root.blockSignals(former)
+    for node in hidden[-1:]:
+        node.setItemVisibilityChecked(False)
+    for node in nodes:
+        if node.layerId() in shown:
             node.setItemVisibilityCheckedParentRecursive(True)
-        elif node.itemVisibilityChecked():
-            node.setItemVisibilityChecked(False)
+    tree.viewport().update()

@@ -27,7 +27,7 @@ from qgis.core import (
     QgsSettings,
     QgsVectorLayer,
 )
-from qgis.gui import QgsMapCanvas, QgsMessageBar
+from qgis.gui import QgsLayerTreeView, QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QMainWindow
 
@@ -108,10 +108,9 @@ class Iface:
         self.window = QMainWindow()
         self.bar = QgsMessageBar(self.window)
         self.canvas = Canvas(self.window)
+        self.tree = QgsLayerTreeView()
         self.window.setCentralWidget(self.canvas)
-        self.actions = []
-        self.layer_actions = {}
-        self.active = None
+        self.actions, self.layer_actions, self.active = [], {}, None
 
     def mainWindow(self):
         return self.window
@@ -121,6 +120,9 @@ class Iface:
 
     def mapCanvas(self):
         return self.canvas
+
+    def layerTreeView(self):
+        return self.tree
 
     def addToolBarIcon(self, action):
         self.actions.append(action)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from qgis.core import QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QPushButton
+from qgis.PyQt.QtWidgets import QApplication, QPushButton
 
 
 @pytest.fixture
@@ -23,11 +23,17 @@ def predicted(dock, write_raster, qtbot):
 
     def tell(state, **values):
         spec = {"out": str(path)}
-        dock.shared.backend._on_jobs([JobView("a", task="predict", state=state, spec=spec, **values)])
+        take(dock, [JobView("a", task="predict", state=state, spec=spec, **values)])
 
     dock.shared.backend._on_answer("key", {"job": "a"})
     tell("running")
     return tell
+
+
+def take(window, jobs):
+    """The backend tells of jobs; arrivals take them in the next turn."""
+    window.shared.backend._on_jobs(list(jobs))
+    QApplication.processEvents()
 
 
 def names():
@@ -61,7 +67,7 @@ def test_map_that_ended_while_another_project_was_open_comes_into_its_own_when_t
     assert QgsProject.instance().write(file)
     QgsProject.instance().clear()
     predicted("succeeded")
-    other.shared.backend._on_jobs(list(dock.shared.backend.jobs.values()))
+    take(other, dock.shared.backend.jobs.values())
     assert names() == [] and kept() == ["a"]
     assert QgsProject.instance().read(file)
     qtbot.waitUntil(lambda: told == ["a"])
@@ -97,7 +103,7 @@ def test_map_is_offered_to_other_projects_once_and_not_at_every_start(
     assert told == ["Map 'map.tif' is ready."]
     dock.arrivals.close()
     other.arrivals.waiting.projects.update(other.arrivals.waiting.look())  # the next QGIS
-    other.shared.backend._on_jobs(list(dock.shared.backend.jobs.values()))
+    take(other, dock.shared.backend.jobs.values())
     assert "a" in other.arrivals.waiting.projects and kept() == ["a"]
     assert told == ["Map 'map.tif' is ready."]
 
@@ -198,7 +204,7 @@ def ended(path, *docks):
 
     job = JobView(path.stem, task="predict", state="succeeded", spec={"out": str(path)})
     for dock in docks:
-        dock.shared.backend._on_jobs([job])
+        take(dock, [job])
 
 
 def kept():

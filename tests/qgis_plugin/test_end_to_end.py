@@ -285,6 +285,7 @@ def test_trained_model_is_judged_and_a_cell_selects_its_labels(running, fields, 
 
     press(qtbot, dock, "timoTrainCheck")
     dialog = next(one for one in QgsApplication.topLevelWidgets() if one.objectName() == "timoEvaluate")
+    qtbot.waitUntil(dialog.isVisible)
     press(qtbot, dialog, "timoEvaluateRun")
     qtbot.waitUntil(lambda: dialog.result.isVisibleTo(dialog), timeout=JOB)
     assert dialog.box.job.state == "succeeded", dialog.box.job.error

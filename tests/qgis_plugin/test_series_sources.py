@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 from qgis.core import QgsProject, QgsRasterLayer, QgsRasterRange
+from qgis.gui import QgsLayerTreeMapCanvasBridge
 from qgis.PyQt.QtCore import QPoint, Qt
 
 CLEAR = 4
@@ -189,6 +190,18 @@ def test_a_click_on_a_date_shows_its_layer_alone_and_selects_its_row(page, qtbot
     assert page.view.selected() == root.checkedLayers()[0].id().split("|")
     qtbot.keyClick(line, Qt.Key.Key_Right)
     assert [layer.name() for layer in root.checkedLayers()] == ["S2_20200415"]
+
+
+def test_a_click_on_a_date_of_many_is_one_change_for_qgis(page, iface, qtbot, twelve_dates):
+    root, told, line = QgsProject.instance().layerTreeRoot(), [], page.timeline
+    bridge = QgsLayerTreeMapCanvasBridge(root, iface.canvas)
+    qtbot.waitUntil(lambda: len(line.marks) == 12 and len(iface.canvas.layers()) == 12)
+    root.visibilityChanged.connect(told.append)
+    qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(round(line.x(dt.date(2020, 3, 15))), 14))
+    assert len(told) == 1, "at each one QGIS looks through all layers"
+    qtbot.waitUntil(lambda: [layer.name() for layer in iface.canvas.layers()] == ["S2_20200315"])
+    root.visibilityChanged.disconnect(told.append)
+    bridge.deleteLater()
 
 
 def test_a_click_on_a_date_leaves_alone_what_is_not_of_the_series(page, qtbot, add_raster, twelve_dates):
