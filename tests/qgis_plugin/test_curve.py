@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from qgis.PyQt.QtCore import QPoint, QSize, Qt
-from qgis.PyQt.QtGui import QColor, QGuiApplication, QImage, QPalette
-from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtCore import QCoreApplication, QEvent, QPointF, QSize, Qt
+from qgis.PyQt.QtGui import QColor, QGuiApplication, QImage, QMouseEvent, QPalette
 from qgis.PyQt.QtWidgets import QFileDialog
 
 
@@ -18,6 +17,14 @@ def widget(package, qtbot):
     qtbot.addWidget(widget)
     widget.resize(QSize(420, 240))
     return widget
+
+
+def move_to(widget, place):
+    """The pointer is moved there: told to the widget alone, as a window that comes up may lie above it."""
+    none = Qt.MouseButton.NoButton
+    on_screen = QPointF(widget.mapToGlobal(place.toPoint()))
+    moved = QEvent.Type.MouseMove, place, on_screen, none, none, Qt.KeyboardModifier.NoModifier
+    QCoreApplication.sendEvent(widget, QMouseEvent(*moved))
 
 
 def metrics(count):
@@ -53,15 +60,13 @@ def test_curve_can_be_seen_in_light_and_dark_themes(widget, dark):
     assert any(QColor(c).lightness() > 180 if dark else QColor(c).lightness() < 80 for c in found)
 
 
-def test_values_at_an_epoch_are_read_by_the_mouse(widget, qtbot):
+def test_values_at_an_epoch_are_read_by_the_mouse(widget):
     widget.show_metrics(metrics(10), 10)
-    with qtbot.waitExposed(widget):  # the pointer moves over windows that are there
-        widget.show()
     widget.grab()
     latest = widget.reading()
     panel = widget._panels[0]
-    QTest.mouseMove(widget, QPoint(round(panel.x(4)), 60))
-    qtbot.waitUntil(lambda: widget.chosen == 4)
+    move_to(widget, QPointF(panel.x(4), 60))
+    assert widget.chosen == 4
     assert widget.reading() == "Epoch 4, loss 0.250, validation loss 0.300, validation mean iou 0.850"
     widget.leaveEvent(None)
     assert widget.reading() == latest
