@@ -22,7 +22,7 @@ from ..models import Model, find_models
 from ..schema import select
 from ..settings import unwritable
 from ..shared import Shared
-from ..timing import inside_qgis, slot
+from ..timing import inside_qgis, slot, slot_of
 from .follow import Follower
 from .form import SpecForm
 from .help_button import HelpButton
@@ -177,7 +177,7 @@ class EvaluateDialog(QDialog):
         self.follower.lost.connect(self.box.forget_job)
         self.footer.button.clicked.connect(self._on_run)
         self.box.cancelled.connect(self._shared.backend.cancel)
-        self.result.shown.connect(self._on_result)
+        self.result.shown.connect(slot_of(scroll_to, self.result))
 
     @slot
     def _on_models(self, models: List[Model]) -> None:
@@ -266,10 +266,6 @@ class EvaluateDialog(QDialog):
     def _on_refused(self, token: str, error: Mapping[str, Any]) -> None:
         if self.follower.refuse(token):
             self._tell(self.remedies.told(error))
-
-    @slot
-    def _on_result(self) -> None:
-        scroll_to(self.result)
 
     @slot
     def _on_job(self, job: JobView) -> None:

@@ -7,6 +7,7 @@ from typing import Collection
 
 from qgis.core import QgsProject
 from qgis.gui import QgsLayerTreeView
+from qgis.PyQt.QtCore import QSignalBlocker
 
 
 def show_only(
@@ -29,10 +30,9 @@ def show_only(
     ]
     # At each change that it hears of QGIS looks through the whole tree: with 200 layers it would stand for
     # more than a second. The last change tells of all; only the list has to be painted anew.
-    former = root.blockSignals(True)
-    for node in hidden[:-1]:
-        node.setItemVisibilityChecked(False)
-    root.blockSignals(former)
+    with QSignalBlocker(root):
+        for node in hidden[:-1]:
+            node.setItemVisibilityChecked(False)
     for node in hidden[-1:]:
         node.setItemVisibilityChecked(False)
     for node in nodes:

@@ -177,6 +177,17 @@ def test_layers_that_are_still_to_come_do_not_come_into_another_project(predicte
     assert iface.bar.currentItem().findChild(QPushButton).text() == "Add to the project"
 
 
+def test_job_whose_end_is_told_of_while_the_plugin_is_unloaded_is_left_to_the_next_start(predicted, dock):
+    from timo_qgis.backend.jobs import JobView
+
+    assert kept() == ["a"]
+    failed = JobView("a", task="predict", state="failed", spec={}, error={"message": "no", "action": ""})
+    dock.shared.backend._on_jobs([failed])
+    dock.arrivals.close()
+    QApplication.processEvents()
+    assert kept() == ["a"]
+
+
 # several windows of QGIS
 
 

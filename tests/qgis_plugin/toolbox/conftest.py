@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import subprocess
+import threading
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ class Feedback(QgsProcessingFeedback):
         super().__init__()
         self.lines, self.texts, self.warnings, self.steps = [], [], [], []
         self.progressChanged.connect(self.steps.append)
+        self._told = threading.Condition()
 
     def pushInfo(self, text):
         self.lines.append(text)
@@ -37,7 +39,22 @@ class Feedback(QgsProcessingFeedback):
         self.warnings.append(text)
 
     def setProgressText(self, text):
-        self.texts.append(text)
+        with self._told:
+            self.texts.append(text)
+            self._told.notify_all()
+
+    def cancel_at(self, part, seconds):
+        """Cancel, in a thread, as soon as a text with this is told; the event says whether it was."""
+        came = threading.Event()
+
+        def wait():
+            with self._told:
+                if self._told.wait_for(lambda: any(part in text for text in self.texts), seconds):
+                    came.set()
+            self.cancel()
+
+        threading.Thread(target=wait, daemon=True).start()
+        return came
 
 
 @pytest.fixture

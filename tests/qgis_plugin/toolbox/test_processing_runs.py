@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import threading
-import time
 import zipfile
 from pathlib import Path
 
@@ -134,16 +132,7 @@ def test_cancel_ends_the_job_and_then_the_algorithm(
     make_feedback, algorithm, context, scene, fields, real_backend, tmp_path
 ):
     feedback = make_feedback()
-    began = threading.Event()
-
-    def cancel_when_it_trains():
-        until = time.monotonic() + 240
-        while time.monotonic() < until and not any("epoch" in text.lower() for text in feedback.texts):
-            time.sleep(0.1)
-        began.set()
-        feedback.cancel()
-
-    threading.Thread(target=cancel_when_it_trains, daemon=True).start()
+    began = feedback.cancel_at("Epoch", 240)
     results, _ = train(algorithm, context, scene, fields, tmp_path / "model", feedback, epochs=1000)
     assert began.is_set()
     assert results == {}

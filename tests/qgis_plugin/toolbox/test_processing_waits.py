@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
 from qgis.core import QgsProcessingException
 from qgis.PyQt.QtCore import QTimer
@@ -23,16 +20,10 @@ def wait(algorithm, context, bundle, scene, script, tmp_path, monkeypatch):
 
 def test_cancel_while_the_backend_is_still_starting_ends_it(make_feedback, wait):
     feedback = make_feedback()
-
-    def cancel_when_it_starts():
-        until = time.monotonic() + 60
-        while time.monotonic() < until and "Starting the backend." not in feedback.texts:
-            time.sleep(0.05)
-        feedback.cancel()
-
-    threading.Thread(target=cancel_when_it_starts, daemon=True).start()
+    starting = feedback.cancel_at("Starting the backend.", 60)
     results, fine = wait(feedback)
     assert (results, fine) == ({}, True)  # without the cancel it fails when the backend's time is over
+    assert starting.is_set()
     assert "The job was cancelled." in feedback.lines
 
 
