@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
+from osgeo import osr
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
@@ -22,7 +23,7 @@ from qgis.core import (
 
 from ..i18n import tr, trn
 from .finding import Finding
-from .hectares import ruler_of
+from .hectares import hectares_in
 from .label_parts import Key, LabelPart, Naming, all_features, readers
 
 MOST_CHECKED = 20_000
@@ -131,7 +132,7 @@ def checker(
         found.lines += _two_classes([one for one in inside if one.key not in bad])
         if whole:  # else a class may be met later
             found.inside = dict(Counter(one.name for one in inside))
-            found.areas = _areas([one for one in inside if one.is_polygon], crs, context)
+            found.areas = _areas([one for one in inside if one.is_polygon], crs)
             found.lines += _few(inside)
         found.lines += _alike(shapes)
         return found
@@ -274,15 +275,13 @@ def _alike(shapes: Sequence[_Shape]) -> List[Finding]:
     return [Finding("alike", text, about=tuple(one.key for one in shapes if one.name in odd))]
 
 
-def _areas(
-    shapes: Sequence[_Shape], crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext
-) -> Dict[str, float]:
-    if not crs.isValid():
+def _areas(shapes: Sequence[_Shape], crs: QgsCoordinateReferenceSystem) -> Dict[str, float]:
+    measure = hectares_in(osr.SpatialReference(crs.toWkt(crs.WKT_PREFERRED))) if crs.isValid() else None
+    if measure is None:
         return {}
-    ruler = ruler_of(crs, context)
     found: Dict[str, float] = defaultdict(float)
     for one in shapes:
-        found[one.name] += ruler.measureArea(one.geometry)
+        found[one.name] += 1e4 * measure(one.geometry)
     return dict(found)
 
 

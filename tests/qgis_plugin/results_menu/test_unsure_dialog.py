@@ -133,7 +133,7 @@ def test_unsure_places_of_a_map_that_was_clipped_and_that_the_grids_differ_is_sa
     QgsProject.instance().addMapLayer(layers[0])
     choose("Unsure", UnsureDialog).go.click()
     found = QgsProject.instance().mapLayersByName
-    qtbot.waitUntil(lambda: bool(found("clip-unsure")), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(found("clip-unsure")))
     first = min(found("clip-unsure")[0].getFeatures(), key=lambda feature: feature["rank"])
     assert first["confidence"] == pytest.approx(0.2) and first["predicted"] == "field & meadow"
     assert any("differ in their grids" in line for line in told)
