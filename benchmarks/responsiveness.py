@@ -65,6 +65,7 @@ def with_much_to_do() -> list[Figure]:
         lines = (folder / "slots.jsonl").read_text(encoding="utf-8").splitlines()
     slots: list[dict[str, Any]] = sorted(map(json.loads, lines), key=lambda slot: -slot["ms"])
     longest = max(slots, key=lambda slot: slot["ms"] + slot["qgis_ms"])
+    busiest = max(slots, key=lambda slot: slot["cpu_ms"])
     part = f"{facts['layers']} layers, {facts['jobs']} jobs"
     pace, load = facts["events_per_second"], facts["load_ms"]
     return [
@@ -75,6 +76,7 @@ def with_much_to_do() -> list[Figure]:
             "ms",
             part=part,
         ),
+        Figure(f"most processor time, with QGIS's: {busiest['slot']}", busiest["cpu_ms"], "ms", part=part),
         Figure(
             "load when QGIS starts, as QGIS counts",
             load,

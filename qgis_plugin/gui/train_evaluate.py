@@ -42,7 +42,7 @@ class EvaluateDialog(QDialog):
     """Submits evaluate jobs and shows the latest.
 
     It is built in two turns of the interface, as lists of hundreds of layers take their time, and then shows
-    itself.
+    itself, in a third.
 
     Args:
         shared: What all pages share.
@@ -90,8 +90,13 @@ class EvaluateDialog(QDialog):
         home, others = shared.settings.home_folder, list(shared.settings.bundles)
         shared.background.run(lambda: find_models(home, others), self._on_models)
         self._validate()
-        with inside_qgis():
-            self.show()
+        QTimer.singleShot(0, self._show)
+
+    @slot
+    def _show(self) -> None:
+        if not sip.isdeleted(self):
+            with inside_qgis():
+                self.show()
 
     def why_not(self) -> str:
         """Why it cannot begin, in a sentence that says what to do; empty if it can."""
