@@ -55,7 +55,7 @@ class Access:
     def allows(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file or folder, there or not, may be read and written."""
         place = real(path)
-        if self.home is not None and _is_closed(Path(place), self.home):
+        if self.home is not None and _is_closed(place, self.home):
             return False
         return self.roots is None or any(_lies_in(place, root) for root in self.roots)
 
@@ -140,17 +140,27 @@ def real(path: str | os.PathLike[str]) -> str:
     return os.path.normcase(os.path.realpath(path))
 
 
-def _is_closed(place: Path, home: str) -> bool:
+def _is_closed(place: str, home: str) -> bool:
     """Whether a path is of a home's own files; told by what lies there, for disks don't all tell A from a."""
-    for folder in (place, *place.parents):
-        try:
-            if not folder.samefile(home):
-                continue
-        except OSError:
-            continue
-        below = place.relative_to(folder).parts
-        return not below or below[0].lower() == PRIVATE or (len(below) == 1 and not place.is_dir())
-    return False
+    try:
+        own = Path(home).stat()
+    except OSError:  # there is no home yet
+        return False
+    below: list[str] = []
+    folder = place
+    while not _is(folder, own):
+        folder, name = os.path.split(folder)
+        if not name:
+            return False
+        below.insert(0, name)
+    return not below or below[0].lower() == PRIVATE or (len(below) == 1 and not Path(place).is_dir())
+
+
+def _is(path: str, other: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), other)  # noqa: PTH116  # of thousands of paths in a row
+    except OSError:
+        return False
 
 
 def _lies_in(path: str, folder: str) -> bool:

@@ -23,7 +23,7 @@ from timo_backend.errors import BackendError, HomeError
 from timo_backend.protocol import CONNECTION_FILE, default_home
 from timo_backend.settings import DEFAULT
 
-__all__ = ["Authenticator", "Home", "Keys", "default_home", "guard", "self_check"]
+__all__ = ["Authenticator", "Home", "Keys", "default_home", "guard", "listen", "self_check"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,15 @@ class Keys:
 
     @classmethod
     def generate(cls, owners: Iterable[str] = (DEFAULT,)) -> Keys:
-        """Fresh keys, for the server and each owner."""
-        return cls(*zmq.curve_keypair(), {owner: zmq.curve_keypair() for owner in owners})
+        """Fresh keys, for the server and each owner.
+
+        Raises:
+            BackendError: ZeroMQ was built without CURVE (``not_guarded``).
+        """
+        try:
+            return cls(*zmq.curve_keypair(), {owner: zmq.curve_keypair() for owner in owners})
+        except zmq.ZMQError as error:
+            raise _not_guarded(str(error), None) from error
 
     def owner(self, public: str | bytes) -> str | None:
         """Whose key it is; None of a stranger's."""
@@ -207,6 +214,23 @@ def guard(socket: zmq.Socket[Any], keys: Keys) -> None:
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
 
 
+def listen(socket: zmq.Socket[Any]) -> str:
+    """Open a port for this computer's programs alone; its endpoint.
+
+    Raises:
+        BackendError: There is none to be had (``no_port``).
+    """
+    try:
+        return f"tcp://127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
+    except zmq.ZMQError as error:
+        raise BackendError(
+            "no_port",
+            f"The backend can't open a port of this computer: {error}.",
+            "See that programs may use the address 127.0.0.1, or restart the computer.",
+            retryable=True,
+        ) from error
+
+
 async def self_check(endpoint: str, keys: Keys) -> None:
     """Dial the server with an owner's key, which must be let in, and with a random one, which must not.
 
@@ -216,12 +240,16 @@ async def self_check(endpoint: str, keys: Keys) -> None:
     own = await _dial(endpoint, keys, *keys.clients[DEFAULT])
     stranger = await _dial(endpoint, keys, *zmq.curve_keypair())
     if own is not zmq.Event.HANDSHAKE_SUCCEEDED or stranger is not zmq.Event.HANDSHAKE_FAILED_AUTH:
-        raise BackendError(
-            "not_guarded",
-            "The backend ended: this machine's ZeroMQ library does not keep strangers out.",
-            "Install pyzmq 25 or later from its wheel, which has CURVE built in.",
-            detail={"own": getattr(own, "name", None), "stranger": getattr(stranger, "name", None)},
-        )
+        raise _not_guarded(getattr(own, "name", None), getattr(stranger, "name", None))
+
+
+def _not_guarded(own: str | None, stranger: str | None) -> BackendError:
+    return BackendError(
+        "not_guarded",
+        "The backend ended: this machine's ZeroMQ library does not keep strangers out.",
+        "Install pyzmq 25 or later from its wheel, which has CURVE built in.",
+        detail={"own": own, "stranger": stranger},
+    )
 
 
 async def _dial(endpoint: str, keys: Keys, public: bytes, secret: bytes) -> zmq.Event | None:

@@ -152,6 +152,9 @@ class Core:
         self._context.term()
 
     def _shut(self, linger: int) -> None:
+        # ZeroMQ's thread stands still when nobody has read its news for long, and would never let go.
+        while self._monitor.poll(0):
+            self._monitor.recv_multipart()
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
         self._socket.close(linger=linger)

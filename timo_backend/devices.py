@@ -25,6 +25,7 @@ from timo_backend.nvml import Gpu, Seen
 from timo_backend.trial import AGAIN, PROBE, Probe, Trial
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+NEVER = float("-inf")
 FRESH_S = 2.0
 """So long what the driver told is told again: asking it can take some ten milliseconds a GPU."""
 WAIT_S, SILENT_S = 0.05, 5.0
@@ -57,7 +58,7 @@ class Devices:
 
     def __init__(self, nvml: Any = None, probe: Sequence[str] = PROBE, system: str = sys.platform) -> None:
         self._nvml, self._command, self._system = nvml, probe, system
-        self._seen, self._seen_at = Seen(), -FRESH_S
+        self._seen, self._seen_at = Seen(), NEVER
         self._asking: threading.Thread | None = None
         self._asked_at = 0.0
         self._probe: Probe | None = None
@@ -66,30 +67,49 @@ class Devices:
 
     @property
     def gpus(self) -> Sequence[str] | None:
-        """The ids of the GPUs that jobs can have now; None until that is known."""
+        """The ids of the GPUs that jobs can have now; None until that is known.
+
+        While the driver is silent these are those of its last answer: a busy one can take long.
+        """
         if not self._found:
             return self._found
-        there = {gpu.id for gpu in self._look().gpus if not gpu.fault}
+        self._look()
+        there = {gpu.id for gpu in self._seen.gpus if not gpu.fault}
         return [gpu for gpu in self._found if gpu in there]
 
-    async def try_out(self, home: Path) -> None:
-        """Find out which GPUs torch can use, and so which jobs can have: once, where there are any.
+    @property
+    def answered(self) -> bool:
+        """Whether the driver has said what there is; jobs for a GPU of the analyst's choice wait for it."""
+        return self._seen_at > NEVER
+
+    @property
+    def spared(self) -> bool:
+        """Whether a job that gets no GPU must be kept from those that there are, or may be."""
+        return bool(self._found) or not self.answered
+
+    async def try_out(self, home: Path) -> bool:
+        """Find out which GPUs torch can use, and so which jobs can have, where there are any.
 
         Args:
             home: As ``Probe`` takes it.
+
+        Returns:
+            Whether that is known now. Otherwise the driver is silent; until another try jobs get none.
         """
         found: Sequence[Device] = ()
         try:
-            seen = self._look()
+            self._look()
             until = time.monotonic() + SILENT_S
-            while self._asking is not None and self._asking.is_alive() and time.monotonic() < until:
+            while not self.answered and time.monotonic() < until:
                 await asyncio.sleep(WAIT_S)
-                seen = self._look()
-            if seen.gpus or self._system == "darwin":
+                self._look()
+            if self._seen.gpus or self._system == "darwin":
+                self._found = None  # after a silence: jobs wait for what torch says
                 self._trial = await self._try_torch(home)
-                found = cuda_devices(seen, self._trial, os.environ.get(VISIBLE))
+                found = cuda_devices(self._seen, self._trial, os.environ.get(VISIBLE))
         finally:
             self._found = [device.id for device in found if device.usable]
+        return self.answered
 
     async def _try_torch(self, home: Path) -> Trial:
         try:
@@ -114,7 +134,10 @@ class Devices:
 
     def refusal(self, gpu: str) -> BackendError | None:
         """Why a job can't have a GPU; None where it can, or where that is not known yet."""
-        seen = self._look()
+        self._look()
+        if not self.answered:
+            return None
+        seen = self._seen
         found = cuda_devices(seen, self._trial, os.environ.get(VISIBLE))
         named = {device.id: device for device in found}
         if gpu not in named:

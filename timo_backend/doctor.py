@@ -31,7 +31,7 @@ import zmq.asyncio
 
 from timo import __version__
 from timo_backend import settings
-from timo_backend.auth import Authenticator, Keys, guard, self_check
+from timo_backend.auth import Authenticator, Keys, guard, listen, self_check
 from timo_backend.client import Client
 from timo_backend.errors import BackendError
 from timo_backend.migrations import MIGRATIONS
@@ -284,8 +284,7 @@ async def _try_door() -> None:
     """Do what a server does at its start.
 
     Raises:
-        BackendError: Strangers are let in, or nobody.
-        ZMQError: There is no CURVE, or no port.
+        BackendError: There is no CURVE or no port, strangers are let in, or nobody.
     """
     keys = Keys.generate()
     context = zmq.asyncio.Context()
@@ -294,8 +293,7 @@ async def _try_door() -> None:
     try:
         socket = context.socket(zmq.ROUTER)
         guard(socket, keys)
-        port = socket.bind_to_random_port("tcp://127.0.0.1")
-        await self_check(f"tcp://127.0.0.1:{port}", keys)
+        await self_check(listen(socket), keys)
     finally:
         authenticator.stop()
         context.destroy(linger=0)

@@ -7,6 +7,7 @@ id or name it may have got since.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import secrets
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 VARIABLE = "TIMO_WORKER"
 WITHIN_S = 2.0
+SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 def mark_of(home: Path) -> str:
@@ -35,6 +37,9 @@ def end(mark: str) -> list[int]:
     """End the processes whose mark begins so, and those that they start meanwhile; their ids.
 
     Takes some milliseconds for each hundred processes of the machine.
+
+    Raises:
+        OSError: The processes can't be looked at now, for want of file handles or memory.
     """
     ended: list[int] = []
     for _ in range(5):
@@ -51,14 +56,17 @@ def end(mark: str) -> list[int]:
 
 
 def _marked(mark: str) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
+    for pid in psutil.pids():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(VARIABLE, "").startswith(
-                mark
-            ):
+            process = psutil.Process(pid)
+            marked = process.environ().get(VARIABLE, "").startswith(mark)
+            if marked and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
-        except (psutil.Error, OSError):  # it is gone, or another user's
+        except psutil.Error:  # it is gone, or another user's
             continue
+        except OSError as error:
+            if error.errno in SCARCE:
+                raise
 
 
 def _kill(process: psutil.Process) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import os
 import queue
 import sqlite3
@@ -30,8 +31,8 @@ BACKLOG = 4 * 1024 * 1024
 """Bytes of lines that may wait to be recorded: a worker that is faster than the disk is held up."""
 GATHER_S = 0.01
 """So long lines are gathered, to be recorded in one step."""
-RETRY_S = 1.0
-"""Until what the disk did not take is written again."""
+RETRY_S, TRIES = 1.0, 10
+"""Until what the disk did not take is written again, without end; what else failed, so many times."""
 GRACE_S = {"finetune": 5.0, "pretrain": 5.0}
 """Seconds from the flag to SIGTERM: a training step must end; other tasks have ``GRACE_DEFAULT_S``."""
 GRACE_DEFAULT_S = 1.0
@@ -93,6 +94,7 @@ class Worker:
         self._lines: list[bytes] = []  # not recorded yet
         self._bytes = 0
         self._held = False  # the reader, since too much waits
+        self._let_go = -RETRY_S  # when it last was
         self._full = False  # the disk: said once
         self._over = False  # what comes now, of a child that kept the pipe, is no part of the job
         self._room = threading.Condition()
@@ -174,9 +176,10 @@ class Worker:
                 return
             self._heard = time.monotonic()
             with self._room:
-                self._held = self._bytes >= BACKLOG
-                self._room.wait_for(lambda: self._bytes < BACKLOG)
-                self._held = False
+                if self._bytes >= BACKLOG:
+                    self._held = True
+                    self._room.wait_for(lambda: self._bytes < BACKLOG)
+                    self._held, self._let_go = False, time.monotonic()
                 self._lines.append(line)
                 self._bytes += len(line)
                 if len(self._lines) > 1:  # the drain that the first one called for takes this one too
@@ -194,10 +197,20 @@ class Worker:
             status = self._process.wait()
         with self._reaping:
             self._group.close()
-        leftovers.end(self._mark)  # children that have left the group
+        self._end_children()
         self._reader.join(KILL_AFTER_S)  # longer only if a child has left the group and kept the pipe
         with suppress(RuntimeError):  # the loop is closed: the server ends
             self._loop.call_soon_threadsafe(self._finish, status)
+
+    def _end_children(self) -> None:
+        """End those that have left the group; whatever hinders that, the job comes to its end."""
+        for _ in range(TRIES):
+            try:
+                leftovers.end(self._mark)
+                return
+            except Exception:  # no file handle is free to look at processes, most of all
+                logger.exception("job %s: what its worker left behind can't be looked for", self.job.id)
+                time.sleep(RETRY_S)
 
     # in the loop's thread ----------------------------------------
 
@@ -213,7 +226,7 @@ class Worker:
         else:
             spent = _cpu_seconds(self._process.pid)
             since, then = self._watched or (now, spent)
-            if spent > then:  # it computes in one long call
+            if spent != then:  # it computes in one long call
                 since, then = now, spent
             self._watched = since, then
             if now - since > HUNG_S:
@@ -253,8 +266,9 @@ class Worker:
     def _finish(self, status: int) -> None:
         while self._lines and self._record():
             pass
-        # A reader that was held back has more to bring.
-        left = (self._lines or self._held) and not self._owner.stopping
+        # A reader that is held back, or just was, has more to bring.
+        held = self._held or time.monotonic() - self._let_go < RETRY_S
+        left = (self._lines or held) and not self._owner.stopping
         if left or not self._owner.finish(self, status):
             self._loop.call_later(RETRY_S, self._finish, status)
             return
@@ -281,4 +295,6 @@ def _cpu_seconds(pid: int) -> float:
         times = psutil.Process(pid).cpu_times()
     except psutil.Error:  # it has ended
         return 0.0
+    except OSError:  # no file handle is free: whether it computes can't be told
+        return math.nan  # which differs from all, itself too
     return float(times.user + times.system)

@@ -7,10 +7,12 @@ import logging
 import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from timo.access import real
 from timo_backend.errors import RequestError
 from timo_backend.store import Job, Store
 
@@ -38,7 +40,7 @@ class Removal:
     """
 
     def __init__(self, store: Store, home: Path, logs: Path) -> None:
-        self._store, self._home, self._logs = store, home.resolve(), logs
+        self._store, self._home, self._logs = store, Path(real(home)), logs
 
     def measure(self, jobs: Sequence[Job]) -> int:
         """How many bytes ``remove`` would free."""
@@ -117,7 +119,7 @@ class Removal:
         path = Path(labels.partition("|")[0])
         if (
             _is_plain(path)
-            and path.parent.resolve() == self._home / COPIES
+            and real(path.parent) == real(self._home / COPIES)
             and not self._store.named("labels", labels, going)
         ):
             yield path
@@ -125,8 +127,8 @@ class Removal:
 
     def _has(self, path: Path) -> bool:
         """Whether a path lies in a folder of the home that jobs may write to."""
-        folder = path.parent.resolve()
-        return folder.is_relative_to(self._home) and folder not in (self._home, self._logs.resolve())
+        folder = Path(real(path.parent))
+        return folder.is_relative_to(self._home) and folder not in (self._home, Path(real(self._logs)))
 
 
 def delete(path: Path) -> None:
@@ -145,11 +147,19 @@ def delete(path: Path) -> None:
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+    return stat.S_ISDIR(_mode(path))
 
 
 def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
+    return stat.S_ISREG(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    """Of a file, a folder or a link; 0 where there is none, or none that can be looked at."""
+    try:
+        return path.lstat().st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 def _size(path: Path) -> int:

@@ -21,7 +21,7 @@ from zmq.utils.monitor import parse_monitor_message
 from timo import __version__
 from timo.errors import TimoError
 from timo_backend import leftovers, messages, platforms, protocol, settings
-from timo_backend.auth import Authenticator, Home, Keys, guard, self_check
+from timo_backend.auth import Authenticator, Home, Keys, guard, listen, self_check
 from timo_backend.database import is_full
 from timo_backend.devices import Devices
 from timo_backend.endings import interrupted
@@ -93,7 +93,7 @@ class Server:
         """Serve until the end; ``ready`` is told the endpoint once clients can connect.
 
         Raises:
-            BackendError: The self-check found the door open (``not_guarded``).
+            BackendError: There is no port (``no_port``), or the self-check found it open (``not_guarded``).
             Exception: What the server can't do without has failed.
         """
         context = zmq.asyncio.Context()
@@ -106,10 +106,9 @@ class Server:
         self._socket.setsockopt(zmq.SNDHWM, SEND_AHEAD)
         self._outbox = Outbox(self._socket, self._feeds.drop, self._serve)
         monitor = self._socket.get_monitor_socket()
-        port = self._socket.bind_to_random_port("tcp://127.0.0.1")
-        endpoint = f"tcp://127.0.0.1:{port}"
         tasks: list[asyncio.Task[None]] = []
         try:
+            endpoint = listen(self._socket)
             await self_check(endpoint, self._keys)
             leftovers.end(leftovers.mark_of(self.home.path))
             for ident, state in self._store.recover(interrupted("ended")).items():
@@ -176,6 +175,8 @@ class Server:
                 logger.error("a message of a client that chose its own routing id was dropped")
                 continue
             self._answer(peer, owner, frames[1].bytes)
+            # While messages wait, the line above does not: who sends without end must not stop all else.
+            await asyncio.sleep(0)
 
     def _answer(self, peer: bytes, owner: str, data: bytes) -> None:
         ident = ""
@@ -258,7 +259,11 @@ class Server:
 
     async def _try_devices(self) -> None:
         try:
-            await self._devices.try_out(self.home.path)
+            if not await self._devices.try_out(self.home.path):
+                logger.warning("the GPUs' driver doesn't answer: until it does jobs run without them")
+                self._supervisor.wake()
+                while not await self._devices.try_out(self.home.path):
+                    pass
         except Exception:
             logger.exception("the GPUs could not be tried out: jobs run without them")
         finally:

@@ -29,8 +29,8 @@ def slot_for(device: str, gpu: str | None, gpus: Sequence[str] | None, taken: Co
     return next((slot for slot in fitting if slot not in taken), None)
 
 
-def environment(slot: str, gpus: Sequence[str] | None) -> dict[str, str]:
-    """The variables that keep a worker to its slot's device, and from the GPUs of others."""
+def environment(slot: str, spared: bool) -> dict[str, str]:
+    """The variables that keep a worker to its slot's device, and from GPUs that are to be spared."""
     if slot != CPU:
         return {"CUDA_VISIBLE_DEVICES": slot}
-    return {"CUDA_VISIBLE_DEVICES": ""} if gpus else {}
+    return {"CUDA_VISIBLE_DEVICES": ""} if spared else {}

@@ -114,7 +114,8 @@ class Supervisor:
         if slots.CPU in self._workers and all(gpu in self._workers for gpu in gpus or ()):
             return None
         for ident, device, gpu in self._store.queued():
-            slot = slots.slot_for(device, gpu, gpus, self._workers)
+            known = gpus if gpu is None or self._devices.answered else None
+            slot = slots.slot_for(device, gpu, known, self._workers)
             if slot is not None:
                 return self._store.job(ident), slot
         return None
@@ -242,7 +243,7 @@ class Supervisor:
         allowed = self._grants.of_job(job.owner, job.roots)
         return {
             leftovers.VARIABLE: leftovers.new_mark(self._logs.parent),
-            **slots.environment(slot, self._devices.gpus),
+            **slots.environment(slot, self._devices.spared),
             **confinement.environment(job.task, job.spec, allowed),
         }
 

@@ -134,6 +134,7 @@ def main() -> int:
     reporter = PipeReporter(pipe)
     running = threading.Event()
     threading.Thread(target=_listen, args=(orders, reporter, running), daemon=True).start()
+    threading.Thread(target=_beat, args=(reporter,), daemon=True).start()
     try:
         spec = specs.load(order["task"], order["spec"])
         if allowed := access.present():  # links may have been changed since the server looked
@@ -143,7 +144,6 @@ def main() -> int:
         # Until here SIGTERM ends the process at once, and nothing is left; from here on the task cleans up.
         signal.signal(signal.SIGTERM, _terminate)
         running.set()
-        threading.Thread(target=_beat, args=(reporter,), daemon=True).start()
         reporter.tell("ready", {})
         summary = run(order["task"], spec, reporter)
         reporter.tell("done", summary)
@@ -167,7 +167,8 @@ def main() -> int:
 def _take_pipes() -> tuple[IO[bytes], IO[str]]:
     """The two pipes to the server, moved away so that neither a print nor a child process can meet them."""
     orders = os.fdopen(os.dup(0), "rb")
-    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    # A file's name may be no text; what is said of it still comes through.
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace", newline="\n")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

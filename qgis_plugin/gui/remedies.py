@@ -63,7 +63,7 @@ CODES: Dict[str, str] = {
         store_newer store_unreadable""",
     "backend": """
         access_denied backend_gone backend_mute backend_not_running backend_silent connection_invalid
-        protocol_unsupported server_running""",
+        no_port protocol_unsupported server_running""",
     "log": """
         blocks_missing decoder_config encoder_config job_not_ended job_not_failed job_not_waiting
         message_invalid message_too_large noise_shape not_allowed not_training ray_missing spec_too_large
@@ -71,9 +71,9 @@ CODES: Dict[str, str] = {
 }
 _AGAIN = """
     access_denied backend_gone backend_mute backend_not_running backend_silent connection_invalid disk_full
-    gpu_unusable internal interrupted job_pausing partial_in_use raster_unreachable ray_failed ray_lost
-    ray_unreachable roots_missing server_running stac_refused stac_unreachable stale_attempt store_failed
-    too_many_subscriptions unknown_gpu worker_ended worker_killed worker_not_started
+    gpu_unusable internal interrupted job_pausing no_port partial_in_use raster_unreachable ray_failed
+    ray_lost ray_unreachable roots_missing server_running stac_refused stac_unreachable stale_attempt
+    store_failed too_many_subscriptions unknown_gpu worker_ended worker_killed worker_not_started
     """
 AGAIN: FrozenSet[str] = frozenset(_AGAIN.split())
 """Codes where the same job can succeed later, as it is."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """NVIDIA GPUs that are not there, as the driver's library would tell of them."""
 
+import time
 from types import SimpleNamespace
 
 import pynvml
@@ -17,10 +18,12 @@ class FakeNvml:
         lost: The ids of those that the driver can't reach.
         silent: Whether it doesn't say how much memory there is.
         cuda: The newest CUDA version that the driver runs, as NVML writes it.
+        slow: The driver does not answer while this is true.
     """
 
-    def __init__(self, ids=(), closed=None, lost=(), silent=False, cuda=13000):
+    def __init__(self, ids=(), closed=None, lost=(), silent=False, cuda=13000, slow=lambda: False):
         self.ids, self.closed, self.lost, self.silent, self.cuda = list(ids), closed, lost, silent, cuda
+        self.slow = slow
         self.free = 20 * GIB
         self.opened = 0
 
@@ -28,6 +31,8 @@ class FakeNvml:
         return getattr(pynvml, name)
 
     def nvmlInit(self):
+        while self.slow():
+            time.sleep(0.02)
         if self.closed is not None:
             raise pynvml.NVMLError(self.closed)
         self.opened += 1

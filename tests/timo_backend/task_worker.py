@@ -103,6 +103,8 @@ def play(task, spec, reporter):
         raise SeriesError("series_empty", "Folder /x has no rasters.", "Pick another folder.")
     if act == "lack":  # names a path in its error
         raise SeriesError("series_empty", f"Folder {spec.series[0]} has no rasters.", "Pick another folder.")
+    if act == "latin":  # names a file whose name is no text
+        raise SeriesError("series_empty", "Folder K\udcf6ln is empty.", "Pick another folder.")
     if act == "break":
         raise ZeroDivisionError("a fault of the code")
     if act == "huge":

@@ -272,6 +272,23 @@ def test_a_core_does_not_wait_for_a_server_that_is_not_there(connection):
     core.close()
 
 
+CLOSING_LATE = """
+import json, sys, time
+from timo_backend import core
+
+core.RECONNECT_MS = 1  # as much of ZeroMQ's news as comes in minutes otherwise
+one = core.Core(json.loads(sys.argv[1]))
+time.sleep(float(sys.argv[2]))
+one.close()
+"""
+
+
+def test_a_core_that_was_not_asked_for_long_after_its_server_was_gone_can_be_closed(connection):
+    # In a process of its own: one that hangs would do so for ever.
+    program = [sys.executable, "-c", CLOSING_LATE, json.dumps(connection), "10"]
+    assert subprocess.run(program, check=False, timeout=PATIENCE_S).returncode == 0
+
+
 def test_a_request_too_large_is_not_kept(server):
     core = Core(read_connection(server.home))
     with pytest.raises(ProtocolError):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.timo_backend.conftest import final, wait_for, wait_until_gone, wait_until_running
 from tests.timo_backend.test_server import states
-from timo_backend import slots
+from timo_backend import devices, slots
 from timo_backend.errors import RequestError
 
 A, B = "GPU-aaaa", "GPU-bbbb"
@@ -228,6 +228,44 @@ def test_a_job_for_a_gpu_waits_until_it_is_known_which_can_be_used(server, spec)
         (server.home / "wait").unlink()
         assert seen(client, job) == A
         cancelled(client, job, beside)
+
+
+def test_a_driver_that_takes_long_costs_no_job_the_gpu_that_was_chosen_for_it(server, spec):
+    server.end()
+    (server.home / "silent").touch()
+    server.start(gpus=(A,))
+    with server.client() as client:
+        chosen, on_cpu = run(client, spec, "one", gpu=A), run(client, spec, "two", gpu=A, device="cpu")
+        assert seen(client, on_cpu) == ""
+        cancelled(client, on_cpu)
+        any_device = run(client, spec, "three")
+        assert seen(client, any_device) == ""  # it doesn't wait for the driver, and is kept from the GPU
+        assert client.hello()["devices"][0]["reason"] == devices.SILENT
+        assert client.job(chosen)["state"] == "queued"
+        (server.home / "silent").unlink()
+        assert seen(client, chosen) == A
+        cancelled(client, chosen, any_device)
+
+
+def test_a_driver_that_falls_silent_while_jobs_run_costs_none_its_gpu(server, client, spec):
+    running = run(client, spec, "one", gpu=A)
+    seen(client, running)
+    (server.home / "silent").touch()
+    while client.hello()["devices"][0]["usable"]:
+        client.core.poll(50)
+    other, waiting = run(client, spec, "two", gpu=B), run(client, spec, "three")
+    assert seen(client, other) == B
+    assert client.job(waiting)["state"] == "queued"
+    cancelled(client, running)
+    assert seen(client, waiting) == A
+    cancelled(client, other, waiting)
+
+
+def test_a_server_ends_while_its_gpus_driver_is_silent(server):
+    server.end()
+    (server.home / "silent").touch()
+    server.start(gpus=(A,))
+    assert server.end() == 0
 
 
 def test_a_server_ends_while_its_gpus_are_being_tried(server):

@@ -105,6 +105,12 @@ def test_removing_twice_is_removing_once(client, ended):
     assert client.remove([job], dry_run=True) == 0
 
 
+def test_a_job_is_removed_beside_whose_output_nothing_can_be_looked_at(client, ended, tmp_path):
+    job = ended(out=str(tmp_path / ("m" * 248 + ".tif")))  # no file's name has room for ".training" behind it
+    assert client.remove([job]) > 0
+    assert client.jobs() == []
+
+
 def test_of_jobs_of_which_one_has_not_ended_none_is_removed(client, ended, spec):
     done, running = ended(), client.submit("predict", spec("hold"))
     wait_until_running(client, running)

@@ -13,7 +13,7 @@ import zmq.asyncio
 from zmq.utils.monitor import parse_monitor_message
 
 from tests.timo_backend.conftest import PATIENCE_S
-from timo_backend.auth import Authenticator, Keys, guard, self_check
+from timo_backend.auth import Authenticator, Keys, guard, listen, self_check
 from timo_backend.errors import BackendError
 
 GOLDEN = Path(__file__).parents[1] / "data" / "messages"
@@ -324,6 +324,24 @@ def test_the_self_check_finds_a_door_that_does_not_work(door, fault):
     assert caught.value.code == "not_guarded"
     wrong = {"stranger": "HANDSHAKE_SUCCEEDED", "own": "HANDSHAKE_FAILED_AUTH"}
     assert caught.value.detail[fault] == wrong[fault]
+
+
+def test_a_zmq_without_curve_is_one_sentence(monkeypatch):
+    def lacks():
+        raise zmq.ZMQError(zmq.ENOTSUP)
+
+    monkeypatch.setattr(zmq, "curve_keypair", lacks)
+    with pytest.raises(BackendError, match="keep strangers out") as caught:
+        Keys.generate()
+    assert caught.value.code == "not_guarded"
+
+
+def test_no_port_is_one_sentence():
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
+        socket.close()
+        with pytest.raises(BackendError, match=r"can't open a port.*restart the computer") as caught:
+            listen(socket)
+    assert caught.value.code == "no_port"
 
 
 def test_keys_are_not_shown_where_they_are_printed():

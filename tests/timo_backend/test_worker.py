@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.timo_backend.conftest import wait_until_running
+from tests.timo_backend.conftest import final, wait_until_running
 from timo_backend import worker
 from timo_backend.worker import PipeReporter
 
@@ -65,3 +65,26 @@ def test_a_worker_leaves_the_processor_to_qgis_and_works_in_no_shared_folder(ser
     assert Path(f"/proc/{pid}/cwd").readlink() == server.home / "logs"
     assert os.getpgid(pid) == pid
     client.cancel(job)
+
+
+def test_an_error_that_names_a_file_whose_name_is_no_text_is_told(client, spec):
+    error = final(client, client.submit("predict", spec("latin")))["error"]
+    assert error["code"] == "series_empty"
+    assert error["message"] == "Folder K?ln is empty."
+
+
+SLOW_START = """
+import time
+from tests.timo_backend import task_worker as base
+
+base.worker.readable.narrow = lambda: time.sleep(8)
+raise SystemExit(base.worker.main())
+"""
+
+
+def test_a_worker_that_waits_for_a_slow_disk_at_its_start_is_left_alone(server, spec, tmp_path):
+    server.end()
+    (tmp_path / "slow_worker.py").write_text(SLOW_START)
+    server.start(worker=tmp_path / "slow_worker.py")
+    with server.client() as client:
+        assert final(client, client.submit("predict", spec("succeed")))["state"] == "succeeded"

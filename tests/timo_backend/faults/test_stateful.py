@@ -24,7 +24,7 @@ ENDS = {
     "deny": "failed",
 }
 """What jobs do, and how each ends if it was not killed and nobody but the test's end cancels it."""
-STATES = {"queued", "running", "cancelling", "pausing", "paused"}
+STATES = {"queued", "starting", "running", "cancelling", "pausing", "paused"}
 """Those in which jobs stay long enough to be cancelled, beside the final ones."""
 FINAL = {"succeeded", "failed", "cancelled"}
 

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever a server has too much of: jobs start, are cancelled and come to their end all the same."""
+
+import json
+import resource
+import threading
+import time
+from contextlib import contextmanager
+
+import zmq
+
+from tests.timo_backend.conftest import PATIENCE_S, wait_until_gone, wait_until_running
+from tests.timo_backend.faults.checks import demand_nothing_left
+from tests.timo_backend.faults.counts import count
+from tests.timo_backend.test_wire import Bare
+
+
+def end_of(client, job):
+    """The state in which a job ends; asked for, so that one that never ends is told of."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (state := client.job(job)["state"]) not in ("succeeded", "failed", "cancelled"):
+        assert time.monotonic() < deadline, f"the job is {state}, and does not end"
+        time.sleep(0.05)
+    return state
+
+
+@contextmanager
+def a_client_that_sends_without_end(server):
+    """Faster than the server reads: how often as much waited there as ZeroMQ lets wait is counted."""
+    over, full = threading.Event(), [0]
+    message = json.dumps({"v": 1, "id": "1", "type": "ack", "body": {"n": 0}}).encode()
+
+    def send():
+        bare = Bare(server.home)
+        while not over.is_set():
+            try:
+                bare.socket.send(message, zmq.NOBLOCK)
+            except zmq.Again:
+                full[0] += 1
+                time.sleep(0.0001)
+        bare.close()
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        yield full
+    finally:
+        over.set()
+        sending.join()
+
+
+def test_a_client_that_sends_without_end_holds_up_no_job_and_not_the_server_s_end(server, client, spec):
+    with a_client_that_sends_without_end(server) as full:
+        for _ in range(count(short=2, all=5)):
+            assert end_of(client, client.submit("predict", spec("succeed"))) == "succeeded"
+            job = client.submit("predict", spec("hold"))
+            client.cancel(job)
+            assert end_of(client, job) == "cancelled"
+        assert full[0] > 100, "it was slower than the server"
+        client.stop()
+        assert server.wait() == 0
+
+
+@contextmanager
+def no_file_handle_left(server):
+    """As when somebody has opened so many connections that the server can open nothing any more."""
+    pid = server.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))  # those below are taken
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+def test_a_job_that_ends_while_no_file_can_be_opened_has_ended(server, client, spec):
+    for _ in range(count(short=1, all=3)):
+        job = client.submit("predict", spec("linger-1"))
+        pid = wait_until_running(client, job)
+        with no_file_handle_left(server):
+            wait_until_gone(pid)
+            time.sleep(1.0)
+        assert end_of(client, job) == "succeeded"
+    assert end_of(client, client.submit("predict", spec("succeed"))) == "succeeded"
+    assert server.end() == 0
+    demand_nothing_left(server.home)
