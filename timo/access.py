@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -153,7 +154,13 @@ def _is_closed(place: str, home: str) -> bool:
         if not name:
             return False
         below.insert(0, name)
-    return not below or below[0].lower() == PRIVATE or (len(below) == 1 and not Path(place).is_dir())
+    if not below or (len(below) == 1 and not os.path.isdir(place)):  # noqa: PTH112  # which raises nothing
+        return True
+    if below[0].lower() == PRIVATE:
+        return True
+    with suppress(OSError):
+        return _is(str(Path(home, below[0])), Path(home, PRIVATE).stat())
+    return False
 
 
 def _is(path: str, other: os.stat_result) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
 import platform
 import subprocess
@@ -24,12 +25,14 @@ from timo_backend.errors import BackendError
 from timo_backend.nvml import Gpu, Seen
 from timo_backend.trial import AGAIN, PROBE, Probe, Trial
 
+logger = logging.getLogger(__name__)
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-NEVER = float("-inf")
 FRESH_S = 2.0
 """So long what the driver told is told again: asking it can take some ten milliseconds a GPU."""
-WAIT_S, SILENT_S = 0.05, 5.0
-"""So long a request waits for the driver's answer; after so long without one it is taken to hang."""
+WAIT_S, SILENT_S, DEAD_S = 0.05, 5.0, 60.0
+"""So long a request waits for the driver's answer; after so long without one analysts are told that it is
+silent; and after so long it is taken to hang, and its last answer not to hold any more."""
 SILENT = "The NVIDIA driver doesn't answer. Restart the computer."
 
 
@@ -58,34 +61,33 @@ class Devices:
 
     def __init__(self, nvml: Any = None, probe: Sequence[str] = PROBE, system: str = sys.platform) -> None:
         self._nvml, self._command, self._system = nvml, probe, system
-        self._seen, self._seen_at = Seen(), NEVER
+        self._seen: Seen | None = None
+        self._seen_at = float("-inf")
         self._asking: threading.Thread | None = None
         self._asked_at = 0.0
         self._probe: Probe | None = None
         self._trial: Trial | None = None
         self._found: Sequence[str] | None = None
+        self._silent = False  # the driver, at the first try
 
     @property
     def gpus(self) -> Sequence[str] | None:
-        """The ids of the GPUs that jobs can have now; None until that is known.
-
-        While the driver is silent these are those of its last answer: a busy one can take long.
-        """
-        if not self._found:
-            return self._found
-        self._look()
-        there = {gpu.id for gpu in self._seen.gpus if not gpu.fault}
+        """The ids of the GPUs that jobs can have now; None until that is known."""
+        if self._found is None:
+            return [] if self._silent and self._seen is None else None
+        seen = self._answer() if self._found else None
+        there = {gpu.id for gpu in seen.gpus if not gpu.fault} if seen else ()
         return [gpu for gpu in self._found if gpu in there]
 
     @property
-    def answered(self) -> bool:
-        """Whether the driver has said what there is; jobs for a GPU of the analyst's choice wait for it."""
-        return self._seen_at > NEVER
+    def decided(self) -> bool:
+        """Whether a job can have a GPU of the analyst's choice, or can't, rather than wait for the driver."""
+        return self._found is not None or self._silence() >= DEAD_S
 
     @property
     def spared(self) -> bool:
         """Whether a job that gets no GPU must be kept from those that there are, or may be."""
-        return bool(self._found) or not self.answered
+        return self._found is None or bool(self._found)
 
     async def try_out(self, home: Path) -> bool:
         """Find out which GPUs torch can use, and so which jobs can have, where there are any.
@@ -96,20 +98,24 @@ class Devices:
         Returns:
             Whether that is known now. Otherwise the driver is silent; until another try jobs get none.
         """
+        until = time.monotonic() + SILENT_S
+        self._answer()
+        while (seen := self._seen) is None:
+            if time.monotonic() > until:
+                if not self._silent:
+                    logger.warning("the GPUs' driver doesn't answer: until it does jobs run without them")
+                self._silent = True
+                return False
+            await asyncio.sleep(WAIT_S)
+            self._answer()
         found: Sequence[Device] = ()
         try:
-            self._look()
-            until = time.monotonic() + SILENT_S
-            while not self.answered and time.monotonic() < until:
-                await asyncio.sleep(WAIT_S)
-                self._look()
-            if self._seen.gpus or self._system == "darwin":
-                self._found = None  # after a silence: jobs wait for what torch says
+            if seen.gpus or self._system == "darwin":
                 self._trial = await self._try_torch(home)
-                found = cuda_devices(self._seen, self._trial, os.environ.get(VISIBLE))
+                found = cuda_devices(seen, self._trial, os.environ.get(VISIBLE))
         finally:
             self._found = [device.id for device in found if device.usable]
-        return self.answered
+        return True
 
     async def _try_torch(self, home: Path) -> Trial:
         try:
@@ -134,10 +140,9 @@ class Devices:
 
     def refusal(self, gpu: str) -> BackendError | None:
         """Why a job can't have a GPU; None where it can, or where that is not known yet."""
-        self._look()
-        if not self.answered:
+        seen = self._answer()
+        if seen is None:
             return None
-        seen = self._seen
         found = cuda_devices(seen, self._trial, os.environ.get(VISIBLE))
         named = {device.id: device for device in found}
         if gpu not in named:
@@ -159,15 +164,32 @@ class Devices:
         return None
 
     def _look(self) -> Seen:
-        """What the driver tells now, or told last: one that hangs holds up a thread, and nobody else."""
-        now = time.monotonic()
-        if self._asking is not None and self._asking.is_alive():
-            return self._seen if now - self._asked_at < SILENT_S else Seen(fault=SILENT)
-        if now - self._seen_at >= FRESH_S:
-            self._asking, self._asked_at = threading.Thread(target=self._ask, name="nvml", daemon=True), now
+        """What analysts are told of the driver: what it tells, or that it is silent."""
+        seen = self._answer()
+        return Seen(fault=SILENT) if self._silence() >= SILENT_S else seen or Seen()
+
+    def _answer(self) -> Seen | None:
+        """What the driver tells now, or told last, for a busy one can take long; None if it told nothing yet.
+
+        One that hangs holds up a thread, and nobody else.
+        """
+        if self._silence() >= DEAD_S:
+            return Seen(fault=SILENT)
+        asking = self._asking is not None and self._asking.is_alive()
+        if not asking and time.monotonic() - self._seen_at >= FRESH_S:
+            self._asking, self._asked_at = (
+                threading.Thread(target=self._ask, name="nvml", daemon=True),
+                time.monotonic(),
+            )
             self._asking.start()
             self._asking.join(WAIT_S)
         return self._seen
+
+    def _silence(self) -> float:
+        """How many seconds the driver has been asked without an answer."""
+        if self._asking is None or not self._asking.is_alive():
+            return 0.0
+        return time.monotonic() - self._asked_at
 
     def _ask(self) -> None:
         self._seen = driver.look(self._nvml)

@@ -103,8 +103,7 @@ class Removal:
     def _left(self, out: str, going: Collection[str]) -> Iterator[Path]:
         """What a job that did not come to its end left beside its output."""
         learnt, blocks = Path(f"{out}{LEARNT}"), Path(f"{out}{BLOCKS}")
-        found = [path for name in STATE for path in learnt.glob(name)] if _is_folder(learnt) else []
-        state = list(filter(_is_plain, found))
+        state = list(filter(_is_plain, _state_in(learnt)))
         mapped = _is_folder(blocks) and _is_plain(blocks / PLAN)
         if not (state or mapped) or not self._has(Path(out)) or self._store.named("out", out, going):
             return
@@ -144,6 +143,13 @@ def delete(path: Path) -> None:
     else:
         with suppress(OSError):
             path.rmdir()
+
+
+def _state_in(folder: Path) -> list[Path]:
+    try:
+        return [path for name in STATE for path in folder.glob(name)] if _is_folder(folder) else []
+    except OSError:  # it can't be looked into
+        return []
 
 
 def _is_folder(path: Path) -> bool:

@@ -162,6 +162,8 @@ class Server:
 
     async def _receive(self) -> None:
         while True:
+            # To take a message that is there waits for nothing: who sends without end must not stop all else.
+            await asyncio.sleep(0)
             frames = await self._socket.recv_multipart(copy=False)
             # The authenticator has seen to this; a message that got round it must not be acted upon.
             owner = self._keys.owner(str(frames[1].get("User-Id"))) if len(frames) == 2 else None
@@ -175,8 +177,6 @@ class Server:
                 logger.error("a message of a client that chose its own routing id was dropped")
                 continue
             self._answer(peer, owner, frames[1].bytes)
-            # While messages wait, the line above does not: who sends without end must not stop all else.
-            await asyncio.sleep(0)
 
     def _answer(self, peer: bytes, owner: str, data: bytes) -> None:
         ident = ""
@@ -239,6 +239,7 @@ class Server:
     async def _watch(self, monitor: zmq.asyncio.Socket) -> None:
         """Count who is connected."""
         while True:
+            await asyncio.sleep(0)  # as above
             event = parse_monitor_message(await monitor.recv_multipart())
             if event["event"] == zmq.EVENT_ACCEPTED:
                 self._clients.add(event["value"])
@@ -259,11 +260,8 @@ class Server:
 
     async def _try_devices(self) -> None:
         try:
-            if not await self._devices.try_out(self.home.path):
-                logger.warning("the GPUs' driver doesn't answer: until it does jobs run without them")
+            while not await self._devices.try_out(self.home.path):
                 self._supervisor.wake()
-                while not await self._devices.try_out(self.home.path):
-                    pass
         except Exception:
             logger.exception("the GPUs could not be tried out: jobs run without them")
         finally:

@@ -114,7 +114,7 @@ class Supervisor:
         if slots.CPU in self._workers and all(gpu in self._workers for gpu in gpus or ()):
             return None
         for ident, device, gpu in self._store.queued():
-            known = gpus if gpu is None or self._devices.answered else None
+            known = gpus if gpu is None or self._devices.decided else None
             slot = slots.slot_for(device, gpu, known, self._workers)
             if slot is not None:
                 return self._store.job(ident), slot

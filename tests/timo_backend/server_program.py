@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The real server of the home in the first argument; the third is its workers' program, the fourth the GPUs.
 
-With a fifth one it has the product's patience with a worker that hangs, and with the GPUs' driver, which does
-not answer while the home has a file `silent`. SIGUSR1 leaves its database no more
-room, as a full disk does; SIGUSR2 gives it room again. SIGWINCH makes it stand still for some seconds, as a
-disk that takes long does.
+With a fifth one it has the product's patience with a worker that hangs. The GPUs' driver does not answer
+while the home has a file `silent`; where there is one at the start, that shows soon. SIGUSR1 leaves its
+database no more room, as a full disk does; SIGUSR2 gives it room again. SIGWINCH makes it stand still for
+some seconds, as a disk that takes long does.
 """
 
 import asyncio
@@ -47,5 +47,6 @@ async def serve(path, idle_s, program, gpus=""):
 if __name__ == "__main__":
     if not sys.argv[5:]:
         process.LOOK_S, process.QUIET_S, process.HUNG_S = LOOK_S, QUIET_S, HUNG_S
+    if Path(sys.argv[1], "silent").exists():
         devices_module.SILENT_S = SILENT_S
     asyncio.run(serve(sys.argv[1], float(sys.argv[2]), *sys.argv[3:5]))

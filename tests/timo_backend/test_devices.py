@@ -4,7 +4,9 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pynvml
 import pytest
@@ -198,6 +200,54 @@ def test_a_probe_that_tells_nothing_of_use_leaves_the_gpu_unused(tmp_path, progr
 def test_a_probe_that_cannot_be_started_leaves_the_gpu_unused(tmp_path):
     devices = Devices(FakeNvml(["GPU-1"]), ["/nowhere/python"])
     assert "can't be started" in try_out(devices, tmp_path)["reason"]
+
+
+@pytest.fixture
+def hanging(monkeypatch):
+    """The devices of a computer with one GPU, and a switch with which its driver gives no answer."""
+    monkeypatch.setattr(devices_module, "FRESH_S", 0.0)
+    monkeypatch.setattr(devices_module, "SILENT_S", 0.2)
+    monkeypatch.setattr(devices_module, "DEAD_S", 1.0)
+    hangs = threading.Event()
+    probe = [sys.executable, str(Path(__file__).with_name("fake_probe.py")), "GPU-1"]
+    yield Devices(FakeNvml(["GPU-1"], slow=hangs.is_set), probe), hangs
+    hangs.clear()
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_driver_that_falls_silent_is_believed_for_a_while_and_again_when_it_answers(hanging, tmp_path):
+    devices, hangs = hanging
+    assert try_out(devices, tmp_path)["usable"] is True
+    hangs.set()
+    wait_until(lambda: devices.describe()["devices"][0]["reason"] == devices_module.SILENT)
+    assert devices.gpus == ["GPU-1"] and devices.refusal("GPU-1") is None
+    wait_until(lambda: devices.gpus == [])
+    assert devices.refusal("GPU-1").action == devices_module.SILENT
+    assert devices.spared, "a job that goes on without a GPU is kept from it"
+    hangs.clear()
+    wait_until(lambda: devices.gpus == ["GPU-1"])
+    assert devices.describe()["devices"][0]["usable"] is True
+
+
+def test_a_driver_that_is_silent_from_the_start_is_asked_until_it_answers(hanging, tmp_path):
+    devices, hangs = hanging
+    hangs.set()
+    assert asyncio.run(devices.try_out(tmp_path)) is False
+    assert (devices.gpus, devices.decided, devices.spared) == ([], False, True)
+    assert devices.refusal("GPU-1") is None, "that is not known"
+    wait_until(lambda: devices.decided)
+    assert devices.refusal("GPU-1").action == devices_module.SILENT
+    hangs.clear()
+    wait_until(lambda: devices.gpus is None)  # it is not known yet what torch can use
+    assert devices.refusal("GPU-1") is None and devices.refusal("GPU-2").code == "unknown_gpu"
+    assert asyncio.run(devices.try_out(tmp_path)) is True
+    assert (devices.gpus, devices.decided, devices.spared) == (["GPU-1"], True, True)
 
 
 def test_nothing_is_tried_where_there_is_no_gpu(tmp_path):

@@ -56,7 +56,16 @@ def test_a_backend_s_own_files_are_closed_but_not_the_folders_for_jobs(tmp_path)
     for name in ("logs", "models"):
         (home / name).mkdir(parents=True)
     allowed = Access.to(None, str(home))
-    for name in ("", "jobs.sqlite", "connection.json", "logs", "logs/server.log", "models/../lock", "new"):
+    for name in (
+        "",
+        "jobs.sqlite",
+        "connection.json",
+        "logs",
+        "logs/server.log",
+        "models/../lock",
+        "new",
+        "m" * 300,
+    ):
         assert not allowed.allows(home / name), name
     assert allowed.allows(home / "models" / "mine") and allowed.allows(tmp_path / "map.tif")
 
