@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,14 @@ def spec(tmp_path):
         return {"series": ["/series"], "model": f"/acts/{act}", "out": str(tmp_path / "map.tif"), **more}
 
     return make
+
+
+def wait_until(holds):
+    """Returns once something holds; fails after ``PATIENCE_S``."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def wait_for(client, job, matches):

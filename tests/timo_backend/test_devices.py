@@ -11,7 +11,7 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from tests.timo_backend.conftest import PATIENCE_S, wait_until_gone
+from tests.timo_backend.conftest import PATIENCE_S, wait_until, wait_until_gone
 from tests.timo_backend.fake_nvml import GIB, FakeNvml
 from timo_backend import devices as devices_module
 from timo_backend import nvml, trial
@@ -212,13 +212,6 @@ def hanging(monkeypatch):
     probe = [sys.executable, str(Path(__file__).with_name("fake_probe.py")), "GPU-1"]
     yield Devices(FakeNvml(["GPU-1"], slow=hangs.is_set), probe), hangs
     hangs.clear()
-
-
-def wait_until(holds):
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_driver_that_falls_silent_is_believed_for_a_while_and_again_when_it_answers(hanging, tmp_path):

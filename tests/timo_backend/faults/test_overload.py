@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 import zmq
 
-from tests.timo_backend.conftest import PATIENCE_S, wait_until_gone, wait_until_running
+from tests.timo_backend.conftest import wait_until, wait_until_gone, wait_until_running
 from tests.timo_backend.faults.checks import demand_nothing_left
 from tests.timo_backend.faults.counts import count
 from tests.timo_backend.test_wire import Bare
@@ -18,11 +18,8 @@ from tests.timo_backend.test_wire import Bare
 
 def end_of(client, job):
     """The state in which a job ends; asked for, so that one that never ends is told of."""
-    deadline = time.monotonic() + PATIENCE_S
-    while (state := client.job(job)["state"]) not in ("succeeded", "failed", "cancelled"):
-        assert time.monotonic() < deadline, f"the job is {state}, and does not end"
-        time.sleep(0.05)
-    return state
+    wait_until(lambda: client.job(job)["state"] in ("succeeded", "failed", "cancelled"))
+    return client.job(job)["state"]
 
 
 @contextmanager
@@ -84,10 +81,11 @@ def test_a_job_that_ends_while_no_file_can_be_opened_has_ended(server, client, s
     for _ in range(count(short=1, all=3)):
         job = client.submit("predict", spec("await"))
         pid = wait_until_running(client, job)
+        hindered = f"job {job}: what its worker left behind can't be looked for"
         with no_file_handle_left(server):
             (tmp_path / "map.go").touch()
             wait_until_gone(pid)
-            time.sleep(1.0)
+            wait_until(lambda told=hindered: told in server.log.read_text())
         (tmp_path / "map.go").unlink()
         assert end_of(client, job) == "succeeded"
     assert end_of(client, client.submit("predict", spec("succeed"))) == "succeeded"
